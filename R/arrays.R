@@ -1,0 +1,45 @@
+# What crosses the border: plain arrays without class, as R holds them. `maskr/arrays.py` knows
+# their memory order.
+
+# An image as a bare numeric array [H, W] or [H, W, C].
+bare_image <- function(x, arg = rlang::caller_arg(x), call = rlang::caller_env()) {
+  if (!(is.numeric(x) || is.logical(x) || is.raw(x)) || !length(dim(x)) %in% 2:3) {
+    maskr_abort("shape", c(
+      "{.arg {arg}} must be an image: a numeric matrix [H, W] or array [H, W, C].",
+      x = "It is {describe(x)}."
+    ), arg = arg, call = call)
+  }
+  if (length(x) == 0) {
+    maskr_abort("shape", "{.arg {arg}} holds no pixel: it is {describe(x)}.",
+                arg = arg, call = call)
+  }
+  if (is.logical(x)) storage.mode(x) <- "double"
+  if (is.raw(x)) storage.mode(x) <- "integer"
+  array(x, dim = dim(x))
+}
+
+# A mask as a bare integer matrix [H, W] or array [D, H, W] of class ids, NA kept.
+# Whole doubles and logicals are made integer; a factor with dim keeps its codes' labels as names
+# elsewhere, so here it is an error rather than a guess.
+bare_mask <- function(x, arg = rlang::caller_arg(x), call = rlang::caller_env()) {
+  if (is.factor(x) || !(is.numeric(x) || is.logical(x) || is.raw(x)) ||
+        !length(dim(x)) %in% 2:3) {
+    maskr_abort("shape", c(
+      "{.arg {arg}} must be a mask: a matrix [H, W] (or array [D, H, W]) of class ids.",
+      x = "It is {describe(x)}.",
+      i = if (is.factor(x)) "Use {.fn as_seg_mask} for factors."
+    ), arg = arg, call = call)
+  }
+  if (length(x) == 0) {
+    maskr_abort("shape", "{.arg {arg}} holds no pixel: it is {describe(x)}.",
+                arg = arg, call = call)
+  }
+  if (is.double(x) && any(x != round(x), na.rm = TRUE)) {
+    maskr_abort("data", c(
+      "{.arg {arg}} must hold whole class ids, and holds fractions.",
+      i = "Probabilities become a mask by a threshold: {.code x > 0.5}."
+    ), arg = arg, call = call)
+  }
+  if (is.integer(x) && is.null(attr(x, "class")) && length(attributes(x)) == 1) return(x)
+  array(as.integer(x), dim = dim(x))
+}

@@ -1,0 +1,134 @@
+# Checks of arguments. Each returns its (possibly coerced) argument or raises a classed error.
+
+# The one door for errors: `kind` gives the class `maskr_error_<kind>`; every one of them is also a
+# `maskr_error`. `message` is a cli bullet vector, interpolated in the caller's frame.
+maskr_abort <- function(kind, message, arg = NULL, ..., call = rlang::caller_env(),
+                        envir = parent.frame(), parent = NULL) {
+  cli::cli_abort(
+    message,
+    class = c(paste0("maskr_error_", kind), "maskr_error"),
+    arg = arg, ..., call = call, .envir = envir, parent = parent
+  )
+}
+
+# What an R object is, in the few words that an error message needs.
+describe <- function(x) {
+  if (is.null(x)) return("NULL")
+  if (is.data.frame(x)) return(paste0("a data frame of ", nrow(x), " rows"))
+  if (!is.null(dim(x))) {
+    kind <- if (inherits(x, "seg_image")) "image" else typeof(x)
+    return(paste0("an array of type ", kind, " and size ", paste(dim(x), collapse = " x ")))
+  }
+  if (is.function(x)) return("a function")
+  if (is.character(x) && length(x) == 1 && !is.na(x)) return(paste0("\"", x, "\""))
+  if (is.atomic(x) && length(x) == 1) return(paste0("the ", typeof(x), " value ", format(x)))
+  if (is.atomic(x)) return(paste0("a ", typeof(x), " vector of length ", length(x)))
+  paste0("an object of class ", class(x)[[1]])
+}
+
+check_string <- function(x, null = FALSE, arg = rlang::caller_arg(x),
+                         call = rlang::caller_env()) {
+  if (null && is.null(x)) return(x)
+  if (is.character(x) && length(x) == 1 && !is.na(x) && nzchar(x)) return(unname(x))
+  maskr_abort("argument", c(
+    "{.arg {arg}} must be one string{if (null) ' or NULL'}, not {describe(x)}."
+  ), arg = arg, call = call)
+}
+
+check_flag <- function(x, arg = rlang::caller_arg(x), call = rlang::caller_env()) {
+  if (is.logical(x) && length(x) == 1 && !is.na(x)) return(x)
+  maskr_abort("argument", "{.arg {arg}} must be TRUE or FALSE, not {describe(x)}.",
+              arg = arg, call = call)
+}
+
+check_number <- function(x, min = -Inf, max = Inf, null = FALSE, arg = rlang::caller_arg(x),
+                         call = rlang::caller_env()) {
+  if (null && is.null(x)) return(x)
+  ok <- is.numeric(x) && length(x) == 1 && !is.na(x) && x >= min && x <= max
+  if (ok) return(as.double(x))
+  maskr_abort("argument", c(
+    "{.arg {arg}} must be one number{range_words(min, max)}{if (null) ' or NULL'}.",
+    x = "It is {describe(x)}."
+  ), arg = arg, call = call)
+}
+
+# A whole number: users write 3, never 3L.
+check_whole <- function(x, min = -Inf, max = Inf, null = FALSE, arg = rlang::caller_arg(x),
+                        call = rlang::caller_env()) {
+  if (null && is.null(x)) return(x)
+  ok <- is.numeric(x) && length(x) == 1 && is.finite(x) && x == round(x) && x >= min && x <= max
+  if (ok) return(as.integer(x))
+  maskr_abort("argument", c(
+    "{.arg {arg}} must be one whole number{range_words(min, max)}{if (null) ' or NULL'}.",
+    x = "It is {describe(x)}."
+  ), arg = arg, call = call)
+}
+
+range_words <- function(min, max) {
+  if (is.finite(min) && is.finite(max)) return(paste0(" from ", min, " to ", max))
+  if (is.finite(min)) return(paste0(" of at least ", min))
+  if (is.finite(max)) return(paste0(" of at most ", max))
+  ""
+}
+
+# One of `choices`; the whole vector of choices (an untouched default) means its first.
+check_choice <- function(x, choices, arg = rlang::caller_arg(x), call = rlang::caller_env()) {
+  if (identical(x, choices)) return(choices[[1]])
+  if (is.character(x) && length(x) == 1 && x %in% choices) return(unname(x))
+  maskr_abort("argument", c(
+    "{.arg {arg}} must be one of {.or {.val {choices}}}, not {describe(x)}."
+  ), arg = arg, call = call)
+}
+
+# Height and width in pixels; one number stands for a square.
+check_size <- function(x, null = TRUE, arg = rlang::caller_arg(x), call = rlang::caller_env()) {
+  if (null && is.null(x)) return(NULL)
+  ok <- is.numeric(x) && length(x) %in% 1:2 && all(is.finite(x)) && all(x >= 1) &&
+    all(x == round(x))
+  if (ok) return(rep_len(as.integer(x), 2))
+  maskr_abort("argument", c(
+    "{.arg {arg}} must be {.code c(height, width)} in whole pixels.",
+    x = "It is {describe(x)}."
+  ), arg = arg, call = call)
+}
+
+# Files that must exist. `~` is expanded; the paths come back as they will be opened.
+check_paths <- function(x, arg = rlang::caller_arg(x), call = rlang::caller_env()) {
+  if (!is.character(x) || length(x) == 0 || anyNA(x)) {
+    maskr_abort("argument", "{.arg {arg}} must be file paths, not {describe(x)}.",
+                arg = arg, call = call)
+  }
+  x <- path.expand(x)
+  missing <- x[!file.exists(x)]
+  if (length(missing) > 0) {
+    maskr_abort("file", c(
+      "{.arg {arg}} names {cli::qty(length(missing))}{?a file that does/files that do} not exist.",
+      x = "{.path {utils::head(missing, 3)}}{if (length(missing) > 3) ', ...'}",
+      i = "The working directory is {.path {getwd()}}."
+    ), arg = arg, call = call)
+  }
+  x
+}
+
+# Classes: a named vector of distinct whole class ids, such as c(background = 0, nucleus = 1).
+check_classes <- function(x, min = 1, null = TRUE, arg = "classes", call = rlang::caller_env()) {
+  if (null && is.null(x)) return(NULL)
+  hint <- c(i = "Write for example {.code {arg} = c(background = 0, nucleus = 1)}.")
+  if (!is.numeric(x) || is.null(names(x)) || anyNA(x) || any(x != round(x)) || any(x < 0)) {
+    maskr_abort("argument", c(
+      "{.arg {arg}} must be a named vector of class ids (whole numbers from 0 up).",
+      x = "It is {describe(x)}{if (is.null(names(x))) ' without names'}.", hint
+    ), arg = arg, call = call)
+  }
+  if (anyDuplicated(x) || anyDuplicated(names(x)) || !all(nzchar(names(x)))) {
+    maskr_abort("argument", c(
+      "{.arg {arg}} must give each class one name and one id of its own.", hint
+    ), arg = arg, call = call)
+  }
+  if (length(x) < min) {
+    maskr_abort("argument", c(
+      "{.arg {arg}} must hold at least {min} classes, not {length(x)}.", hint
+    ), arg = arg, call = call)
+  }
+  stats::setNames(as.integer(x), names(x))
+}

@@ -1,0 +1,178 @@
+# The border to Python: what is required, how calls cross, and how errors come back.
+
+#' Python packages that maskr needs
+#'
+#' The one list behind `py_require()`, [seg_install()], [seg_sitrep()] and the file
+#' `python/requirements.txt` in the installed package.
+#'
+#' @param extras Names of optional groups to add: `"yolo"` (ultralytics, AGPL-3.0).
+#' @return A character vector of pip requirements.
+#' @concept setup
+#' @export
+#' @examples
+#' seg_requirements()
+#' seg_requirements("yolo")
+seg_requirements <- function(extras = NULL) {
+  unknown <- setdiff(extras, names(python_extras))
+  if (length(unknown) > 0) {
+    maskr_abort("argument", c(
+      "{.arg extras} must be among {.val {names(python_extras)}}.",
+      x = "It also holds {.val {unknown}}."
+    ), arg = "extras")
+  }
+  c(python_core, unlist(python_extras[extras], use.names = FALSE))
+}
+
+# Ranges carry a comma: keras3 strips torch requirements that have none.
+python_core <- c(
+  "keras>=3.12,<4",
+  "torch>=2.6,<3",
+  "torchvision>=0.21,<1",
+  "numpy>=2.0,<3",
+  "scipy>=1.13,<2",
+  "scikit-image>=0.25,<1",
+  "segmentation-models-pytorch>=0.5,<1",
+  "torchinfo>=1.8,<2",
+  "faster-coco-eval>=1.7,<2",
+  "opencv-python>=4.10,<6",
+  "tifffile>=2024.8.30,<2028",
+  "pillow>=11,<14",
+  "safetensors>=0.5,<1"
+)
+python_extras <- list(yolo = "ultralytics>=8.3.200,<9")
+
+# What this session knows: loaded Python modules, and messages that are said once.
+the <- new.env(parent = emptyenv())
+the$modules <- list()
+
+declare_python <- function() {
+  reticulate::py_require(python_core)
+  reticulate::register_class_filter(name_our_classes)
+  # An environment that the user configured goes first; ours is only a preference.
+  if (!nzchar(Sys.getenv("RETICULATE_PYTHON")) && dir.exists(own_virtualenv())) {
+    reticulate::use_virtualenv(own_virtualenv(), required = FALSE)
+  }
+}
+
+own_virtualenv <- function() file.path(reticulate::virtualenv_root(), "r-maskr")
+
+# One stable S3 class in front of the Python class vector, before keras3's own.
+name_our_classes <- function(classes) {
+  if ("maskr.model.SegModel" %in% classes) return(c("seg_model", classes))
+  if ("maskr.detectors.base.Detector" %in% classes) return(c("seg_detector", classes))
+  classes
+}
+
+# Calls `fun` of the Python module `maskr.<module>`. Errors come back as `maskr_error_*`.
+py_call <- function(module, fun, ..., .call = rlang::caller_env()) {
+  f <- py_module(module, call = .call)[[fun]]
+  py_try(f(...), call = .call)
+}
+
+py_module <- function(module, call = rlang::caller_env()) {
+  if (is.null(the$modules[[module]])) {
+    start_python(call)
+    path <- system.file("python", package = "maskr")
+    name <- paste0("maskr.", module)
+    the$modules[[module]] <- py_try(reticulate::import_from_path(name, path = path), call = call)
+  }
+  the$modules[[module]]
+}
+
+start_python <- function(call) {
+  if (isTRUE(the$started)) return(invisible())
+  if (isNamespaceLoaded("torch")) {
+    maskr_abort("backend", c(
+      "R's {.pkg torch} package is loaded, and it cannot share a session with Python's torch.",
+      i = "Restart R and use maskr without loading {.pkg torch}."
+    ), call = call)
+  }
+  version <- tryCatch(
+    reticulate::py_config()$version,
+    error = function(e) {
+      maskr_abort("missing", c(
+        "Python could not be started.",
+        i = "Run {.run maskr::seg_install()} once, then restart R; {.run maskr::seg_sitrep()} says more."
+      ), call = call, parent = e)
+    }
+  )
+  if (numeric_version(version) < "3.10") {
+    maskr_abort("missing", c(
+      "maskr needs Python 3.10 or newer; this session runs {version}.",
+      i = "Run {.run maskr::seg_install()} once, then restart R."
+    ), call = call)
+  }
+  path <- system.file("python", package = "maskr")
+  backend <- py_try(reticulate::import_from_path("maskr.backend", path = path), call = call)
+  replaced <- py_try(backend$prepare(), call = call)
+  if (nzchar(replaced)) {
+    cli::cli_inform(c(
+      i = "maskr set {.envvar KERAS_BACKEND} from {.val {replaced}} to {.val torch} for this session."
+    ))
+  }
+  the$started <- TRUE
+  invisible()
+}
+
+# Evaluates `expr`, turning Python's errors into ours. An interrupt passes through untouched.
+py_try <- function(expr, call = rlang::caller_env()) {
+  tryCatch(expr, python.builtin.Exception = function(e) abort_from_python(e, call))
+}
+
+python_error_kinds <- c(
+  ShapeError = "shape", DataError = "data", FormatError = "format", WeightsError = "weights",
+  TrustError = "trust", DeviceError = "device", BackendError = "backend",
+  MissingPackageError = "missing"
+)
+
+abort_from_python <- function(error, call) {
+  named <- paste0("maskr.errors.", names(python_error_kinds)) %in% class(error)
+  if (any(named)) {
+    text <- c(error$text, if (nzchar(error$hint)) c(i = error$hint))
+    maskr_abort(python_error_kinds[named][[1]], verbatim(text),
+                arg = if (nzchar(error$argument)) error$argument,
+                call = call, python_error = error)
+  }
+  mend <- "Run {.run maskr::seg_install()} once, then restart R; {.run maskr::seg_sitrep()} says more."
+  if ("python.builtin.ModuleNotFoundError" %in% class(error)) {
+    package <- error$name
+    maskr_abort("missing", c(
+      "The Python package {.pkg {package}} is not installed in {.path {reticulate::py_exe()}}.",
+      i = mend
+    ), call = call, python_error = error)
+  }
+  if (grepl("libGL.so", conditionMessage(error), fixed = TRUE)) {
+    maskr_abort("missing", c(
+      "OpenCV needs the system library {.file libGL.so.1}, which this machine lacks.",
+      i = "Install it; on Debian and Ubuntu: {.code apt-get install libgl1 libglib2.0-0}."
+    ), call = call, python_error = error)
+  }
+  # The one case in which Python's own words help: nobody foresaw it.
+  maskr_abort("python", "Python stopped with an error that maskr did not foresee.",
+              call = call, parent = error)
+}
+
+# Text from elsewhere may hold braces, which cli would evaluate.
+verbatim <- function(text) {
+  text[] <- gsub("}", "}}", gsub("{", "{{", text, fixed = TRUE), fixed = TRUE)
+  text
+}
+
+#' Is maskr's Python ready?
+#'
+#' Looks whether a Python with the packages that maskr needs can be started, and starts it if so.
+#' Guards examples and tests; [seg_sitrep()] tells what is missing.
+#'
+#' @param extras Optional groups that must be there too, see [seg_requirements()].
+#' @return `TRUE` or `FALSE`.
+#' @concept setup
+#' @export
+#' @examples
+#' seg_available()
+seg_available <- function(extras = NULL) {
+  modules <- c("keras", "torch", "torchvision", if ("yolo" %in% extras) "ultralytics")
+  tryCatch({
+    start_python(rlang::current_env())
+    all(vapply(modules, reticulate::py_module_available, logical(1)))
+  }, error = function(e) FALSE)
+}

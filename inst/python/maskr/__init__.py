@@ -1,0 +1,1 @@
+"""maskr: the Python side of the R package. Importing it loads nothing heavy."""

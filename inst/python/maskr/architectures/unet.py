@@ -1,0 +1,58 @@
+"""U-Net (Ronneberger, Fischer & Brox 2015, https://arxiv.org/abs/1505.04597), as published by
+Buda, Saha & Mazurowski (2019, https://doi.org/10.1016/j.compbiomed.2019.05.002) for brain MRI:
+batch normalisation, bias-free convolutions, and padded convolutions so that output size equals
+input size. The names of modules and parameters are those of that published network, so that its
+state dict loads unchanged."""
+
+import torch
+from torch import nn
+
+
+def double_convolution(in_channels: int, features: int, name: str) -> nn.Sequential:
+    """Two rounds of 3x3 convolution, batch normalisation and ReLU, named `<name>conv1`, ..."""
+    block = nn.Sequential()
+    for i, channels in enumerate((in_channels, features), start=1):
+        block.add_module(f"{name}conv{i}", nn.Conv2d(channels, features, 3, padding=1, bias=False))
+        block.add_module(f"{name}norm{i}", nn.BatchNorm2d(features))
+        block.add_module(f"{name}relu{i}", nn.ReLU(inplace=True))
+    return block
+
+
+class UNet(nn.Module):
+    """U-Net with four levels of 2x2 max pooling.
+
+    Input: float tensor `[N, in_channels, H, W]`, H and W multiples of 16.
+    Output: logits `[N, out_channels, H, W]`.
+    """
+
+    multiple = 16
+
+    def __init__(self, in_channels: int = 3, out_channels: int = 1, init_features: int = 32) -> None:
+        super().__init__()
+        widths = [init_features * 2**level for level in range(5)]
+
+        channels = in_channels
+        for level, width in enumerate(widths[:4], start=1):
+            setattr(self, f"encoder{level}", double_convolution(channels, width, f"enc{level}"))
+            setattr(self, f"pool{level}", nn.MaxPool2d(kernel_size=2, stride=2))
+            channels = width
+        self.bottleneck = double_convolution(channels, widths[4], "bottleneck")
+
+        for level in (4, 3, 2, 1):
+            width = widths[level - 1]
+            upconv = nn.ConvTranspose2d(2 * width, width, kernel_size=2, stride=2)
+            setattr(self, f"upconv{level}", upconv)
+            # the upsampled features and the encoder's of the same level, concatenated
+            setattr(self, f"decoder{level}", double_convolution(2 * width, width, f"dec{level}"))
+        self.conv = nn.Conv2d(widths[0], out_channels, kernel_size=1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        skips = []
+        for level in (1, 2, 3, 4):
+            skips.append(getattr(self, f"encoder{level}")(x))
+            x = getattr(self, f"pool{level}")(skips[-1])
+        x = self.bottleneck(x)
+        for level in (4, 3, 2, 1):
+            x = getattr(self, f"upconv{level}")(x)
+            x = getattr(self, f"decoder{level}")(torch.cat((x, skips.pop()), dim=1))
+        return self.conv(x)

@@ -1,0 +1,63 @@
+"""The border for arrays: the only file that knows R's memory order and R's missing values.
+
+R hands over `[H, W]` and `[H, W, C]` in column-major order, read-only and as float64, int32, bool
+or uint8 (raw). Here they become contiguous arrays in the order that Python libraries expect; on
+the way back `[H, W]` stays `[H, W]`, since reticulate itself restores R's order.
+"""
+
+import numpy as np
+
+from maskr.errors import DataError, ShapeError
+
+NA_INTEGER = np.iinfo(np.int32).min
+"""R's integer NA as it arrives here."""
+
+IGNORE = -1
+"""Ignore index inside Python: no file and no model uses a negative class id."""
+
+
+def image_from_r(x: np.ndarray) -> np.ndarray:
+    """An R image `[H, W]` or `[H, W, C]` as contiguous float32 `[C, H, W]`.
+
+    Raises
+    ------
+    ShapeError
+        If the array has neither 2 nor 3 dimensions, or no pixel.
+    DataError
+        If it holds NA, NaN or infinite values.
+    """
+    x = np.asarray(x)
+    if x.ndim == 2:
+        x = x[:, :, None]
+    if x.ndim != 3 or x.size == 0:
+        raise ShapeError(
+            f"An image must be a matrix [H, W] or an array [H, W, C] with at least one pixel, "
+            f"not an array of size {' x '.join(map(str, x.shape))}."
+        )
+    if x.dtype == np.int32 and (x == NA_INTEGER).any():
+        raise DataError("The image holds missing values (NA).", hint="Replace them first.")
+    image = np.ascontiguousarray(x.transpose(2, 0, 1), dtype=np.float32)
+    if not np.isfinite(image).all():
+        raise DataError(
+            "The image holds missing or infinite values (NA, NaN, Inf).", hint="Replace them first."
+        )
+    return image
+
+
+def mask_from_r(x: np.ndarray) -> np.ndarray:
+    """An R matrix or volume of class ids as contiguous int32 in the same shape; NA is IGNORE."""
+    mask = np.array(x, dtype=np.int32, order="C")
+    mask[mask == NA_INTEGER] = IGNORE
+    return mask
+
+
+def mask_to_r(mask: np.ndarray) -> np.ndarray:
+    """Class ids as the int32 array that R stores; IGNORE is NA."""
+    out = np.array(mask, dtype=np.int32, order="F")
+    out[out == IGNORE] = NA_INTEGER
+    return out
+
+
+def image_to_r(image: np.ndarray) -> np.ndarray:
+    """A `[C, H, W]` image as the `[H, W, C]` array that R users see, in its own dtype."""
+    return np.asfortranarray(image.transpose(1, 2, 0))

@@ -1,0 +1,54 @@
+"""The errors that cross into R, where each becomes a condition of class `maskr_error_<kind>`."""
+
+
+class MaskrError(Exception):
+    """Base of all errors that maskr raises on purpose.
+
+    Parameters
+    ----------
+    message
+        What was wrong, in one sentence: what was given and what was expected.
+    hint
+        How to mend it, in one sentence; empty where there is nothing to say.
+    argument
+        Name of the argument at fault as the R user knows it; empty where none is.
+    """
+
+    def __init__(self, message: str, hint: str = "", argument: str = "") -> None:
+        super().__init__(message)
+        # not `message`: R's conditions have a field of that name, which would hide ours
+        self.text = message
+        self.hint = hint
+        self.argument = argument
+
+
+class ShapeError(MaskrError):
+    """An array has the wrong number of dimensions, size or channels."""
+
+
+class DataError(MaskrError):
+    """Values are not what they should be: an unknown class id, a probability above 1."""
+
+
+class FormatError(MaskrError):
+    """A file cannot be read or written as what it claims to be."""
+
+
+class WeightsError(MaskrError):
+    """Weights are missing, damaged, or do not fit the model."""
+
+
+class TrustError(MaskrError):
+    """Running foreign code was asked for without `trust = TRUE`."""
+
+
+class DeviceError(MaskrError):
+    """The device that was asked for does not exist here or ran out of memory."""
+
+
+class BackendError(MaskrError):
+    """Keras already runs on a backend other than torch."""
+
+
+class MissingPackageError(MaskrError):
+    """A Python package or system library that this function needs is not installed."""
