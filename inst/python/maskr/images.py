@@ -1,0 +1,321 @@
+"""Image files as arrays: PNG, JPEG, TIFF, BMP and WebP, at their full bit depth.
+
+Pillow decodes 8-bit files, OpenCV the 16-bit colour PNGs that Pillow would reduce to 8 bits, and
+tifffile the TIFFs; OpenCV is asked again for TIFF compressions that tifffile cannot undo alone.
+"""
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from maskr.errors import DataError, FormatError, ShapeError
+
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+
+TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
+ORIENTATION_TAG = 274
+
+
+def read(path: str, scale: bool = True, pages: list[int] | None = None) -> dict:
+    """An image or volume for R.
+
+    Parameters
+    ----------
+    path
+        File to read; its kind is told by its content, not by its name.
+    scale
+        Divide integers by the maximum of their type.
+    pages
+        Pages of a multi-page TIFF, counted from 1; all of them when None.
+
+    Returns
+    -------
+    dict
+        `data`: float64 `[H, W, C]`, or `[D, H, W, C]` for more than one page;
+        `range`: the two values that stand for black and white.
+
+    Raises
+    ------
+    FormatError
+        If the file cannot be read as an image.
+    """
+    raw = decode(path, pages)
+    data = raw.astype(np.float64, order="F")
+    if scale:
+        data /= maximum(raw.dtype)
+    return {"data": data, "range": np.array(black_and_white(raw, scale), dtype=np.float64)}
+
+
+def load(path: str, scale: bool = True) -> np.ndarray:
+    """An image as contiguous float32 `[C, H, W]`, for models and datasets.
+
+    Raises
+    ------
+    FormatError
+        If the file cannot be read as an image.
+    ShapeError
+        If it holds several pages.
+    DataError
+        If it holds NaN or infinite values.
+    """
+    raw = decode(path)
+    if raw.ndim != 3:
+        raise ShapeError(
+            f"{Path(path).name} holds {raw.shape[0]} pages, and one image is needed.",
+            hint="Read the page that you want with seg_read_image(path, pages = 1).",
+        )
+    image = np.ascontiguousarray(raw.transpose(2, 0, 1)).astype(np.float32)
+    if scale and raw.dtype.kind != "f":
+        image /= np.float32(maximum(raw.dtype))
+    if raw.dtype.kind == "f" and not np.isfinite(image).all():
+        raise DataError(f"{Path(path).name} holds missing or infinite values.")
+    return image
+
+
+def fit_channels(image: np.ndarray, in_channels: int) -> np.ndarray:
+    """A `[C, H, W]` image with the number of channels that a model takes.
+
+    Grey is replicated to three channels and a fully opaque alpha dropped.
+
+    Raises
+    ------
+    ShapeError
+        For every other mismatch.
+    """
+    channels = image.shape[0]
+    if channels == in_channels:
+        return image
+    if channels in (2, 4) and in_channels in (1, 3) and is_opaque(image[-1]):
+        return fit_channels(image[:-1], in_channels)
+    if channels == 1 and in_channels == 3:
+        return np.repeat(image, 3, axis=0)
+    raise ShapeError(
+        f"The image has {channels} channel{'s' if channels > 1 else ''}, "
+        f"and the model takes {in_channels}.",
+        hint="Choose channels with image[, , k], or build a model with other in_channels.",
+    )
+
+
+def is_opaque(alpha: np.ndarray) -> bool:
+    """Is this alpha channel the same maximum everywhere, in whatever unit it came?"""
+    return alpha.min() == alpha.max() and alpha.flat[0] in (1, 255, 65535)
+
+
+def decode(path: str, pages: list[int] | None = None) -> np.ndarray:
+    """A file's own numbers in `[H, W, C]` or `[D, H, W, C]`, upright; palettes become colours."""
+    if is_tiff(path):
+        raw, palette = decode_tiff(path, pages)
+        raw = raw if palette is None else palette[raw[..., 0]]
+    else:
+        raw = decode_single(path, pages)
+    if raw.size == 0:
+        raise FormatError(f"{path} holds no pixel.")
+    return raw
+
+
+def is_tiff(path: str) -> bool:
+    return first_bytes(path, 4) in TIFF_MAGIC
+
+
+def first_bytes(path: str, n: int) -> bytes:
+    try:
+        with open(path, "rb") as file:
+            return file.read(n)
+    except OSError as error:
+        raise FormatError(f"{path} cannot be read: {error.strerror}.") from error
+
+
+def decode_single(path: str, pages: list[int] | None) -> np.ndarray:
+    if pages is not None and list(pages) != [1]:
+        raise FormatError(
+            f"{path} is not a TIFF file and has one page only.", argument="pages"
+        )
+    with open_image(path) as image:
+        orientation = image.getexif().get(ORIENTATION_TAG, 1)
+        pixels = decode_png16(path) if is_colour_png16(path) else image_pixels(image, path)
+    return np.ascontiguousarray(upright(with_channels(pixels), orientation))
+
+
+def open_image(path: str) -> Image.Image:
+    """Pillow's lazy image; the pixels are not decoded yet."""
+    try:
+        return Image.open(path)
+    except UnidentifiedImageError as error:
+        raise FormatError(
+            f"{path} is not an image that can be read.",
+            hint="PNG, JPEG, TIFF, BMP and WebP are read.",
+        ) from error
+    except Image.DecompressionBombError as error:
+        raise FormatError(f"{path} is too large to be read as a whole.") from error
+    except (OSError, SyntaxError, ValueError) as error:
+        raise FormatError(f"{path} is damaged: {error}") from error
+
+
+def image_pixels(image: Image.Image, path: str) -> np.ndarray:
+    """The pixels of an 8-bit, grey 16-bit or float image, colours as RGB."""
+    keep = {"1", "L", "LA", "RGB", "RGBA", "I", "F", "I;16", "I;16B", "I;16L"}
+    try:
+        if image.mode in ("P", "PA"):
+            has_alpha = image.mode == "PA" or "transparency" in image.info
+            image = image.convert("RGBA" if has_alpha else "RGB")
+        elif image.mode not in keep:
+            image = image.convert("RGB")
+        pixels = np.asarray(image)
+    except (OSError, SyntaxError, ValueError) as error:
+        raise FormatError(f"{path} is damaged: {error}") from error
+    # Pillow holds 16-bit grey in 32 bits in some of its modes
+    if image.mode == "I" and first_bytes(path, 8) == PNG_MAGIC:
+        pixels = pixels.astype(np.uint16)
+    return pixels.astype(pixels.dtype.newbyteorder("="))
+
+
+def is_colour_png16(path: str) -> bool:
+    head = first_bytes(path, 26)
+    return head.startswith(PNG_MAGIC) and head[24] == 16 and head[25] != 0
+
+
+def decode_png16(path: str) -> np.ndarray:
+    pixels = opencv_pages(path)[0]
+    # OpenCV expands 16-bit grey with alpha to four channels
+    if first_bytes(path, 26)[25] == 4:
+        return pixels[:, :, [0, 3]]
+    return pixels
+
+
+def opencv_pages(path: str) -> list[np.ndarray]:
+    """All pages of a file by OpenCV, channels in the file's order; nothing printed."""
+    import cv2
+
+    level = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    try:
+        flags = cv2.IMREAD_UNCHANGED | cv2.IMREAD_IGNORE_ORIENTATION
+        ok, pages = cv2.imreadmulti(path, flags=flags)
+    except cv2.error:
+        ok, pages = False, []
+    finally:
+        cv2.utils.logging.setLogLevel(level)
+    if not ok or not pages:
+        raise FormatError(
+            f"{path} cannot be decoded.",
+            hint="It is damaged, or compressed in a way that needs the Python package imagecodecs.",
+        )
+    return [swap_blue_red(page) for page in pages]
+
+
+def swap_blue_red(page: np.ndarray) -> np.ndarray:
+    if page.ndim == 2 or page.shape[2] < 3:
+        return page
+    return page[:, :, [2, 1, 0, *range(3, page.shape[2])]]
+
+
+def decode_tiff(
+    path: str, pages: list[int] | None = None
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """A TIFF's own numbers, upright, and its palette as uint8 `[n, 3]` if it has one."""
+    import tifffile
+
+    palette = None
+    try:
+        with tifffile.TiffFile(path) as file:
+            first = file.pages[0]
+            orientation = first.tags.valueof(ORIENTATION_TAG, 1)
+            if first.photometric == tifffile.PHOTOMETRIC.PALETTE:
+                palette = (first.colormap.T >> 8).astype(np.uint8)
+            pixels = tiff_pages(file, path, pages) if pages is not None else tiff_series(file, path)
+    except FormatError:
+        raise
+    except (tifffile.TiffFileError, ValueError, RuntimeError, IndexError, KeyError, OSError):
+        # compressions that tifffile leaves to imagecodecs, and files that break its rules
+        orientation, pixels = 1, chosen_pages(opencv_pages(path), path, pages)
+    return np.ascontiguousarray(upright(pixels, orientation)), palette
+
+
+def tiff_pages(file, path: str, pages: list[int]) -> np.ndarray:
+    """The chosen pages of an open TIFF, `[H, W, C]` or `[D, H, W, C]`."""
+    check_pages(pages, len(file.pages), path)
+    return stack([channels_last(p.asarray(), p.axes) for p in (file.pages[i - 1] for i in pages)])
+
+
+def tiff_series(file, path: str) -> np.ndarray:
+    """The first series of an open TIFF, `[H, W, C]` or `[D, H, W, C]`."""
+    series = file.series[0]
+    return channels_last(series.asarray(), series.axes, path)
+
+
+def channels_last(pixels: np.ndarray, axes: str, path: str = "The file") -> np.ndarray:
+    """Pixels with tifffile's named axes as `[H, W, C]` or `[D, H, W, C]`."""
+    deep = [i for i, a in enumerate(axes) if a not in "YXSC" and pixels.shape[i] > 1]
+    if len(deep) > 1:
+        raise FormatError(
+            f"{path} has {len(deep)} axes beside height, width and channels ({axes}).",
+            hint="Choose pages: seg_read_image(path, pages = 1).",
+            argument="pages",
+        )
+    order = deep + [axes.index(a) for a in "YX"] + [i for i, a in enumerate(axes) if a in "CS"]
+    rest = [i for i in range(pixels.ndim) if i not in order]
+    pixels = pixels.transpose(order + rest)
+    lead = len(deep) + 2
+    return pixels.reshape(*pixels.shape[:lead], -1)
+
+
+def chosen_pages(all_pages: list[np.ndarray], path: str, pages: list[int] | None) -> np.ndarray:
+    pages = pages or list(range(1, len(all_pages) + 1))
+    check_pages(pages, len(all_pages), path)
+    return stack([with_channels(all_pages[i - 1]) for i in pages])
+
+
+def check_pages(pages: list[int], n: int, path: str) -> None:
+    if not pages or min(pages) < 1 or max(pages) > n:
+        raise FormatError(
+            f"{path} has {n} page{'s' if n > 1 else ''}, and {pages} were asked for.",
+            argument="pages",
+        )
+
+
+def stack(pages: list[np.ndarray]) -> np.ndarray:
+    if len(pages) == 1:
+        return pages[0]
+    if len({p.shape for p in pages}) > 1:
+        raise FormatError(
+            "The pages have different sizes and make no volume.",
+            hint="Choose one: seg_read_image(path, pages = 1).",
+            argument="pages",
+        )
+    return np.stack(pages)
+
+
+def with_channels(pixels: np.ndarray) -> np.ndarray:
+    return pixels[:, :, None] if pixels.ndim == 2 else pixels
+
+
+def upright(pixels: np.ndarray, orientation: int) -> np.ndarray:
+    """Undo EXIF's orientation (1 to 8) on `[..., H, W, C]`."""
+    if orientation not in range(2, 9):
+        return pixels
+    if orientation >= 5:
+        pixels = pixels.swapaxes(-3, -2)
+    # after the transpose of 5 to 8, these are the flips that remain
+    if orientation in (3, 4, 7, 8):
+        pixels = np.flip(pixels, -3)
+    if orientation in (2, 3, 6, 7):
+        pixels = np.flip(pixels, -2)
+    return pixels
+
+
+def maximum(dtype: np.dtype) -> float:
+    """What `scale` divides by: the largest value of an integer type, 1 for the others."""
+    return float(np.iinfo(dtype).max) if dtype.kind in "iu" else 1.0
+
+
+def black_and_white(raw: np.ndarray, scale: bool) -> tuple[float, float]:
+    """The values that stand for black and white: the type's, or the data's where it has none."""
+    if raw.dtype.kind == "b" or (scale and raw.dtype.kind == "u"):
+        return 0.0, 1.0
+    if raw.dtype.kind == "u":
+        return 0.0, maximum(raw.dtype)
+    divisor = maximum(raw.dtype) if scale else 1.0
+    low, high = float(np.nanmin(raw)) / divisor, float(np.nanmax(raw)) / divisor
+    return (0.0, 1.0) if 0 <= low and high <= 1 else (low, high)

@@ -1,0 +1,295 @@
+"""Masks: class ids in files and arrays. Ids are those of the files and are never shifted."""
+
+import os
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from maskr import images
+from maskr.arrays import IGNORE, mask_from_r, mask_to_r
+from maskr.errors import DataError, FormatError
+
+IGNORE_8 = 255
+IGNORE_16 = 65535
+IGNORE_COLOUR = (224, 224, 192)
+"""Colour of the ignore index in the palette of an index PNG, as in Pascal VOC."""
+
+
+def load(
+    path: str,
+    ignore: int | None = IGNORE_8,
+    values: list[int] | None = None,
+    explicit: bool = False,
+    classes: list[int] | None = None,
+) -> np.ndarray:
+    """Class ids of a mask file.
+
+    Parameters
+    ----------
+    path
+        Index PNG, grey PNG or TIFF, or another image of one channel.
+    ignore
+        The file's value for "ignore"; None where every value is a class.
+    values
+        The file's values for the classes 0, 1, ...; None where they are the class ids themselves.
+    explicit
+        Was `ignore` chosen by the user? If not, a file that holds only 0 and 255 is an error,
+        and 16-bit files also use 65535 for "ignore".
+    classes
+        Known class ids, used only to tell whether 255 in a 16-bit file is one of them.
+
+    Returns
+    -------
+    np.ndarray
+        int32 `[H, W]`, or `[D, H, W]` for a TIFF of several pages; IGNORE (-1) for "ignore".
+
+    Raises
+    ------
+    FormatError
+        If the file cannot be read or is colour-coded.
+    DataError
+        If its values are not whole, out of range, or only 0 and 255 without further word.
+    """
+    raw, _ = decode(path)
+    return to_ids(raw, path, ignore, values, explicit, classes)
+
+
+def read(
+    path: str,
+    ignore: int | None = IGNORE_8,
+    values: list[int] | None = None,
+    explicit: bool = False,
+    classes: list[int] | None = None,
+) -> dict:
+    """A mask for R; arguments and errors as `load()`.
+
+    Returns
+    -------
+    dict
+        `data`: int32 array with R's NA; `ids`: the class ids seen, ascending; `palette`: the file's
+        colours "#RRGGBB" from class id 0 up, or None.
+    """
+    raw, palette = decode(path)
+    mask = to_ids(raw, path, ignore, values, explicit, classes)
+    ids = np.unique(mask)
+    return {
+        "data": mask_to_r(mask),
+        "ids": ids[ids != IGNORE].astype(np.int32),
+        "palette": None if values is not None else palette,
+    }
+
+
+def decode(path: str) -> tuple[np.ndarray, list[str] | None]:
+    """The numbers in a file of one channel, `[H, W]` or `[D, H, W]`, and its palette if any."""
+    if images.is_tiff(path):
+        raw, palette = images.decode_tiff(path)
+        colours = None if palette is None else hex_colours(palette)
+        return one_channel(raw, path), colours
+    with images.open_image(path) as image:
+        if image.mode in ("P", "PA"):
+            try:
+                index = np.asarray(image if image.mode == "P" else image.getchannel(0))
+            except (OSError, SyntaxError) as error:
+                raise FormatError(f"{path} is damaged: {error}") from error
+            return index, hex_colours(np.array(image.getpalette("RGB")).reshape(-1, 3))
+    return one_channel(images.decode(path), path), None
+
+
+def hex_colours(palette: np.ndarray) -> list[str]:
+    return ["#{:02X}{:02X}{:02X}".format(*map(int, colour)) for colour in palette]
+
+
+def one_channel(pixels: np.ndarray, path: str) -> np.ndarray:
+    """The one channel of `[..., C]`; equal colour channels count as grey."""
+    colours = pixels[..., :-1] if pixels.shape[-1] in (2, 4) else pixels
+    first = colours[..., :1]
+    if colours.shape[-1] <= 3 and (colours == first).all():
+        return first[..., 0]
+    raise FormatError(
+        f"{path} is a picture of {pixels.shape[-1]} channels, not a mask of class ids.",
+        hint="Masks are index PNGs, or grey PNGs or TIFFs whose values are class ids.",
+    )
+
+
+def to_ids(
+    raw: np.ndarray,
+    path: str,
+    ignore: int | None,
+    values: list[int] | None,
+    explicit: bool,
+    classes: list[int] | None,
+) -> np.ndarray:
+    """A file's numbers as int32 class ids with IGNORE."""
+    mask = whole(raw, path)
+    found = np.unique(mask)
+    ignored = ignored_values(found, raw.dtype.itemsize, ignore, explicit, classes)
+    if values is not None:
+        return by_value(mask, found, list(values), ignored, explicit, path)
+    if not explicit and set(found.tolist()) <= {0, IGNORE_8} and IGNORE_8 in ignored & set(found):
+        raise DataError(
+            f"{path} holds only the values 0 and 255.",
+            hint="Write values = c(0, 255) if 255 is the object (it becomes class 1), or "
+            "ignore = 255 if those pixels are to be left out.",
+            argument="values",
+        )
+    if found[0] < 0 and int(found[0]) not in ignored:
+        raise DataError(f"{path} holds negative values ({found[0]}), which are no class ids.")
+    mask[np.isin(mask, list(ignored))] = IGNORE
+    return mask
+
+
+def whole(raw: np.ndarray, path: str) -> np.ndarray:
+    """Numbers as a new int32 array, if that is exact."""
+    if raw.dtype.kind == "f" and not (raw == np.round(raw)).all():
+        raise DataError(
+            f"{path} holds fractions, not whole class ids.",
+            hint="Read it with seg_read_image() and apply a threshold.",
+        )
+    if raw.dtype.itemsize > 2 and (raw.max() > np.iinfo(np.int32).max or raw.min() < -(2**31) + 1):
+        raise DataError(f"{path} holds values of {raw.max()}, too large for class ids.")
+    return raw.astype(np.int32, order="C")
+
+
+def ignored_values(
+    found: np.ndarray, width: int, ignore: int | None, explicit: bool, classes: list[int] | None
+) -> set[int]:
+    """The values that mean "ignore" in this file; `width` is that of its numbers in bytes."""
+    if ignore is None:
+        return set()
+    if explicit or width == 1:
+        return {int(ignore)}
+    # a file that counts beyond 255 uses 255 as one id among others
+    beyond = found[(found > IGNORE_8) & (found != IGNORE_16)].size > 0
+    return {IGNORE_16} if beyond or IGNORE_8 in (classes or []) else {IGNORE_16, int(ignore)}
+
+
+def by_value(
+    mask: np.ndarray,
+    found: np.ndarray,
+    values: list[int],
+    ignored: set[int],
+    explicit: bool,
+    path: str,
+) -> np.ndarray:
+    """Replace each of `values` by its place, counted from 0."""
+    if explicit and ignored & set(values):
+        raise DataError("ignore must not be among values.", argument="ignore")
+    unknown = sorted(set(found.tolist()) - set(values) - ignored)
+    if unknown:
+        shown = ", ".join(map(str, unknown[:5])) + (", ..." if len(unknown) > 5 else "")
+        raise DataError(f"{path} also holds {shown}, not among values.", argument="values")
+    out = np.full(mask.shape, IGNORE, dtype=np.int32)
+    for class_id, value in enumerate(values):
+        out[mask == value] = class_id
+    return out
+
+
+def write(
+    mask: np.ndarray, path: str, ids: list[int], palette: list[str], bits: int | None = None
+) -> None:
+    """Write an R mask to an index PNG (8 bit), grey PNG (16 bit) or TIFF, whole or not at all.
+
+    Parameters
+    ----------
+    mask
+        Class ids `[H, W]` or `[D, H, W]` (TIFF only) as R holds them.
+    path
+        File name ending in .png, .tif or .tiff.
+    ids, palette
+        The class ids, and the colour "#RRGGBB" of each.
+    bits
+        8 or 16; None takes 8 where every id fits.
+
+    Raises
+    ------
+    FormatError
+        If the ending is another one, or a volume is to become a PNG.
+    DataError
+        If an id does not fit, or is the value that stands for NA.
+    """
+    mask = mask_from_r(mask)
+    suffix = Path(path).suffix.lower()
+    if suffix not in (".png", ".tif", ".tiff"):
+        raise FormatError(
+            f"Masks are written as .png or .tif, not {suffix or 'without an ending'}.",
+            argument="path",
+        )
+    if mask.ndim == 3 and suffix == ".png":
+        raise FormatError("A volume does not fit into a PNG file.", hint="Write a .tif.")
+    stored = stored_values(mask, ids, bits)
+    colours = palette_bytes(ids, palette) if stored.dtype == np.uint8 else None
+    save = save_png if suffix == ".png" else save_tiff
+    atomically(path, lambda temporary: save(stored, colours, temporary))
+
+
+def stored_values(mask: np.ndarray, ids: list[int], bits: int | None) -> np.ndarray:
+    """The numbers that go to the file, IGNORE replaced by the type's maximum."""
+    known = set(ids) | set(np.unique(mask).tolist())
+    known.discard(IGNORE)
+    top = max(known, default=0)
+    bits = bits or (8 if top <= IGNORE_8 else 16)
+    void = IGNORE_8 if bits == 8 else IGNORE_16
+    if top > void:
+        raise DataError(
+            f"Class id {top} does not fit into {bits} bits.",
+            hint="Write with bits = 16." if bits == 8 else "",
+        )
+    if void in known:
+        raise DataError(
+            f"{void} stands for NA in a file of {bits} bits and is a class id here.",
+            hint="Write with bits = 16." if bits == 8 else "Give that class another id.",
+        )
+    return np.where(mask == IGNORE, void, mask).astype(np.uint8 if bits == 8 else np.uint16)
+
+
+def palette_bytes(ids: list[int], palette: list[str]) -> np.ndarray:
+    """A palette uint8 `[256, 3]`; ids without a colour are black."""
+    table = np.zeros((256, 3), dtype=np.uint8)
+    table[IGNORE_8] = IGNORE_COLOUR
+    for class_id, colour in zip(ids, palette, strict=True):
+        table[class_id] = [int(colour[i : i + 2], 16) for i in (1, 3, 5)]
+    return table
+
+
+def save_png(stored: np.ndarray, colours: np.ndarray | None, path: str) -> None:
+    from PIL import Image
+
+    image = Image.fromarray(stored)
+    if colours is not None:
+        image.putpalette(colours.tobytes())
+    image.save(path, format="PNG")
+
+
+def save_tiff(stored: np.ndarray, colours: np.ndarray | None, path: str) -> None:
+    import tifffile
+
+    options: dict = {"photometric": "minisblack"}
+    if colours is not None:
+        # TIFF palettes are 16 bit: 257 maps 255 to 65535
+        table = colours.T.astype(np.uint16) * 257
+        options = {"photometric": "palette", "colormap": table}
+    tifffile.imwrite(path, stored, compression="zlib", **options)
+
+
+def atomically(path: str, save) -> None:
+    """Call `save` with a temporary name beside `path`, then move the file into place."""
+    folder = Path(path).resolve().parent
+    if not folder.is_dir():
+        raise FormatError(f"The folder {folder} does not exist.", argument="path")
+    try:
+        handle, temporary = tempfile.mkstemp(dir=folder, suffix=Path(path).suffix)
+        os.close(handle)
+        umask = os.umask(0)
+        os.umask(umask)
+        os.chmod(temporary, 0o666 & ~umask)
+    except OSError as error:
+        raise FormatError(f"{path} cannot be written: {error.strerror}.") from error
+    try:
+        save(temporary)
+        os.replace(temporary, path)
+    except OSError as error:
+        raise FormatError(f"{path} cannot be written: {error.strerror}.") from error
+    finally:
+        if os.path.exists(temporary):
+            os.unlink(temporary)

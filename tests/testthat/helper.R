@@ -1,0 +1,32 @@
+# Guards and material for tests.
+
+# Skips where no Python with maskr's packages can be started.
+skip_if_no_python <- function(extras = NULL) {
+  testthat::skip_if_not(seg_available(extras), "maskr's Python environment is not there")
+}
+
+# A file of the shared test material; skips where it is missing.
+shared_data <- function(path) {
+  root <- Sys.getenv("MASKR_TEST_DATA")
+  if (!nzchar(root)) root <- find_shared_data(getwd())
+  file <- file.path(root, path)
+  testthat::skip_if_not(nzchar(root) && file.exists(file), paste("No shared test data:", path))
+  file
+}
+
+# `shared/data` beside the project's root, which is some folders above where tests run.
+find_shared_data <- function(folder) {
+  repeat {
+    candidate <- file.path(folder, "shared", "data")
+    if (dir.exists(candidate)) return(candidate)
+    parent <- dirname(folder)
+    if (parent == folder) return("")
+    folder <- parent
+  }
+}
+
+# The Python module `maskr.<name>`, for tests that compare values with numpy.
+python_module <- function(name) {
+  skip_if_no_python()
+  py_module(name)
+}
