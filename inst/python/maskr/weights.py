@@ -1,0 +1,362 @@
+"""Weights: where they come from, whether they are what they claim to be, and how they load.
+
+Files are looked for in the folder that the environment variable MASKR_WEIGHTS names, among those
+that come with the package, then in the cache, and only then downloaded. What has a published checksum is verified by it (SHA-256). Nothing
+is ever unpickled with the power to run code.
+"""
+
+import hashlib
+import os
+import tempfile
+import urllib.error
+import urllib.request
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from http.client import HTTPException
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from maskr.errors import DataError, TrustError, WeightsError
+
+if TYPE_CHECKING:
+    import torch
+
+TIMEOUT = 30
+"""Seconds without an answer after which a download counts as failed."""
+
+
+@dataclass(frozen=True)
+class Published:
+    """Weights that somebody published.
+
+    Attributes
+    ----------
+    name
+        What users write, such as "brain-mri".
+    file
+        Name of the file, at its source and in the cache.
+    url
+        Where it can be downloaded; "" for what comes with the package.
+    sha256
+        Accepted SHA-256 checksums, each whole or its first characters (at least eight). The first
+        is that of the file at `url`; others are of earlier releases of the same weights.
+    licence
+        SPDX identifier of the licence that the weights come under.
+    """
+
+    name: str
+    file: str
+    url: str
+    sha256: tuple[str, ...]
+    licence: str
+
+
+KNOWN = {
+    known.name: known
+    for known in (
+        Published("nuclei", "nuclei.safetensors", "", (), "MIT"),
+        # Buda, Saha & Mazurowski (2019); the file's name holds the start of its checksum
+        Published(
+            "brain-mri",
+            "unet-e012d006.pt",
+            "https://github.com/mateuszbuda/brain-segmentation-pytorch/releases/download/v1.0/"
+            "unet-e012d006.pt",
+            ("e012d006",),
+            "MIT",
+        ),
+        # The second checksum is that of the release of January 2023 (package version 8.0.0)
+        Published(
+            "yolov8n-seg.pt",
+            "yolov8n-seg.pt",
+            "https://github.com/ultralytics/assets/releases/download/v8.3.0/yolov8n-seg.pt",
+            (
+                "a7cd8f929e1903d78a12a48efecab430209f18dc46cb96c3599a5980c63c423c",
+                "d39e867b2c3a5dbc1aa764411544b475cb14727bf6af1ec46c238f8bb1351ab9",
+            ),
+            "AGPL-3.0-only",
+        ),
+    )
+}
+"""Published weights by name."""
+
+
+def table(cache: str | Sequence[str]) -> dict[str, list]:
+    """List the known weights as columns: name, file, licence, cached, path ("" if not cached)."""
+    columns = {"name": [], "file": [], "licence": [], "cached": [], "path": []}
+    for known in KNOWN.values():
+        path = _find(known.file, _folders(cache))
+        row = (known.name, known.file, known.licence, path is not None, path or "")
+        for column, value in zip(columns.values(), row, strict=True):
+            column.append(value)
+    return columns
+
+
+def locate(
+    name: str,
+    url: str = "",
+    sha256: str | Sequence[str] = (),
+    cache: str | Sequence[str] = (),
+) -> str:
+    """Path of a weights file, which is downloaded into the cache if it is nowhere yet.
+
+    Parameters
+    ----------
+    name
+        A name in `KNOWN`, which brings its own URL and checksum, or the name of a file.
+    url
+        Where to download a file that is not in `KNOWN`; "" only looks.
+    sha256
+        Accepted checksums of a file that is not in `KNOWN`, whole or their first characters.
+    cache
+        Folder for downloads; of several, all are searched and the last receives downloads.
+
+    Raises
+    ------
+    WeightsError
+        If the file is not there and cannot be downloaded, or is not what its checksum says.
+    """
+    known = KNOWN.get(name)
+    if known is None:
+        accepted = (sha256,) if isinstance(sha256, str) else tuple(sha256)
+        known = Published(name, os.path.basename(name), url, tuple(filter(None, accepted)), "")
+    folders = _folders(cache)
+    path = _find(known.file, folders)
+    if path is not None:
+        if _matches(path, known.sha256):
+            return path
+        # A damaged file in the cache is ours to replace; elsewhere it is the user's own.
+        if os.path.dirname(path) != folders[-1]:
+            raise WeightsError(
+                f"The file {path} is not the published {known.file}: its SHA-256 differs.",
+                hint="Give other weights by their path, or remove the file.",
+                argument="weights",
+            )
+    target = os.path.join(folders[-1], known.file)
+    _download(known, target)
+    return target
+
+
+def verify(path: str, sha256: str | Sequence[str]) -> None:
+    """Check a file against its SHA-256 checksum, or against its first characters.
+
+    Raises
+    ------
+    WeightsError
+        If the checksum differs.
+    """
+    accepted = (sha256,) if isinstance(sha256, str) else tuple(sha256)
+    if not _matches(path, accepted):
+        raise WeightsError(
+            f"The file {path} is damaged or another one: its SHA-256 is {_checksum(path)}, "
+            f"expected {' or '.join(accepted)}.",
+            argument="weights",
+        )
+
+
+def _folders(cache: str | Sequence[str]) -> list[str]:
+    given = [cache] if isinstance(cache, str) else list(cache)
+    if not given:
+        raise DataError("There is no folder for weights.", argument="cache")
+    own = os.environ.get("MASKR_WEIGHTS")
+    folders = [*given[:-1], *([own] if own else []), given[-1]]
+    return [os.path.abspath(os.path.expanduser(folder)) for folder in folders]
+
+
+def _find(file: str, folders: list[str]) -> str | None:
+    paths = (os.path.join(folder, file) for folder in folders)
+    return next((path for path in paths if os.path.isfile(path)), None)
+
+
+def _checksum(path: str) -> str:
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _matches(path: str, accepted: Sequence[str]) -> bool:
+    return not accepted or _checksum(path).startswith(tuple(s.lower() for s in accepted))
+
+
+def _download(known: Published, target: str) -> None:
+    """Download to a temporary file beside `target`, verify it, and only then give it its name."""
+    if not known.url:
+        raise _unavailable(known, target, "no address is known for it")
+    folder = os.path.dirname(target)
+    try:
+        os.makedirs(folder, exist_ok=True)
+        handle, part = tempfile.mkstemp(suffix=".part", prefix=known.file, dir=folder)
+    except OSError as error:
+        raise WeightsError(
+            f"The folder for weights, {folder}, cannot be written: {error.strerror}.",
+            hint="Set MASKR_CACHE to a folder that can.",
+        ) from error
+    try:
+        with os.fdopen(handle, "wb") as file:
+            _fetch(known.url, file)
+        verify(part, known.sha256)
+        os.chmod(part, 0o644)  # temporary files are private; a cache may be shared
+        os.replace(part, target)
+    except (OSError, HTTPException) as error:
+        raise _unavailable(known, target, _reason(error)) from error
+    finally:
+        if os.path.exists(part):
+            os.remove(part)
+
+
+def _fetch(url: str, file) -> None:  # noqa: ANN001 (a binary file)
+    request = urllib.request.Request(url, headers={"User-Agent": "maskr"})
+    with urllib.request.urlopen(request, timeout=TIMEOUT) as answer:
+        expected = answer.headers.get("Content-Length")
+        received = 0
+        while block := answer.read(1 << 18):
+            received += file.write(block)
+    if expected is not None and received != int(expected):
+        raise HTTPException(f"the connection broke after {received} of {expected} bytes")
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, urllib.error.HTTPError):
+        return f"the server answered {error.code} ({error.reason})"
+    if isinstance(error, urllib.error.URLError):
+        return f"the server could not be reached ({error.reason})"
+    return str(error) or type(error).__name__
+
+
+def _unavailable(known: Published, target: str, reason: str) -> WeightsError:
+    source = f" from {known.url}" if known.url else ""
+    checksum = f" (SHA-256 {known.sha256[0]})" if known.sha256 else ""
+    return WeightsError(
+        f'The weights "{known.name}" are not on this machine and could not be downloaded: '
+        f"{reason}.",
+        hint=f"Get the file {known.file}{source}{checksum} and put it into the folder "
+        f"{os.path.dirname(target)}, or into one that the environment variable MASKR_WEIGHTS names.",
+        argument="weights",
+    )
+
+
+def load_state_dict(path: str) -> dict[str, "torch.Tensor"]:
+    """Parameters and buffers by name, from a safetensors file or a state dict of PyTorch's.
+
+    A checkpoint that holds its state dict under "state_dict", "model_state_dict" or "model" is
+    taken by that entry, and the "module." that parallel training puts before names is removed.
+
+    Raises
+    ------
+    TrustError
+        If the file holds pickled objects other than tensors and plain values.
+    WeightsError
+        If it is not there, damaged, or no state dict.
+    """
+    import torch
+
+    if not os.path.isfile(path):
+        raise WeightsError(f"There is no file {path}.", argument="weights")
+    content = _load_safetensors(path) if _is_safetensors(path) else _load_pickled(path)
+    for key in ("state_dict", "model_state_dict", "model"):
+        if isinstance(content, dict) and isinstance(content.get(key), dict):
+            content = content[key]
+    if not isinstance(content, dict) or not content:
+        raise WeightsError(
+            f"The file {path} holds a {type(content).__name__}, not a state dict.",
+            hint="Save `module.state_dict()` instead.",
+            argument="weights",
+        )
+    odd = [str(k) for k, v in content.items() if not isinstance(v, torch.Tensor)]
+    if odd:
+        raise WeightsError(
+            f"The file {path} is not a state dict: {_some(odd)} is no tensor.",
+            hint="Save `module.state_dict()` instead.",
+            argument="weights",
+        )
+    if all(name.startswith("module.") for name in content):
+        content = {name.removeprefix("module."): value for name, value in content.items()}
+    return content
+
+
+def _is_safetensors(path: str) -> bool:
+    # eight bytes of length, then a JSON object
+    return Path(path).suffix == ".safetensors" or _start(path, 9)[8:] == b"{"
+
+
+def _start(path: str, length: int) -> bytes:
+    with open(path, "rb") as file:
+        return file.read(length)
+
+
+def _load_safetensors(path: str) -> dict:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        return load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise WeightsError(
+            f"The file {path} is damaged or no safetensors file: {error}.", argument="weights"
+        ) from error
+
+
+def _load_pickled(path: str) -> dict:
+    import pickle
+
+    import torch
+
+    damaged = WeightsError(
+        f"The file {path} is damaged or no weights file of PyTorch.", argument="weights"
+    )
+    # PyTorch's files are zip archives (since 1.6) or plain pickles
+    if not _start(path, 2).startswith((b"PK", b"\x80")):
+        raise damaged
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError) as error:
+        if not isinstance(error, pickle.UnpicklingError) and "TorchScript" not in str(error):
+            raise damaged from error
+        raise TrustError(
+            f"The file {path} holds code or pickled Python objects, which can run code when they "
+            "are loaded; maskr loads tensors only.",
+            hint="Save `module.state_dict()` instead, best with safetensors.",
+            argument="weights",
+        ) from error
+    except (EOFError, ValueError, KeyError, OSError) as error:
+        raise damaged from error
+
+
+def into(module: "torch.nn.Module", state_dict: dict[str, "torch.Tensor"]) -> None:
+    """Load a state dict into a module, all of it and nothing else.
+
+    Raises
+    ------
+    WeightsError
+        If names are missing or unexpected, or sizes differ; the module is then unchanged.
+    """
+    own = module.state_dict()
+    missing = [name for name in own if name not in state_dict]
+    unexpected = [name for name in state_dict if name not in own]
+    different = [
+        f"{name} ({_size(value)} in the weights, {_size(own[name])} in the model)"
+        for name, value in state_dict.items()
+        if name in own and value.shape != own[name].shape
+    ]
+    problems = {"missing": missing, "unexpected": unexpected, "of another size": different}
+    found = [f"{_some(names)} {what}" for what, names in problems.items() if names]
+    if found:
+        raise WeightsError(
+            f"The weights do not fit the model: {'; '.join(found)}.",
+            hint="Channels, classes and features of the model must be those of the weights.",
+            argument="weights",
+        )
+    module.load_state_dict(state_dict)
+
+
+def _size(tensor: "torch.Tensor") -> str:
+    return " x ".join(map(str, tensor.shape)) or "a single number"
+
+
+def _some(names: list[str], most: int = 3) -> str:
+    rest = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + rest

@@ -1,0 +1,290 @@
+"""Weights: finding, downloading, verifying and loading them, all without the internet."""
+
+import hashlib
+import os
+import pickle
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+import torch
+from maskr import weights
+from maskr.errors import TrustError, WeightsError
+from safetensors.torch import save_file
+
+CONTENT = bytes(range(256)) * 40
+SHA256 = hashlib.sha256(CONTENT).hexdigest()
+
+
+@pytest.fixture(autouse=True)
+def no_own_folder(monkeypatch):
+    monkeypatch.delenv("MASKR_WEIGHTS", raising=False)
+
+
+@pytest.fixture(scope="module")
+def server():
+    """Address of a server that knows /whole.pt, breaks off in /cut.pt, and counts its answers."""
+
+    class Handler(BaseHTTPRequestHandler):
+        answers = 0
+
+        def do_GET(self):
+            Handler.answers += 1
+            if self.path not in ("/whole.pt", "/cut.pt"):
+                self.send_error(404)
+                return
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(CONTENT)))
+            self.end_headers()
+            self.wfile.write(CONTENT if self.path == "/whole.pt" else CONTENT[:1000])
+
+        def log_message(self, *args):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    server.url = f"http://127.0.0.1:{server.server_port}"
+    server.handler = Handler
+    yield server
+    server.shutdown()
+    thread.join()
+
+
+class TestLocate:
+    def test_downloads_once_and_verifies(self, server, tmp_path):
+        cache = str(tmp_path / "new" / "cache")
+        before = server.handler.answers
+        for checksum in (SHA256, SHA256[:8], SHA256[:8].upper(), ("00000000", SHA256)):
+            path = weights.locate("whole.pt", f"{server.url}/whole.pt", checksum, cache)
+            assert path == os.path.join(cache, "whole.pt")
+            assert Path(path).read_bytes() == CONTENT
+        assert server.handler.answers == before + 1
+        assert os.listdir(cache) == ["whole.pt"]
+
+    def test_reads_file_addresses(self, tmp_path):
+        source = tmp_path / "there.pt"
+        source.write_bytes(CONTENT)
+        path = weights.locate("a.pt", source.as_uri(), SHA256, str(tmp_path / "cache"))
+        assert Path(path).read_bytes() == CONTENT
+
+    def test_wrong_checksum_leaves_no_file(self, server, tmp_path):
+        with pytest.raises(WeightsError, match=f"SHA-256 is {SHA256}, expected 0123abcd"):
+            weights.locate("whole.pt", f"{server.url}/whole.pt", "0123abcd", str(tmp_path))
+        assert os.listdir(tmp_path) == []
+
+    @pytest.mark.parametrize("checksum", ["", SHA256])
+    def test_broken_connection_leaves_no_half_file(self, server, tmp_path, checksum):
+        with pytest.raises(WeightsError, match="broke after 1000 of 10240 bytes"):
+            weights.locate("cut.pt", f"{server.url}/cut.pt", checksum, str(tmp_path))
+        assert os.listdir(tmp_path) == []
+
+    def test_interrupt_leaves_no_half_file(self, tmp_path, monkeypatch):
+        def interrupted(url, file):
+            file.write(CONTENT[:10])
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(weights, "_fetch", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            weights.locate("a.pt", "http://127.0.0.1/a.pt", SHA256, str(tmp_path))
+        assert os.listdir(tmp_path) == []
+
+    def test_absent_file_names_the_answer(self, server, tmp_path):
+        with pytest.raises(WeightsError, match=r"the server answered 404 \(Not Found\)"):
+            weights.locate("none.pt", f"{server.url}/none.pt", SHA256, str(tmp_path))
+
+    def test_offline_error_says_what_to_put_where(self, tmp_path):
+        # port 9 (discard) refuses connections
+        with pytest.raises(WeightsError) as caught:
+            weights.locate("a.pt", "http://127.0.0.1:9/a.pt", SHA256, str(tmp_path))
+        assert '"a.pt" are not on this machine' in caught.value.text
+        assert "could not be reached" in caught.value.text
+        for part in ("http://127.0.0.1:9/a.pt", SHA256, str(tmp_path), "MASKR_WEIGHTS"):
+            assert part in caught.value.hint
+        assert caught.value.argument == "weights"
+
+    def test_no_address_is_a_clear_error(self, tmp_path):
+        with pytest.raises(WeightsError, match="no address is known for it"):
+            weights.locate("my.pt", cache=str(tmp_path))
+
+    def test_unwritable_cache_is_a_clear_error(self, tmp_path):
+        (tmp_path / "file").write_bytes(b"")
+        with pytest.raises(WeightsError, match="cannot be written") as caught:
+            weights.locate("a.pt", "file:///a.pt", (), str(tmp_path / "file" / "cache"))
+        assert "MASKR_CACHE" in caught.value.hint
+
+    def test_own_folder_goes_before_cache_and_download(self, tmp_path, monkeypatch):
+        own, cache = tmp_path / "own", tmp_path / "cache"
+        for folder in (own, cache):
+            folder.mkdir()
+            (folder / "a.pt").write_bytes(CONTENT)
+        monkeypatch.setenv("MASKR_WEIGHTS", str(own))
+        assert weights.locate("a.pt", sha256=SHA256, cache=str(cache)) == str(own / "a.pt")
+        monkeypatch.delenv("MASKR_WEIGHTS")
+        assert weights.locate("a.pt", cache=[str(own), str(cache)]) == str(own / "a.pt")
+        assert weights.locate("a.pt", cache=str(cache)) == str(cache / "a.pt")
+
+    def test_damaged_file_in_cache_is_replaced(self, server, tmp_path):
+        (tmp_path / "whole.pt").write_bytes(b"damaged")
+        path = weights.locate("whole.pt", f"{server.url}/whole.pt", SHA256, str(tmp_path))
+        assert Path(path).read_bytes() == CONTENT
+
+    def test_damaged_file_in_own_folder_is_an_error_and_stays(self, server, tmp_path, monkeypatch):
+        own = tmp_path / "own"
+        own.mkdir()
+        (own / "whole.pt").write_bytes(b"mine")
+        monkeypatch.setenv("MASKR_WEIGHTS", str(own))
+        with pytest.raises(WeightsError, match="is not the published whole.pt"):
+            weights.locate("whole.pt", f"{server.url}/whole.pt", SHA256, str(tmp_path / "cache"))
+        assert (own / "whole.pt").read_bytes() == b"mine"
+
+
+class TestKnown:
+    def test_names_bring_file_and_checksum(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(weights, "_fetch", lambda url, file: file.write(b"not these"))
+        with pytest.raises(WeightsError, match="expected e012d006"):
+            weights.locate("brain-mri", cache=str(tmp_path))
+
+    def test_table_knows_what_is_cached(self, tmp_path):
+        (tmp_path / "unet-e012d006.pt").write_bytes(b"")
+        table = weights.table(str(tmp_path))
+        assert table["name"] == ["nuclei", "brain-mri", "yolov8n-seg.pt"]
+        assert table["licence"] == ["MIT", "MIT", "AGPL-3.0-only"]
+        assert table["cached"] == [False, True, False]
+        assert table["path"] == ["", str(tmp_path / "unet-e012d006.pt"), ""]
+
+    def test_checkpoint_of_the_shared_data_is_known(self, shared_data):
+        path = shared_data("yolo/yolov8n-seg.pt")
+        folder = os.path.dirname(path)
+        assert weights.locate("yolov8n-seg.pt", cache=folder) == str(path)
+
+
+class TestVerify:
+    def test_accepts_whole_and_prefix(self, tmp_path):
+        path = tmp_path / "a"
+        path.write_bytes(CONTENT)
+        weights.verify(str(path), SHA256)
+        weights.verify(str(path), ("ffffffff", SHA256[:10]))
+        with pytest.raises(WeightsError, match="expected ffffffff or eeeeeeee"):
+            weights.verify(str(path), ("ffffffff", "eeeeeeee"))
+
+
+def state_dict():
+    torch.manual_seed(1)
+    return torch.nn.Sequential(torch.nn.Conv2d(2, 3, 1), torch.nn.BatchNorm2d(3)).state_dict()
+
+
+def assert_equal(found, expected):
+    assert list(found) == list(expected)
+    for name, value in expected.items():
+        assert torch.equal(found[name], value), name
+
+
+class Code:
+    """What a hostile file holds: a call that unpickling would make."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return open, (self.path, "w")
+
+
+class TestLoadStateDict:
+    def test_safetensors(self, tmp_path):
+        expected = state_dict()
+        for name in ("a.safetensors", "a.pt"):
+            save_file(expected, tmp_path / name)
+            found = weights.load_state_dict(str(tmp_path / name))
+            assert_equal(found, {name: expected[name] for name in found})
+            assert set(found) == set(expected)
+
+    @pytest.mark.parametrize("zipped", [True, False])
+    def test_torch(self, tmp_path, zipped):
+        path = str(tmp_path / "a.pt")
+        torch.save(state_dict(), path, _use_new_zipfile_serialization=zipped)
+        assert_equal(weights.load_state_dict(path), state_dict())
+
+    @pytest.mark.parametrize("key", ["state_dict", "model_state_dict", "model"])
+    def test_checkpoint(self, tmp_path, key):
+        path = str(tmp_path / "a.pt")
+        torch.save({"epoch": 3, key: state_dict()}, path)
+        assert_equal(weights.load_state_dict(path), state_dict())
+
+    def test_prefix_of_parallel_training(self, tmp_path):
+        path = str(tmp_path / "a.pt")
+        torch.save({f"module.{name}": value for name, value in state_dict().items()}, path)
+        assert_equal(weights.load_state_dict(path), state_dict())
+
+    def test_pickled_code_is_refused_and_does_not_run(self, tmp_path):
+        path, trace = str(tmp_path / "a.pt"), tmp_path / "trace"
+        for write in (torch.save, lambda x, path: Path(path).write_bytes(pickle.dumps(x))):
+            write(Code(str(trace)), path)
+            with pytest.raises(TrustError, match="maskr loads tensors only"):
+                weights.load_state_dict(path)
+            assert not trace.exists()
+
+    def test_pickled_module_is_refused(self, tmp_path):
+        path = str(tmp_path / "a.pt")
+        torch.save(torch.nn.Linear(2, 2), path)
+        with pytest.raises(TrustError) as caught:
+            weights.load_state_dict(path)
+        assert "state_dict()" in caught.value.hint
+
+    def test_damaged_files_are_clear_errors(self, tmp_path):
+        torch.save(state_dict(), tmp_path / "whole.pt")
+        save_file(state_dict(), tmp_path / "whole.safetensors")
+        whole, tensors = ((tmp_path / f"whole.{k}").read_bytes() for k in ("pt", "safetensors"))
+        damaged = {
+            "cut.pt": whole[: len(whole) // 2],
+            "cut.safetensors": tensors[:-10],
+            "empty.pt": b"",
+            "text.pt": b"hello",
+            "html.safetensors": b"<!DOCTYPE html>",
+            "pickle.pt": b"\x80\x02",
+        }
+        for name, content in damaged.items():
+            (tmp_path / name).write_bytes(content)
+            with pytest.raises(WeightsError, match=f"{name} is damaged"):
+                weights.load_state_dict(str(tmp_path / name))
+
+    def test_other_content_is_no_state_dict(self, tmp_path):
+        path = str(tmp_path / "a.pt")
+        for content, match in (([1, 2], "holds a list"), ({"x": 1}, "x is no tensor")):
+            torch.save(content, path)
+            with pytest.raises(WeightsError, match=match):
+                weights.load_state_dict(path)
+
+    def test_missing_file(self):
+        with pytest.raises(WeightsError, match="There is no file nowhere.pt"):
+            weights.load_state_dict("nowhere.pt")
+
+
+class TestInto:
+    def test_loads_values_and_buffers(self):
+        module = torch.nn.Sequential(torch.nn.Conv2d(2, 3, 1), torch.nn.BatchNorm2d(3))
+        values = {name: value + 1 for name, value in state_dict().items()}
+        weights.into(module, values)
+        assert_equal(module.state_dict(), values)
+
+    def test_half_precision_becomes_the_module_s_own(self):
+        module = torch.nn.Linear(2, 2)
+        weights.into(module, {k: v.half() for k, v in module.state_dict().items()})
+        assert module.weight.dtype == torch.float32
+
+    def test_misfits_are_named_and_change_nothing(self):
+        module = torch.nn.Sequential(torch.nn.Conv2d(2, 3, 1), torch.nn.BatchNorm2d(3))
+        before = {name: value.clone() for name, value in module.state_dict().items()}
+        values = state_dict()
+        del values["0.bias"]
+        values["0.weight"] = torch.zeros(3, 4, 1, 1)
+        values |= {f"head.{i}": torch.zeros(1) for i in range(5)}
+        with pytest.raises(WeightsError) as caught:
+            weights.into(module, values)
+        assert caught.value.text == (
+            "The weights do not fit the model: 0.bias missing; head.0, head.1, head.2 and 2 more "
+            "unexpected; 0.weight (3 x 4 x 1 x 1 in the weights, 3 x 2 x 1 x 1 in the model) "
+            "of another size."
+        )
+        assert_equal(module.state_dict(), before)

@@ -1,0 +1,55 @@
+# Weights that maskr knows, and the folders where it looks for them.
+
+test_that("MASKR_WEIGHTS goes first, and the cache last", {
+  withr::local_envvar(MASKR_CACHE = "/some/cache", MASKR_WEIGHTS = "")
+  expect_equal(tail(weights_cache(), 1), "/some/cache")
+  expect_false("" %in% weights_cache())
+  withr::local_envvar(MASKR_WEIGHTS = "/my/weights")
+  expect_equal(weights_cache()[c(1, length(weights_cache()))], c("/my/weights", "/some/cache"))
+})
+
+test_that("without MASKR_CACHE, the cache is R's own for the package", {
+  withr::local_envvar(MASKR_CACHE = "", R_USER_CACHE_DIR = "/user/cache")
+  expect_equal(tail(weights_cache(), 1), "/user/cache/R/maskr")
+})
+
+test_that("seg_weights() lists names, licences and what is here", {
+  skip_if_no_python()
+  cache <- withr::local_tempdir()
+  withr::local_envvar(MASKR_CACHE = cache, MASKR_WEIGHTS = "")
+  known <- seg_weights()
+  expect_equal(names(known), c("name", "file", "licence", "cached", "path"))
+  expect_equal(known$name, c("nuclei", "brain-mri", "yolov8n-seg.pt"))
+  expect_equal(known$licence, c("MIT", "MIT", "AGPL-3.0-only"))
+  expect_equal(known$cached[-1], c(FALSE, FALSE))
+  expect_equal(known$path[-1], c(NA_character_, NA_character_))
+
+  file.create(file.path(cache, "unet-e012d006.pt"))
+  known <- seg_weights()
+  expect_equal(known$cached[-1], c(TRUE, FALSE))
+  expect_equal(basename(known$path[2]), "unet-e012d006.pt")
+})
+
+test_that("a folder that is named after Python has started is searched, too", {
+  skip_if_no_python()
+  own <- withr::local_tempdir()
+  file.create(file.path(own, "yolov8n-seg.pt"))
+  withr::local_envvar(MASKR_CACHE = withr::local_tempdir(), MASKR_WEIGHTS = own)
+  known <- seg_weights()
+  expect_true(known$cached[known$name == "yolov8n-seg.pt"])
+})
+
+test_that("weights that cannot be had are a maskr_error_weights that says what to do", {
+  skip_if_no_python()
+  cache <- withr::local_tempdir()
+  error <- expect_error(
+    py_call("weights", "locate", "a.pt", "http://127.0.0.1:9/a.pt", "0123abcd", cache),
+    class = "maskr_error_weights"
+  )
+  text <- paste(cli::ansi_strip(conditionMessage(error)), collapse = "\n")
+  for (part in c("a.pt", "could not be reached", "0123abcd", "MASKR_WEIGHTS")) {
+    expect_match(text, part, fixed = TRUE)
+  }
+  expect_equal(error$arg, "weights")
+  expect_length(list.files(cache), 0)
+})
