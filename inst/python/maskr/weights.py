@@ -1,8 +1,8 @@
 """Weights: where they come from, whether they are what they claim to be, and how they load.
 
 Files are looked for in the folder that the environment variable MASKR_WEIGHTS names, among those
-that come with the package, then in the cache, and only then downloaded. What has a published checksum is verified by it (SHA-256). Nothing
-is ever unpickled with the power to run code.
+that come with the package, then in the cache, and only then downloaded. What has a published
+checksum is verified by it (SHA-256). Nothing is ever unpickled with the power to run code.
 """
 
 import hashlib
@@ -232,7 +232,7 @@ def _unavailable(known: Published, target: str, reason: str) -> WeightsError:
         f'The weights "{known.name}" are not on this machine and could not be downloaded: '
         f"{reason}.",
         hint=f"Get the file {known.file}{source}{checksum} and put it into the folder "
-        f"{os.path.dirname(target)}, or into one that the environment variable MASKR_WEIGHTS names.",
+        f"{os.path.dirname(target)}, or into one that MASKR_WEIGHTS names.",
         argument="weights",
     )
 
