@@ -1,0 +1,4 @@
+library(testthat)
+library(maskr)
+
+test_check("maskr")

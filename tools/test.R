@@ -1,0 +1,13 @@
+# Runs the R tests against the installed package. Usage: Rscript tools/test.R [FILTER]
+# Closes with "R: N passed, N failed"; fails if a test failed or none passed.
+Sys.setenv(NOT_CRAN = "true")
+filter <- c(commandArgs(trailingOnly = TRUE), list(NULL))[[1]]
+results <- as.data.frame(testthat::test_dir(
+  "tests/testthat",
+  filter = filter, package = "maskr", load_package = "installed",
+  reporter = "check", stop_on_failure = FALSE
+))
+failed <- sum(results$failed) + sum(results$error)
+passed <- sum(results$passed)
+cat(sprintf("R: %d passed, %d failed\n", passed, failed))
+quit(status = if (failed > 0 || passed == 0) 1 else 0)
