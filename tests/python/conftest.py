@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+os.environ["KERAS_BACKEND"] = "torch"
 ROOT = Path(__file__).resolve().parents[2]
 
 

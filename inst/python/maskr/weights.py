@@ -6,6 +6,7 @@ checksum is verified by it (SHA-256). Nothing is ever unpickled with the power t
 """
 
 import hashlib
+import json
 import os
 import tempfile
 import urllib.error
@@ -360,3 +361,14 @@ def _size(tensor: "torch.Tensor") -> str:
 def _some(names: list[str], most: int = 3) -> str:
     rest = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(names[:most]) + rest
+
+
+def metadata(path: str) -> dict | None:
+    """What maskr wrote beside the weights in a safetensors file; None where there is nothing."""
+    if not _is_safetensors(path):
+        return None
+    from safetensors import safe_open
+
+    with safe_open(path, framework="pt") as file:
+        text = (file.metadata() or {}).get("maskr")
+    return None if text is None else json.loads(text)
