@@ -7,7 +7,7 @@
 #' [seg_install()] and [seg_sitrep()] for its environment.
 #'
 #' @keywords internal
-#' @importFrom rlang %||%
+#' @importFrom rlang %||% .data
 "_PACKAGE"
 
 #' @importFrom generics compile

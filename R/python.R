@@ -147,9 +147,10 @@ abort_from_python <- function(error, call) {
       i = "Install it; on Debian and Ubuntu: {.code apt-get install libgl1 libglib2.0-0}."
     ), call = call, python_error = error)
   }
-  # The one case in which Python's own words help: nobody foresaw it.
+  # The one case in which Python's own words help: nobody foresaw it. (Python's condition itself
+  # can't be the parent: rlang would look for its fields in the Python object.)
   maskr_abort("python", "Python stopped with an error that maskr did not foresee.",
-              call = call, parent = error)
+              call = call, parent = simpleError(conditionMessage(error)), python_error = error)
 }
 
 # Text from elsewhere may hold braces, which cli would evaluate.

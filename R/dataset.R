@@ -1,0 +1,248 @@
+#' Images and their masks, for training and evaluation
+#'
+#' A plain description that `fit()`, `predict()` and [seg_evaluate()] accept: files are read only
+#' then, by threads that stay ahead of the model, so that memory does not grow with their number.
+#'
+#' @param images Paths, a list of images ([seg_image()], matrices or arrays `[H, W, C]`), or what
+#'   [seg_example()] returns, which brings its own masks and classes.
+#' @param targets For each image its truth, in the same order: paths of masks, a list of
+#'   [seg_mask()]s or matrices of class ids, or a list of [seg_instances()].
+#' @param classes Named vector of class ids, such as `c(background = 0, nucleus = 1)`; by default
+#'   that of the first target that has one. Classes are matched to a model's by name.
+#' @param size `c(height, width)` in pixels that every image is brought to, or `NULL` for its own
+#'   size; images of different size then share a batch by padding.
+#' @param resize How: `"pad"` (fit inside, keep the aspect ratio, pad with pixels that do not
+#'   count), `"crop"` (cover, keep the aspect ratio, cut the centre) or `"stretch"`.
+#' @param augment Must be `NULL`: augmentation is not part of this version.
+#' @param batch_size Images per batch, at least 1.
+#' @param shuffle Whether the order changes with every epoch of training.
+#' @param sample_weights One number of at least 0 per image: how often it is drawn, relative to the
+#'   others. `NULL` draws each image once an epoch.
+#' @param threads Threads that read ahead; by default 2.
+#' @param cache Whether to keep decoded images in memory.
+#' @param ignore,values How mask files are read, see [seg_read_mask()].
+#' @return A plain list of class `seg_dataset`.
+#' @concept data
+#' @export
+#' @examplesIf seg_available()
+#' scenes <- seg_example("shapes", n = 6, size = c(64, 96))
+#' seg_dataset(scenes, batch_size = 2)
+seg_dataset <- function(images, targets = NULL, classes = NULL, size = NULL,
+                        resize = c("pad", "crop", "stretch"), augment = NULL, batch_size = 8,
+                        shuffle = TRUE, sample_weights = NULL, threads = NULL, cache = FALSE,
+                        ignore = 255, values = NULL) {
+  if (is_scenes(images)) {
+    targets <- targets %||% images$masks
+    classes <- classes %||% images$classes
+    images <- images$images
+  }
+  if (!is.null(augment)) {
+    maskr_abort("argument", c(
+      "{.arg augment} must be NULL: augmentation is not part of this version of maskr.",
+      i = "Augment the images and masks beforehand."
+    ), arg = "augment")
+  }
+  images <- check_images(images)
+  targets <- check_targets(targets, length(images))
+  classes <- check_classes(classes, min = 2) %||% classes_of_targets(targets)
+  structure(
+    list(
+      images = images,
+      targets = targets,
+      classes = classes,
+      size = check_size(size),
+      resize = check_choice(resize, c("pad", "crop", "stretch")),
+      batch_size = check_whole(batch_size, min = 1),
+      shuffle = check_flag(shuffle),
+      sample_weights = check_sample_weights(sample_weights, length(images)),
+      threads = check_whole(threads %||% 2, min = 1, arg = "threads"),
+      cache = check_flag(cache),
+      ignore = check_whole(ignore, min = 0, null = TRUE),
+      values = check_values(values)
+    ),
+    class = "seg_dataset"
+  )
+}
+
+# What seg_example() returns.
+is_scenes <- function(x) {
+  is.list(x) && !is.data.frame(x) && all(c("images", "masks", "classes") %in% names(x))
+}
+
+check_images <- function(images, arg = "images", call = rlang::caller_env()) {
+  if (is.character(images)) {
+    paths <- check_paths(images, arg = arg, call = call)
+    return(stats::setNames(as.list(paths), names(images) %||% basename(paths)))
+  }
+  if (is.list(images) && !is.data.frame(images) && length(images) > 0) {
+    images <- Map(function(image, i) {
+      if (is.character(image)) return(check_paths(image, arg = arg, call = call))
+      bare_image(image, arg = paste0(arg, "[[", i, "]]"), call = call)
+      image
+    }, images, seq_along(images))
+    names(images) <- names(images) %||% paste("image", seq_along(images))
+    return(images)
+  }
+  maskr_abort("argument", c(
+    "{.arg {arg}} must be file paths or a list of images, not {describe(images)}."
+  ), arg = arg, call = call)
+}
+
+check_targets <- function(targets, n, call = rlang::caller_env()) {
+  if (is.character(targets)) targets <- as.list(check_paths(targets, arg = "targets", call = call))
+  if (!is.list(targets) || is.data.frame(targets)) {
+    maskr_abort("argument", c(
+      "{.arg targets} must be file paths, or a list of masks or instances.",
+      x = "It is {describe(targets)}."
+    ), arg = "targets", call = call)
+  }
+  if (length(targets) != n) {
+    maskr_abort("argument", c(
+      "{.arg images} and {.arg targets} must be of the same number.",
+      x = "There are {n} image{?s} and {length(targets)} target{?s}."
+    ), arg = "targets", call = call)
+  }
+  lapply(seq_along(targets), function(i) {
+    target <- targets[[i]]
+    arg <- paste0("targets[[", i, "]]")
+    if (inherits(target, "seg_instances")) return(target)
+    if (is.character(target)) return(check_paths(target, arg = arg, call = call))
+    bare_mask(target, arg = arg, call = call)
+    target
+  })
+}
+
+classes_of_targets <- function(targets) {
+  found <- Filter(Negate(is.null), lapply(targets, attr, "classes"))
+  if (length(found) > 0) found[[1]]
+}
+
+check_sample_weights <- function(x, n, call = rlang::caller_env()) {
+  if (is.null(x)) return(NULL)
+  if (is.numeric(x) && length(x) == n && all(is.finite(x)) && all(x >= 0) && any(x > 0)) {
+    return(as.double(x))
+  }
+  maskr_abort("argument", c(
+    "{.arg sample_weights} must be one number of at least 0 per image ({n}).",
+    x = "It is {describe(x)}."
+  ), arg = "sample_weights", call = call)
+}
+
+check_values <- function(x, call = rlang::caller_env()) {
+  if (is.null(x)) return(NULL)
+  if (is.numeric(x) && length(x) > 0 && all(is.finite(x)) && all(x == round(x))) {
+    return(as.integer(x))
+  }
+  maskr_abort("argument", c(
+    "{.arg values} must be whole numbers, the file's value of each class in turn.",
+    x = "It is {describe(x)}."
+  ), arg = "values", call = call)
+}
+
+#' @export
+length.seg_dataset <- function(x) length(x$images)
+
+#' @export
+format.seg_dataset <- function(x, ...) {
+  kind <- function(items) if (is.character(items[[1]])) "files" else "in memory"
+  size <- if (is.null(x$size)) "their own" else {
+    paste0(x$size[1], " x ", x$size[2], " (", x$resize, ")")
+  }
+  c(
+    paste0("<seg_dataset> ", length(x$images), " images"),
+    paste0("images:  ", kind(x$images)),
+    paste0("targets: ", if (inherits(x$targets[[1]], "seg_instances")) "instances, ",
+           kind(x$targets)),
+    paste0("classes: ", if (is.null(x$classes)) "the model's" else
+      paste0(names(x$classes), " = ", x$classes, collapse = ", ")),
+    paste0("size:    ", size),
+    paste0("batches: ", ceiling(length(x$images) / x$batch_size), " of ", x$batch_size,
+           if (x$shuffle) ", shuffled")
+  )
+}
+
+#' @export
+print.seg_dataset <- function(x, ...) {
+  cat(format(x), sep = "\n")
+  invisible(x)
+}
+
+# A seg_dataset from whatever a verb was given as data.
+as_dataset <- function(x, y, batch_size, classes, call = rlang::caller_env()) {
+  if (inherits(x, "seg_dataset")) {
+    if (!is.null(y)) {
+      maskr_abort("argument", "{.arg y} must be NULL where {.arg x} is a dataset.",
+                  arg = "y", call = call)
+    }
+    return(x)
+  }
+  if (!is_scenes(x)) x <- one_as_list(x)
+  if (!is.null(y)) y <- one_as_list(y)
+  seg_dataset(x, y, classes = if (!is_scenes(x)) classes_of_targets(y) %||% classes,
+              batch_size = batch_size)
+}
+
+one_as_list <- function(x) if (is.list(x) && !is.data.frame(x) || is.character(x)) x else list(x)
+
+# What crosses to `maskr.datasets.loader.DataSpec`. `model_classes` gives the order of channels;
+# each class's id in the files is found by its name.
+dataset_for_python <- function(x, model_classes, call = rlang::caller_env()) {
+  classes <- x$classes %||% model_classes
+  unknown <- setdiff(names(classes), names(model_classes))
+  if (length(unknown) > 0) {
+    maskr_abort("data", c(
+      "The dataset has {cli::qty(length(unknown))}{?a class/classes} that the model lacks: {.val {unknown}}.",
+      i = "The model has {.val {names(model_classes)}}; classes are matched by name."
+    ), arg = "classes", call = call)
+  }
+  ids <- classes[names(model_classes)]
+  ids[is.na(ids)] <- -1L
+  list(
+    images = unname(lapply(x$images, image_for_python)),
+    targets = lapply(x$targets, target_for_python, classes = classes, call = call),
+    names = as.list(names(x$images)),
+    class_ids = as.list(unname(ids)),
+    size = if (!is.null(x$size)) as.list(x$size),
+    resize = x$resize,
+    batch_size = x$batch_size,
+    shuffle = x$shuffle,
+    sample_weights = if (!is.null(x$sample_weights)) as.list(x$sample_weights),
+    threads = x$threads,
+    cache = x$cache,
+    ignore = x$ignore,
+    values = if (!is.null(x$values)) as.list(x$values),
+    seed = draw_seed()
+  )
+}
+
+image_for_python <- function(x) if (is.character(x)) x else bare_image(x)
+
+target_for_python <- function(x, classes, call) {
+  if (is.character(x)) return(x)
+  if (inherits(x, "seg_instances")) return(instances_for_python(x, classes, call))
+  bare_mask(x)
+}
+
+# Objects are painted over the dataset's class with id 0, so their own classes need other ids.
+instances_for_python <- function(x, classes, call) {
+  own <- attr(x, "classes")
+  ids <- classes[names(own)[match(x$class, own)]]
+  if (anyNA(ids)) {
+    maskr_abort("data", c(
+      "The objects' classes {.val {setdiff(x$label, names(classes))}} are not in {.arg classes}.",
+      i = "The classes are {.val {names(classes)}}; they are matched by name."
+    ), arg = "classes", call = call)
+  }
+  if (any(ids == 0) || !0 %in% classes) {
+    maskr_abort("data", c(
+      "Objects can only become a mask where class id 0 is the background.",
+      i = "Give {.code classes = c(background = 0, person = 1, ...)}."
+    ), arg = "classes", call = call)
+  }
+  columns <- as.list(as.data.frame(x))[c("score", "xmin", "ymin", "xmax", "ymax", "area", "rle")]
+  columns <- lapply(c(list(class = unname(ids)), columns), as.list)
+  list(columns = columns, size = as.list(attr(x, "size")))
+}
+
+# R's random numbers seed Python's, so that set.seed() makes everything repeatable.
+draw_seed <- function() sample.int(.Machine$integer.max, 1)

@@ -1,0 +1,1 @@
+"""Streaming datasets over files and arrays."""

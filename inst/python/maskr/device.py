@@ -1,0 +1,101 @@
+"""Which device models run on, and which precision it computes fast in."""
+
+import functools
+import pathlib
+
+import torch
+
+from maskr.errors import DataError, DeviceError
+
+_chosen = "auto"
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+def choose(device: str | None = None) -> str:
+    """Choose the session's device, or with None only ask for it.
+
+    Parameters
+    ----------
+    device
+        "auto", "cpu", "cuda", "cuda:<n>", "mps" or None.
+
+    Returns
+    -------
+    str
+        The device that models run on from now.
+
+    Raises
+    ------
+    DeviceError
+        If the device is unknown or not there.
+    """
+    global _chosen
+    if device is not None:
+        if device != "auto":
+            _require(device)
+        _chosen = device
+    return _first_available() if _chosen == "auto" else _chosen
+
+
+def _first_available() -> str:
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def _require(device: str) -> None:
+    kind, _, index = device.partition(":")
+    counts = {
+        "cpu": 1,
+        "cuda": torch.cuda.device_count() if torch.cuda.is_available() else 0,
+        "mps": int(torch.backends.mps.is_available()),
+    }
+    if kind not in counts or (index and not index.isdigit()):
+        raise DeviceError(
+            f'There is no device "{device}".',
+            hint='Devices are "auto", "cpu", "cuda", "cuda:<n>" and "mps".',
+            argument="device",
+        )
+    if int(index or 0) >= counts[kind]:
+        raise DeviceError(
+            f'The device "{device}" is not available on this machine.',
+            hint="`seg_sitrep()` says which devices there are, and why there is no GPU.",
+            argument="device",
+        )
+
+
+def precision(wanted: str, device: str) -> str:
+    """The precision to compute in: `wanted`, or for "auto" the fastest that keeps classes equal.
+
+    bfloat16 on GPUs that have it (compute capability 8 and newer) and on CPUs whose instructions
+    include it (AVX-512 BF16, AMX); float32 elsewhere.
+    """
+    if wanted in DTYPES:
+        return wanted
+    if wanted != "auto":
+        raise DataError(
+            f'There is no precision "{wanted}".',
+            hint=f"Choose one of auto, {', '.join(DTYPES)}.",
+            argument="precision",
+        )
+    if device.startswith("cuda"):
+        fast = torch.cuda.get_device_capability(device)[0] >= 8
+    else:
+        fast = device == "cpu" and _cpu_has_bfloat16()
+    return "bfloat16" if fast else "float32"
+
+
+@functools.cache
+def _cpu_has_bfloat16() -> bool:
+    # torch offers no public question for this; elsewhere than on Linux the answer is "no"
+    cpuinfo = pathlib.Path("/proc/cpuinfo")
+    flags = cpuinfo.read_text() if cpuinfo.exists() else ""
+    return "avx512_bf16" in flags or "amx_bf16" in flags
+
+
+def autocast(device: str, precision: str) -> torch.autocast:
+    """The context in which a module computes in `precision` on `device`."""
+    return torch.autocast(
+        device.partition(":")[0], DTYPES[precision], enabled=precision != "float32"
+    )

@@ -1,0 +1,214 @@
+"""Prediction: an evaluation copy of the network, fed in batches while the next are being read."""
+
+import copy
+import itertools
+import math
+import weakref
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import numpy as np
+import torch
+from torch.fx.experimental.optimization import fuse
+
+from maskr import device
+from maskr.arrays import image_to_r, mask_to_r
+from maskr.datasets.loader import DataSpec, Loader, load_image
+from maskr.errors import DataError, DeviceError
+from maskr.metrics import semantic
+from maskr.metrics.confusion import count
+from maskr.model import SegModel, activate, logits_of, take_tensor
+
+PIXELS_PER_BATCH = 4 * 512 * 512
+
+
+def predict(
+    model: SegModel,
+    sources: Sequence[str | np.ndarray],
+    kind: str = "mask",
+    threshold: float = 0.5,
+    precision: str = "auto",
+    batch_size: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> dict:
+    """Segment images.
+
+    Parameters
+    ----------
+    model
+        The model; its mode and its weights stay as they are.
+    sources
+        Paths, or R arrays `[H, W]` or `[H, W, C]`; any sizes.
+    kind
+        "mask" (class ids), "prob" or "logit".
+    threshold
+        Probability from which a binary model's mask holds its second class, 0..1.
+    precision
+        "auto", "float32", "bfloat16" or "float16".
+    batch_size
+        Images a batch; by default as many as hold about a million pixels.
+    progress
+        Called with (images done, images in all).
+
+    Returns
+    -------
+    dict
+        `results`: an array per image: int32 `[H, W]`, or float32 `[H, W, K]`; `precision`: the
+        one that was used.
+
+    Raises
+    ------
+    DataError
+        If the model has no classes and a mask is asked for.
+    DeviceError
+        If the device runs out of memory.
+    """
+    if kind == "mask" and model.spec.classes is None:
+        raise DataError(
+            "This model has no classes, so it can't predict a mask.",
+            hint='Build it with `classes = c(...)`, or ask for `type = "prob"` or "logit".',
+            argument="type",
+        )
+    where = device.choose()
+    precision = device.precision(precision, where)
+    network = evaluation_copy(model, where)
+    results: list[np.ndarray] = []
+    for batch in batches(model, sources, batch_size):
+        x = torch.from_numpy(np.stack([padded for padded, _ in batch])).to(where)
+        out = run(network, x, where, precision)
+        for n, (_, size) in enumerate(batch):
+            one = out[n : n + 1, :, : size[0], : size[1]]
+            results.append(finish(one, model, kind, threshold))
+        if progress is not None:
+            progress(len(results), len(sources))
+    return {"results": results, "precision": precision}
+
+
+def run(
+    network: torch.nn.Module, x: torch.Tensor, where: str, precision: str
+) -> torch.Tensor:
+    """What the network returns for a batch, as float32."""
+    try:
+        with torch.inference_mode(), device.autocast(where, precision):
+            return take_tensor(network(x.to(memory_format=torch.channels_last))).float()
+    except torch.OutOfMemoryError as error:
+        raise DeviceError(
+            f"The device {where} ran out of memory on a batch of {len(x)} images of "
+            f"{x.shape[2]} x {x.shape[3]} pixels.",
+            hint='Set `batch_size = 1`, or `seg_device("cpu")`.',
+        ) from error
+
+
+def finish(out: torch.Tensor, model: SegModel, kind: str, threshold: float) -> np.ndarray:
+    """One image's output `[1, K, H, W]` as R gets it."""
+    activated = model.spec.activated != "none"
+    if kind == "logit":
+        return image_to_r((logits_of(out) if activated else out)[0].cpu().numpy())
+    probabilities = out if activated else activate(out)
+    if kind == "prob":
+        if probabilities.shape[1] == 1 and model.spec.classes is not None:
+            probabilities = torch.cat((1 - probabilities, probabilities), dim=1)
+        return image_to_r(probabilities[0].cpu().numpy())
+    if probabilities.shape[1] == 1:
+        index = (probabilities[0, 0] >= threshold).to(torch.uint8)
+    else:
+        index = probabilities[0].argmax(dim=0)
+    return mask_to_r(np.asarray(model.spec.class_ids, dtype=np.int32)[index.cpu().numpy()])
+
+
+def evaluate(model: SegModel, data: dict, precision: str = "auto") -> dict:
+    """Metrics of a model on a dataset (the fields of `DataSpec`), from one confusion matrix.
+
+    Returns the `columns` of `maskr.metrics.semantic.table()` and the `confusion` matrix.
+    """
+    where = device.choose()
+    precision = device.precision(precision, where)
+    network = evaluation_copy(model, where)
+    loader = Loader(DataSpec(**data), model.spec)
+    size = len(model.spec.class_ids)
+    confusion = np.zeros((size, size), dtype=np.int64)
+    with ThreadPoolExecutor(loader.data.threads) as pool:
+        for x, y in ahead(pool, loader.__getitem__, range(len(loader)), loader.workers):
+            out = run(network, x.to(where), where, precision)
+            out = out if model.spec.activated != "none" else activate(out)
+            binary = out.shape[1] == 1
+            predicted = (out[:, 0] >= 0.5).long() if binary else out.argmax(dim=1)
+            confusion += count(y.numpy(), predicted.cpu().numpy(), list(range(size)))
+    columns = semantic.table(confusion, model.spec.class_ids)
+    return {"columns": columns, "confusion": confusion}
+
+
+def batches(
+    model: SegModel, sources: Sequence, batch_size: int | None
+) -> Iterator[list[tuple[np.ndarray, tuple[int, int]]]]:
+    """Runs of neighbouring images of one padded size, each with its own size before padding."""
+
+    def prepare(source: str | np.ndarray) -> tuple[np.ndarray, tuple[int, int]]:
+        image = load_image(source, model.spec)
+        model.check_input(image)
+        size = image.shape[1:]
+        return pad(model.spec.preprocess(image), model.spec.multiple), size
+
+    def most(padded: np.ndarray) -> int:
+        return batch_size or max(1, PIXELS_PER_BATCH // (padded.shape[1] * padded.shape[2]))
+
+    with ThreadPoolExecutor(2) as pool:
+        prepared = ahead(pool, prepare, sources, 16)
+        for _, group in itertools.groupby(prepared, key=lambda item: item[0].shape):
+            first = next(group)
+            group = itertools.chain([first], group)
+            while batch := list(itertools.islice(group, most(first[0]))):
+                yield batch
+
+
+def ahead(pool: ThreadPoolExecutor, function: Callable, items: Sequence, depth: int) -> Iterator:
+    """`map(function, items)` by the pool's threads, at most `depth` results ahead of the reader."""
+    waiting: list[Future] = []
+    for item in items:
+        waiting.append(pool.submit(function, item))
+        if len(waiting) > depth:
+            yield waiting.pop(0).result()
+    for future in waiting:
+        yield future.result()
+
+
+def pad(image: np.ndarray, multiple: int) -> np.ndarray:
+    """Image `[C, H, W]` with H and W rounded up to the multiple, reflected at bottom and right."""
+    missing = [math.ceil(size / multiple) * multiple - size for size in image.shape[1:]]
+    if not any(missing):
+        return image
+    # numpy reflects as often as it takes, but has nothing to reflect in a single line of pixels
+    modes = ["reflect" if size > 1 else "edge" for size in image.shape[1:]]
+    image = np.pad(image, ((0, 0), (0, missing[0]), (0, 0)), mode=modes[0])
+    return np.pad(image, ((0, 0), (0, 0), (0, missing[1])), mode=modes[1])
+
+
+_copies: "weakref.WeakKeyDictionary[SegModel, tuple]" = weakref.WeakKeyDictionary()
+
+
+def evaluation_copy(model: SegModel, where: str) -> torch.nn.Module:
+    """A copy of the network for inference: evaluation mode, batch normalisation folded into the
+    convolutions, channels last. Kept until the weights change."""
+    state = (where, fingerprint(model.module))
+    if model not in _copies or _copies[model][0] != state:
+        network = copy.deepcopy(model.module).eval().requires_grad_(False)
+        _copies[model] = state, folded(network).to(where, memory_format=torch.channels_last)
+    return _copies[model][1]
+
+
+def folded(network: torch.nn.Module) -> torch.nn.Module:
+    """The network with each batch normalisation folded into the convolution before it.
+
+    Foreign modules with control flow that torch.fx can't trace stay as they are.
+    """
+    try:
+        return fuse(network)
+    except Exception:
+        return network
+
+
+def fingerprint(network: torch.nn.Module) -> list[float]:
+    """Tells whether any weight or buffer has changed, at the cost of reading them once."""
+    tensors = itertools.chain(network.parameters(), network.buffers())
+    with torch.no_grad():
+        return torch.stack([tensor.sum(dtype=torch.float64) for tensor in tensors]).tolist()

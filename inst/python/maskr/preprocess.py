@@ -1,0 +1,68 @@
+"""Preprocessing: what happens to an image before a model sees it, in training and in prediction."""
+
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+from maskr.errors import DataError
+
+
+@dataclass(frozen=True)
+class Preprocess:
+    """Steps applied in this order to an image of `[C, H, W]`, float32, usually in 0..1.
+
+    Attributes
+    ----------
+    channel_order
+        "rgb" keeps the channels, "bgr" reverses them.
+    per_image
+        "none"; "standardise" (per channel: subtract the image's mean, divide by its standard
+        deviation); "percentile" (over all channels: stretch the image's percentiles to 0..1 and
+        clip).
+    percentiles
+        The lower and upper percentile, 0..100, of "percentile".
+    mean, std
+        Subtracted from and divided into each channel, in the image's units; None for neither.
+    """
+
+    channel_order: str = "rgb"
+    per_image: str = "none"
+    percentiles: tuple[float, float] = (1.0, 99.8)
+    mean: tuple[float, ...] | None = None
+    std: tuple[float, ...] | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("percentiles", "mean", "std"):
+            value = getattr(self, name)
+            if value is not None:
+                object.__setattr__(self, name, tuple(float(v) for v in np.atleast_1d(value)))
+
+    def __call__(self, image: np.ndarray) -> np.ndarray:
+        """The image as the model sees it: float32 `[C, H, W]`, contiguous."""
+        if self.channel_order == "bgr":
+            image = image[::-1]
+        if self.per_image == "standardise":
+            std = image.std(axis=(1, 2), keepdims=True)
+            image = (image - image.mean(axis=(1, 2), keepdims=True)) / np.maximum(std, 1e-6)
+        elif self.per_image == "percentile":
+            low, high = np.percentile(image, self.percentiles)
+            image = np.clip((image - low) / max(high - low, 1e-6), 0, 1)
+        if self.mean is not None:
+            image = image - self._per_channel(self.mean, "mean", len(image))
+        if self.std is not None:
+            image = image / self._per_channel(self.std, "std", len(image))
+        return np.ascontiguousarray(image, dtype=np.float32)
+
+    def to_dict(self) -> dict:
+        """Plain values that survive JSON."""
+        return asdict(self)
+
+    @staticmethod
+    def _per_channel(values: tuple[float, ...], name: str, channels: int) -> np.ndarray:
+        if len(values) not in (1, channels):
+            raise DataError(
+                f"The preprocessing's `{name}` has {len(values)} values for {channels} channels.",
+                hint="Give one value, or one per channel.",
+                argument=name,
+            )
+        return np.asarray(values, dtype=np.float32)[:, None, None]

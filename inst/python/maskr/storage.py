@@ -1,0 +1,97 @@
+"""Saving and loading models: `.keras` files that hold a specification and weights, no pickle."""
+
+import copy
+import json
+import os
+import pathlib
+import tempfile
+import zipfile
+from typing import TYPE_CHECKING
+
+import keras
+import torch
+
+from maskr import hub
+from maskr.errors import FormatError, WeightsError
+from maskr.model import SegModel
+from maskr.spec import Spec
+
+if TYPE_CHECKING:
+    from maskr.detectors.base import Detector
+
+
+def save(model: SegModel, path: str) -> None:
+    """Write the model to `path` (.keras), whole or not at all.
+
+    Raises
+    ------
+    FormatError
+        If the folder doesn't exist or can't be written to.
+    """
+    target = pathlib.Path(path)
+    try:
+        with tempfile.TemporaryDirectory(dir=target.parent, prefix=".maskr-") as folder:
+            written = pathlib.Path(folder) / "model.keras"
+            model.save(written)
+            os.replace(written, target)
+    except OSError as error:
+        raise FormatError(
+            f'The file "{path}" can\'t be written: {error.strerror}.', argument="path"
+        ) from error
+
+
+def load(
+    path: str, module: torch.nn.Module | None = None, trust: bool = False
+) -> "SegModel | Detector":
+    """The model in a `.keras` file that `save()` wrote, or the detector in a `.safetensors` file.
+
+    Parameters
+    ----------
+    path
+        The file.
+    module
+        The network of a model that was made by wrapping one; it gets the file's weights.
+    trust
+        Whether the code of a hub model's repository may run.
+
+    Raises
+    ------
+    FormatError
+        If the file is not such a model.
+    WeightsError
+        If a wrapped model is loaded without its module, or the weights don't fit.
+    TrustError
+        If a hub model is loaded without trust.
+    """
+    spec = read_spec(path)
+    if spec.architecture in ("hub", "wrapped"):
+        model = hub.reload(spec, module, trust)
+    else:
+        model = SegModel.from_architecture(spec)
+    try:
+        model.load_weights(path)
+    except (ValueError, KeyError, RuntimeError) as error:
+        raise WeightsError(
+            f'The weights in "{path}" do not fit the network.', argument="path"
+        ) from error
+    return model
+
+
+def read_spec(path: str) -> Spec:
+    """The specification in a `.keras` file."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            config = json.loads(archive.read("config.json"))
+        return Spec.from_dict(config["config"]["spec"])
+    except (OSError, zipfile.BadZipFile, KeyError, TypeError, ValueError) as error:
+        raise FormatError(
+            f'The file "{path}" is not a model that maskr saved.', argument="path"
+        ) from error
+
+
+def clone(model: SegModel) -> SegModel:
+    """An independent copy, compiled alike but with a fresh optimizer."""
+    copied = SegModel(copy.deepcopy(model.module), model.spec)
+    if model.compiled:
+        copied.compile_from_config(model.get_compile_config())
+    return copied
