@@ -1,7 +1,307 @@
 # Images: numeric arrays [H, W, C], volumes [D, H, W, C].
 
+#' Images
+#'
+#' A `seg_image` is a numeric array `[H, W, C]` of any number of channels, or a volume
+#' `[D, H, W, C]`, that knows where it came from and how large a pixel is. It is a plain R object:
+#' it survives [saveRDS()], and arithmetic and comparisons give plain arrays.
+#'
+#' `as_seg_image()` turns what other packages hold into a `seg_image`: numeric, integer, logical
+#' and raw matrices and arrays, [grDevices::as.raster()] objects, and images of the packages
+#' EBImage (whose axes are `[W, H, C]`), magick and terra.
+#'
+#' @param x A matrix `[H, W]` (one channel), an array `[H, W, C]`, or a volume `[D, H, W, C]`;
+#'   numbers without missing values. A grey volume needs its fourth dimension:
+#'   `array(x, c(dim(x), 1))`. For `as_seg_image()` also an object of the packages named above.
+#' @param spacing Size of a pixel in mm: `c(H, W)`, or `c(D, H, W)` for a volume.
+#' @param range The two values that stand for black and white when the image is drawn. By default
+#'   `c(0, 1)` where all values lie between, `c(0, 255)` for bytes, else the smallest and largest
+#'   value.
+#' @param affine A 4 x 4 matrix from voxel indices to mm, as in NIfTI, or `NULL`.
+#' @param path The file that the image came from, or `NULL`.
+#' @param ... Not used.
+#' @return A `seg_image`: a double array of 3 or 4 dimensions with the attributes `range`, and
+#'   `spacing`, `affine` and `path` where they are known. Wrong dimensions are a
+#'   `maskr_error_shape`, missing or infinite values a `maskr_error_data`.
+#' @seealso [seg_read_image()]
+#' @concept types
+#' @export
+#' @examples
+#' ramp <- matrix(seq(0, 1, length.out = 12), 3, 4)
+#' image <- seg_image(ramp)
+#' image
+#' dim(image)
+#' plot(image)
+seg_image <- function(x, spacing = NULL, range = NULL, affine = NULL, path = NULL) {
+  spacing <- spacing %||% attr(x, "spacing")
+  if (is.raw(x)) range <- range %||% c(0, 255)
+  x <- image_array(x)
+  limits <- range(x)
+  if (!all(is.finite(limits))) {
+    maskr_abort("data", c(
+      "{.arg x} holds missing or infinite values (NA, NaN, Inf), and an image has none.",
+      i = "Replace them first, for example {.code x[!is.finite(x)] <- 0}."
+    ), arg = "x")
+  }
+  new_seg_image(
+    x, path = check_string(path, null = TRUE), spacing = check_spacing(spacing, length(dim(x)) - 1),
+    affine = check_affine(affine), range = check_range(range %||% guess_range(x, limits))
+  )
+}
+
 # No checks. `range` are the values that stand for black and white.
 new_seg_image <- function(x, path = NULL, spacing = NULL, affine = NULL, range = c(0, 1)) {
   structure(x, path = path, spacing = spacing, affine = affine, range = range,
             class = "seg_image")
+}
+
+# A double array of 3 or 4 dimensions without attributes.
+image_array <- function(x, arg = "x", call = rlang::caller_env()) {
+  size <- dim(x)
+  ok <- (is.numeric(x) || is.logical(x) || is.raw(x)) && !is.factor(x)
+  if (!ok || !length(size) %in% 2:4) {
+    maskr_abort("shape", c(
+      "{.arg {arg}} must be a numeric matrix [H, W], array [H, W, C] or volume [D, H, W, C].",
+      x = "It is {describe(x)}."
+    ), arg = arg, call = call)
+  }
+  if (length(x) == 0) {
+    maskr_abort("shape", "{.arg {arg}} holds no pixel: it is {describe(x)}.",
+                arg = arg, call = call)
+  }
+  if (length(size) == 2) size <- c(size, 1L)
+  array(if (is.raw(x)) as.integer(x) + 0 else as.double(x), dim = size)
+}
+
+guess_range <- function(x, limits = range(x)) {
+  if (limits[[1]] >= 0 && limits[[2]] <= 1) return(c(0, 1))
+  if (limits[[1]] >= 0 && limits[[2]] <= 255 && all(x == round(x))) return(c(0, 255))
+  limits
+}
+
+check_range <- function(range, call = rlang::caller_env()) {
+  if (is.numeric(range) && length(range) == 2 && all(is.finite(range)) && diff(range) >= 0) {
+    return(as.double(range))
+  }
+  maskr_abort("argument", c(
+    "{.arg range} must be two numbers, the values of black and white.",
+    x = "It is {describe(range)}."
+  ), arg = "range", call = call)
+}
+
+check_spacing <- function(spacing, n, call = rlang::caller_env()) {
+  if (is.null(spacing)) return(NULL)
+  if (is.numeric(spacing) && length(spacing) == n && all(is.finite(spacing)) && all(spacing > 0)) {
+    return(as.double(spacing))
+  }
+  axes <- if (n == 3) "c(D, H, W)" else "c(H, W)"
+  maskr_abort("argument", c(
+    "{.arg spacing} must be {n} positive numbers {.code {axes}} in mm.",
+    x = "It is {describe(spacing)}."
+  ), arg = "spacing", call = call)
+}
+
+check_affine <- function(affine, call = rlang::caller_env()) {
+  if (is.null(affine)) return(NULL)
+  if (is.numeric(affine) && identical(dim(affine), c(4L, 4L))) return(affine)
+  maskr_abort("argument", c(
+    "{.arg affine} must be a 4 x 4 matrix.", x = "It is {describe(affine)}."
+  ), arg = "affine", call = call)
+}
+
+#' Read an image file
+#'
+#' Reads PNG, JPEG, TIFF, BMP and WebP at their full bit depth; the kind is told by the file's
+#' content. EXIF's orientation is honoured, palettes become colours, an alpha channel is kept.
+#'
+#' A TIFF of several pages becomes a volume `[D, H, W, C]`, as scikit-image and tifffile read it;
+#' `pages` chooses some of them, and one page alone is an image `[H, W, C]`. Of an animated PNG or
+#' WebP the first frame is read.
+#'
+#' @param path One file.
+#' @param scale `TRUE` divides integers by the maximum of their type (255 in 8 bits, 65535 in 16),
+#'   so that they lie in 0..1 (in -1..1 for signed types). `FALSE` keeps the file's own units,
+#'   such as Hounsfield units. Files of floating-point numbers are never scaled.
+#' @param pages Pages of a TIFF, counted from 1; `NULL` takes all.
+#' @return A [seg_image()] with attributes `path` and `range`. A file that does not exist is a
+#'   `maskr_error_file`, one that cannot be read a `maskr_error_format`.
+#' @concept types
+#' @export
+#' @examplesIf seg_available()
+#' file <- tempfile(fileext = ".png")
+#' seg_write_mask(seg_mask(matrix(c(0, 1, 1, 0, 1, 0), 2)), file)
+#' seg_read_image(file)
+seg_read_image <- function(path, scale = TRUE, pages = NULL) {
+  path <- check_one_path(path)
+  scale <- check_flag(scale)
+  out <- py_call("images", "read", path, scale, check_pages(pages))
+  new_seg_image(out$data, path = path, range = as.double(out$range))
+}
+
+check_one_path <- function(path, arg = "path", call = rlang::caller_env()) {
+  check_paths(check_string(path, arg = arg, call = call), arg = arg, call = call)
+}
+
+check_pages <- function(pages, call = rlang::caller_env()) {
+  if (is.null(pages)) return(NULL)
+  ok <- is.numeric(pages) && length(pages) > 0 && all(is.finite(pages)) && all(pages >= 1) &&
+    all(pages == round(pages))
+  if (ok) return(as.list(as.integer(pages)))
+  maskr_abort("argument", c(
+    "{.arg pages} must be whole numbers from 1 up, or NULL.", x = "It is {describe(pages)}."
+  ), arg = "pages", call = call)
+}
+
+#' @rdname seg_image
+#' @export
+as_seg_image <- function(x, ...) UseMethod("as_seg_image")
+
+#' @export
+as_seg_image.default <- function(x, ...) seg_image(x)
+
+#' @export
+as_seg_image.seg_image <- function(x, ...) x
+
+# `raster` of grDevices: a character matrix of colours, stored row by row.
+#' @export
+as_seg_image.raster <- function(x, ...) {
+  rgba <- grDevices::col2rgb(as.matrix(x), alpha = TRUE) / 255
+  opaque <- all(rgba[4, ] == 1)
+  colours <- array(t(rgba), dim = c(dim(x), 4))
+  seg_image(if (opaque) colours[, , 1:3, drop = FALSE] else colours, range = c(0, 1))
+}
+
+# EBImage: [W, H], [W, H, C] in colour mode 2, [W, H, D] frames in grey, [W, H, C, D].
+#' @export
+as_seg_image.Image <- function(x, ...) {
+  pixels <- x@.Data
+  in_colour <- x@colormode == 2L
+  order <- switch(
+    as.character(length(dim(pixels))),
+    "2" = c(2, 1), "3" = if (in_colour) c(2, 1, 3) else c(3, 2, 1), "4" = c(4, 2, 1, 3)
+  )
+  out <- aperm(pixels, order)
+  if (length(dim(pixels)) == 3 && !in_colour) dim(out) <- c(dim(out), 1L)
+  # a stack of one colour image is an image
+  if (length(dim(out)) == 4 && dim(out)[[1]] == 1) dim(out) <- dim(out)[-1]
+  seg_image(out)
+}
+
+# Its class, magick-image, is no syntactic name.
+#' @rawNamespace S3method(as_seg_image, "magick-image", as_seg_image_magick)
+as_seg_image_magick <- function(x, ...) {
+  if (length(x) != 1) {
+    maskr_abort("shape", c(
+      "{.arg x} holds {length(x)} frames, and one image is needed.", i = "Choose one: {.code x[1]}."
+    ), arg = "x")
+  }
+  # raw [C, W, H]
+  pixels <- unclass(magick::image_data(x))
+  image <- array(as.integer(pixels), dim = dim(pixels)) / 255
+  seg_image(aperm(image, c(3, 2, 1)), range = c(0, 1))
+}
+
+#' @export
+as_seg_image.SpatRaster <- function(x, ...) seg_image(terra::as.array(x))
+
+#' @export
+`[.seg_image` <- function(x, ..., drop = FALSE) {
+  out <- unclass(x)[..., drop = drop]
+  # one index, or a matrix of indices, takes values out of the image
+  if (...length() != length(dim(x)) || drop) return(out)
+  new_seg_image(bare(out), path = attr(x, "path"), spacing = attr(x, "spacing"),
+                range = attr(x, "range"))
+}
+
+#' @export
+Ops.seg_image <- function(e1, e2) {
+  f <- get(.Generic, mode = "function")
+  if (missing(e2)) f(bare(e1)) else f(bare(e1), bare(e2))
+}
+
+#' @export
+Math.seg_image <- function(x, ...) get(.Generic, mode = "function")(bare(x), ...)
+
+#' @export
+t.seg_image <- function(x) {
+  n <- length(dim(x))
+  swap <- c(seq_len(n - 3), n - 1, n - 2, n)
+  spacing <- attr(x, "spacing")
+  new_seg_image(aperm(bare(x), swap), path = attr(x, "path"),
+                spacing = spacing[swap[seq_along(spacing)]], range = attr(x, "range"))
+}
+
+#' @export
+aperm.seg_image <- function(a, perm = NULL, ...) aperm(bare(a), perm, ...)
+
+#' @export
+as.array.seg_image <- function(x, ...) bare(x)
+
+#' @export
+as.matrix.seg_image <- function(x, ...) {
+  if (length(dim(x)) != 3 || dim(x)[[3]] != 1) {
+    maskr_abort("shape", c(
+      "Only an image of one channel is a matrix; this one is {size_words(dim(x))}.",
+      i = "Choose a channel: {.code as.matrix(x[, , 1])}."
+    ), arg = "x")
+  }
+  matrix(x, nrow(x), ncol(x))
+}
+
+#' @export
+as.data.frame.seg_image <- function(x, row.names = NULL, optional = FALSE, ...) {
+  at <- arrayInd(seq_along(x), dim(x))
+  names <- c(if (ncol(at) == 4) "slice", "row", "col", "channel")
+  data.frame(stats::setNames(as.data.frame(at), names), value = as.vector(x),
+             row.names = row.names)
+}
+
+#' @export
+c.seg_image <- function(...) list(...)
+
+#' @export
+format.seg_image <- function(x, ...) {
+  channels <- dim(x)[[length(dim(x))]]
+  paste0("<seg_image> ", size_words(utils::head(dim(x), -1)), ", ", channels,
+         if (channels == 1) " channel" else " channels")
+}
+
+#' @export
+print.seg_image <- function(x, ...) {
+  limits <- signif(range(unclass(x)), 4)
+  lines <- c(
+    format(x),
+    paste0("values ", limits[[1]], " to ", limits[[2]], spacing_words(attr(x, "spacing"))),
+    if (!is.null(attr(x, "path"))) paste0("from ", basename(attr(x, "path")))
+  )
+  cat(lines, sep = "\n")
+  invisible(x)
+}
+
+#' @export
+summary.seg_image <- function(object, ...) {
+  n <- dim(object)[[length(dim(object))]]
+  values <- matrix(unclass(object), ncol = n)
+  data.frame(
+    channel = seq_len(n), min = apply(values, 2, min), mean = colMeans(values),
+    sd = apply(values, 2, stats::sd), max = apply(values, 2, max)
+  )
+}
+
+# An array without class and attributes; anything else as it is.
+bare <- function(x) {
+  if (!inherits(x, c("seg_image", "seg_mask", "seg_panoptic"))) return(x)
+  attributes(x) <- list(dim = dim(x))
+  x
+}
+
+# "480 x 360 (H x W)"
+size_words <- function(size) {
+  axes <- c("D", "H", "W")[4 - rev(seq_along(size))]
+  paste0(paste(size, collapse = " x "), " (", paste(axes, collapse = " x "), ")")
+}
+
+spacing_words <- function(spacing) {
+  if (is.null(spacing)) return("")
+  paste0(", pixels of ", paste(format(spacing, trim = TRUE), collapse = " x "), " mm")
 }

@@ -1,9 +1,438 @@
 # Masks: integer matrices [H, W] of class ids, volumes [D, H, W]; NA is "ignore".
 
+#' Masks of class ids
+#'
+#' A `seg_mask` is an integer matrix `[H, W]` of class ids (a volume is `[D, H, W]`) that knows the
+#' names of its classes. Pixels that are to be ignored are `NA`. It is a plain R object.
+#'
+#' Indexing with one index for each dimension keeps the class, `[<-` takes class ids or class names
+#' and refuses unknown ones, and `t()`, `aperm()`, `rbind()` and `cbind()` give masks again.
+#' Arithmetic and comparisons give plain arrays. `as.data.frame()` has one row for each pixel:
+#' `row`, `col`, `class`, `label` (and `slice` for volumes). `c()` makes a list of masks.
+#'
+#' @param x A matrix `[H, W]` or array `[D, H, W]` of class ids: whole numbers from 0 up, `NA` for
+#'   "ignore". Logical values become the classes `background = 0` and `foreground = 1`. For
+#'   `as_seg_mask()` also a matrix of factors or class names, [seg_instances()] or
+#'   [seg_panoptic()].
+#' @param classes A named vector of class ids such as `c(background = 0, nucleus = 1)`. Without it
+#'   the ids that occur are the classes, named by their numbers; the levels of a factor and class
+#'   names are numbered from 0 in their order.
+#' @param palette One colour for each class; by default [seg_palette()]'s, with black for a
+#'   background of id 0.
+#' @param spacing Size of a pixel in mm: `c(H, W)`, or `c(D, H, W)` for a volume.
+#' @param affine A 4 x 4 matrix from voxel indices to mm, as in NIfTI, or `NULL`.
+#' @param ... Passed on to `seg_mask()`.
+#' @return A `seg_mask`: an integer array with the attributes `classes` (named integer vector) and
+#'   `palette` (colours named by class). Wrong dimensions are a `maskr_error_shape`; fractions,
+#'   negative and unknown ids a `maskr_error_data`.
+#'
+#'   Instances become a mask by the names of their classes. Where objects overlap, the one with the
+#'   higher score wins, and of equal or missing scores the later row. Pixels of no object are class
+#'   0, so an object of class id 0 is an error that asks for `classes`. In a mask of panoptic
+#'   segments, void is `NA`.
+#' @seealso [seg_read_mask()], [seg_write_mask()], [seg_one_hot()]
+#' @concept types
+#' @export
+#' @examples
+#' mask <- seg_mask(
+#'   matrix(c(0, 0, 1, 0, 2, NA), 2),
+#'   classes = c(background = 0, nucleus = 1, border = 2)
+#' )
+#' mask
+#' mask[, 2:3]
+#' mask[1, 1] <- "nucleus"
+#' summary(mask)
+#' as_seg_mask(matrix(c(TRUE, FALSE, TRUE, TRUE), 2))
+seg_mask <- function(x, classes = NULL, palette = NULL, spacing = NULL, affine = NULL) {
+  logical <- is.logical(x) && !all(is.na(x))
+  x <- bare_mask(x)
+  classes <- check_classes(classes) %||%
+    (if (logical) c(background = 0L, foreground = 1L) else classes_of(x))
+  check_known_ids(x, classes)
+  new_seg_mask(
+    x, classes, palette = check_palette(palette, classes),
+    spacing = check_spacing(spacing, length(dim(x))), affine = check_affine(affine)
+  )
+}
+
 # No checks. `x` is a bare integer array, `classes` a named integer vector, `palette` one colour
 # for each class.
 new_seg_mask <- function(x, classes, palette = NULL, spacing = NULL, affine = NULL) {
   palette <- palette %||% mask_palette(classes)
   structure(x, classes = classes, palette = palette, spacing = spacing, affine = affine,
             class = "seg_mask")
+}
+
+# The classes of a mask that came without any: its ids, named by their numbers.
+classes_of <- function(x) name_ids(sort(unique(as.vector(x))))
+
+name_ids <- function(ids) stats::setNames(as.integer(ids), as.character(ids))
+
+check_known_ids <- function(x, classes, arg = "x", call = rlang::caller_env()) {
+  ids <- unique(as.vector(x))
+  unknown <- sort(setdiff(ids[!is.na(ids)], classes))
+  if (length(unknown) == 0 && all(classes >= 0)) return(invisible(x))
+  if (any(c(unknown, classes) < 0)) {
+    maskr_abort("data", c(
+      "{.arg {arg}} must hold class ids from 0 up.",
+      x = "It holds {min(unknown, classes)}.", i = "What is to be ignored is {.code NA}."
+    ), arg = arg, call = call)
+  }
+  maskr_abort("data", c(
+    "{.arg {arg}} holds {cli::qty(length(unknown))}class id{?s} without a name in {.arg classes}.",
+    x = "Unknown: {utils::head(unknown, 5)}{if (length(unknown) > 5) ', ...'}.",
+    i = "The classes are {class_words(classes)}."
+  ), arg = arg, call = call)
+}
+
+# "background = 0, nucleus = 1", cut after six
+class_words <- function(classes) {
+  shown <- utils::head(classes, 6)
+  paste0(paste(names(shown), "=", shown, collapse = ", "), if (length(classes) > 6) ", ...")
+}
+
+check_palette <- function(palette, classes, call = rlang::caller_env()) {
+  if (is.null(palette)) return(NULL)
+  rgb <- tryCatch(grDevices::col2rgb(palette), error = function(e) NULL)
+  if (is.null(rgb) || ncol(rgb) != length(classes)) {
+    maskr_abort("argument", c(
+      "{.arg palette} must hold one colour for each of the {length(classes)} classes.",
+      x = "It is {describe(palette)}.", i = "See {.fn seg_palette}."
+    ), arg = "palette", call = call)
+  }
+  if (!is.null(names(palette)) && all(names(classes) %in% names(palette))) {
+    rgb <- rgb[, match(names(classes), names(palette)), drop = FALSE]
+  }
+  stats::setNames(grDevices::rgb(t(rgb), maxColorValue = 255), names(classes))
+}
+
+#' Read and write masks
+#'
+#' `seg_read_mask()` reads class ids from an index PNG (with its palette), a grey PNG or a TIFF; a
+#' TIFF of several pages becomes a volume `[D, H, W]`. `seg_write_mask()` writes them, whole or not
+#' at all: as an index PNG with the mask's palette, as a grey PNG of 16 bits, or as a TIFF.
+#'
+#' Binary masks are often stored as 0 and 255, and 255 is also the usual value for "ignore". A
+#' file that holds nothing but 0 and 255 is therefore an error, unless `values = c(0, 255)` or
+#' `ignore = 255` is written out.
+#'
+#' @param path One file; for writing it ends in `.png`, `.tif` or `.tiff`.
+#' @param classes A named vector of class ids such as `c(background = 0, nucleus = 1)`; an id that
+#'   is not among them is an error. Without it, the ids that occur are the classes.
+#' @param ignore The file's value for pixels that are to be ignored, read as `NA`; `NULL` where
+#'   there is none. By default 255; a 16-bit file uses 65535, and 255 too unless its ids go beyond
+#'   255 or `classes` holds 255.
+#' @param values The file's values for the classes 0, 1, and so on, where the file does not hold
+#'   class ids: `c(0, 255)` for a binary mask.
+#' @param x A [seg_mask()], or what [as_seg_mask()] takes.
+#' @param bits 8 or 16; by default 8 where all class ids fit.
+#' @return `seg_read_mask()`: a [seg_mask()]. `seg_write_mask()`: `path`, invisibly. Files that
+#'   cannot be read as a mask are a `maskr_error_format`, wrong values a `maskr_error_data`.
+#'   Written files hold 255 (in 16 bits 65535) for `NA`; a mask that has this as a class id is
+#'   refused with a `maskr_error_data`.
+#' @concept types
+#' @export
+#' @examplesIf seg_available()
+#' mask <- seg_mask(matrix(c(0, 1, 1, NA, 0, 1), 2), c(background = 0, nucleus = 1))
+#' file <- tempfile(fileext = ".png")
+#' seg_write_mask(mask, file)
+#' seg_read_mask(file, classes = c(background = 0, nucleus = 1))
+seg_read_mask <- function(path, classes = NULL, ignore = 255, values = NULL) {
+  explicit <- !missing(ignore)
+  path <- check_one_path(path)
+  classes <- check_classes(classes)
+  ignore <- check_whole(ignore, null = TRUE)
+  values <- check_values(values)
+  out <- py_call("masks", "read", path, ignore, values, explicit, as.list(unname(classes)))
+  classes <- classes %||% classes_read(out$ids, values)
+  check_known_ids(out$ids, classes, arg = "path")
+  new_seg_mask(out$data, classes, palette = file_palette(out$palette, classes))
+}
+
+classes_read <- function(ids, values) {
+  if (length(values) == 2) return(c(background = 0L, foreground = 1L))
+  if (length(values) > 2) return(name_ids(seq_along(values) - 1))
+  name_ids(ids)
+}
+
+# The colours of the classes in a palette that begins with class id 0.
+file_palette <- function(palette, classes) {
+  if (is.null(palette) || any(classes >= length(palette))) return(NULL)
+  stats::setNames(unlist(palette)[classes + 1], names(classes))
+}
+
+check_values <- function(values, call = rlang::caller_env()) {
+  if (is.null(values)) return(NULL)
+  ok <- is.numeric(values) && length(values) >= 2 && all(is.finite(values)) &&
+    all(values == round(values)) && !anyDuplicated(values)
+  if (ok) return(as.list(as.integer(values)))
+  maskr_abort("argument", c(
+    "{.arg values} must be two or more different whole numbers, the file's values in the order of
+     the classes 0, 1, ...",
+    x = "It is {describe(values)}."
+  ), arg = "values", call = call)
+}
+
+#' @rdname seg_read_mask
+#' @export
+seg_write_mask <- function(x, path, bits = NULL) {
+  x <- as_seg_mask(x)
+  path <- path.expand(check_string(path))
+  if (!is.null(bits) && !(is.numeric(bits) && length(bits) == 1 && bits %in% c(8, 16))) {
+    maskr_abort("argument", "{.arg bits} must be 8, 16 or NULL, not {describe(bits)}.",
+                arg = "bits")
+  }
+  classes <- attr(x, "classes")
+  py_call("masks", "write", bare(x), path, as.list(unname(classes)),
+          as.list(unname(attr(x, "palette"))), if (!is.null(bits)) as.integer(bits))
+  invisible(path)
+}
+
+#' @rdname seg_mask
+#' @export
+as_seg_mask <- function(x, ...) UseMethod("as_seg_mask")
+
+#' @export
+as_seg_mask.default <- function(x, ...) {
+  if (is.character(x)) return(as_seg_mask(factor_matrix(x), ...))
+  seg_mask(x, ...)
+}
+
+#' @export
+as_seg_mask.seg_mask <- function(x, ...) {
+  if (...length() == 0) x else seg_mask(x, ...)
+}
+
+#' @export
+as_seg_mask.factor <- function(x, classes = NULL, ...) {
+  if (!length(dim(x)) %in% 2:3) {
+    maskr_abort("shape", c(
+      "{.arg x} must be a matrix [H, W] (or array [D, H, W]), and this factor has no dimensions.",
+      i = "Give it some: {.code dim(x) <- c(height, width)}."
+    ), arg = "x")
+  }
+  classes <- check_classes(classes) %||%
+    stats::setNames(seq_along(levels(x)) - 1L, levels(x))
+  unknown <- setdiff(levels(x), names(classes))
+  if (length(unknown) > 0) {
+    maskr_abort("data", c(
+      "{.arg x} holds {cli::qty(length(unknown))}class{?es} that {.arg classes} lacks.",
+      x = "Unknown: {.val {unknown}}.", i = "The classes are {class_words(classes)}."
+    ), arg = "x")
+  }
+  ids <- unname(classes[levels(x)])[as.integer(x)]
+  seg_mask(array(ids, dim = dim(x)), classes = classes, ...)
+}
+
+factor_matrix <- function(x) {
+  out <- factor(x, levels = unique(as.vector(x)[!is.na(x)]))
+  dim(out) <- dim(x)
+  out
+}
+
+#' @export
+as_seg_mask.seg_instances <- function(x, classes = NULL, ...) {
+  check_instances(x)
+  classes <- classes_with_background(x, check_classes(classes))
+  ids <- classes[match(x$label, names(classes))]
+  rows <- py_call("instances", "r_flatten", instance_columns(x), as.list(attr(x, "size")))
+  seg_mask(array(c(0L, ids)[rows + 1L], dim = dim(rows)), classes = classes, ...)
+}
+
+# The classes of a mask made from instances; id 0 is what no object covers.
+classes_with_background <- function(x, classes, call = rlang::caller_env()) {
+  wanted <- classes %||% attr(x, "classes")
+  unknown <- setdiff(x$label, names(wanted))
+  if (length(unknown) > 0) {
+    maskr_abort("data", c(
+      "{.arg x} holds objects of {cli::qty(length(unknown))}class{?es} that {.arg classes} lacks.",
+      x = "Unknown: {.val {unknown}}.", i = "Classes are matched by name."
+    ), arg = "classes", call = call)
+  }
+  used <- wanted[names(wanted) %in% x$label]
+  if (any(used == 0)) {
+    # ids from 1 up for what occurs, as an example to copy
+    example <- paste(c("background = 0", paste(names(used), "=", seq_along(used))), collapse = ", ")
+    maskr_abort("data", c(
+      "{.arg x} holds objects of class id 0 ({.val {names(used)[used == 0]}}), and 0 is the
+       background of a mask.",
+      i = "Give ids of your own; classes are matched by name: {.code classes = c({example})}."
+    ), arg = "classes", call = call)
+  }
+  # a vocabulary may use 0 for a class that does not occur here
+  if (is.null(classes)) wanted <- wanted[wanted != 0 | is_background(wanted)]
+  if (any(wanted == 0)) return(wanted)
+  c(background = 0L, wanted)
+}
+
+#' @export
+as_seg_mask.seg_panoptic <- function(x, ...) {
+  segments <- attr(x, "segments")
+  ids <- segments$class[match(x, segments$id)]
+  seg_mask(array(ids, dim = dim(x)), classes = attr(x, "classes"),
+           spacing = attr(x, "spacing"), ...)
+}
+
+#' Masks as one channel for each class
+#'
+#' @param x A [seg_mask()], or what [as_seg_mask()] takes: `[H, W]` or `[D, H, W]`.
+#' @param classes A named vector of class ids that gives the order of the channels; by default the
+#'   mask's own. Every id of the mask must be among them.
+#' @return A numeric array of 0 and 1 with the classes as a further last dimension, `[H, W, K]` or
+#'   `[D, H, W, K]`, named by class. Pixels that are `NA` are `NA` in every channel.
+#' @concept types
+#' @export
+#' @examples
+#' mask <- seg_mask(matrix(c(0, 1, 1, 0, 1, 0), 2), c(background = 0, nucleus = 1))
+#' seg_one_hot(mask)[, , "nucleus"]
+seg_one_hot <- function(x, classes = NULL) {
+  x <- as_seg_mask(x)
+  classes <- check_classes(classes) %||% attr(x, "classes")
+  check_known_ids(x, classes)
+  n <- length(dim(x))
+  out <- outer(bare(x), unname(classes), "==") + 0
+  dimnames(out) <- c(vector("list", n), list(names(classes)))
+  out
+}
+
+#' @export
+`[.seg_mask` <- function(x, ..., drop = FALSE) {
+  out <- unclass(x)[..., drop = drop]
+  # one index, or a matrix of indices, takes values out of the mask
+  if (...length() != length(dim(x)) || drop) return(out)
+  like_mask(out, x, spacing = attr(x, "spacing"))
+}
+
+#' @export
+`[<-.seg_mask` <- function(x, ..., value) {
+  out <- bare(x)
+  out[...] <- check_new_ids(value, attr(x, "classes"))
+  like_mask(out, x, spacing = attr(x, "spacing"), affine = attr(x, "affine"))
+}
+
+# Class ids to be written into a mask, from ids or class names.
+check_new_ids <- function(value, classes, call = rlang::caller_env()) {
+  if (is.factor(value)) value <- as.character(value)
+  ids <- if (is.character(value)) unname(classes[value]) else as.vector(value)
+  whole <- is.numeric(ids) && !any(ids != round(ids), na.rm = TRUE) || all(is.na(value))
+  unknown <- if (is.character(value)) {
+    setdiff(value[!is.na(value)], names(classes))
+  } else {
+    setdiff(ids[!is.na(ids)], classes)
+  }
+  if (!whole || length(unknown) > 0) {
+    maskr_abort("data", c(
+      "Only the mask's own classes can be assigned.",
+      x = "Given: {.val {utils::head(unknown, 5)}}.",
+      i = "The classes are {class_words(classes)}; NA means ignore."
+    ), arg = "value", call = call)
+  }
+  as.integer(ids)
+}
+
+# A bare integer array as a mask with the classes and colours of `x`.
+like_mask <- function(out, x, spacing = NULL, affine = NULL) {
+  attributes(out) <- list(dim = dim(out))
+  new_seg_mask(out, attr(x, "classes"), attr(x, "palette"), spacing = spacing, affine = affine)
+}
+
+#' @export
+Ops.seg_mask <- Ops.seg_image
+
+#' @export
+Math.seg_mask <- Math.seg_image
+
+#' @export
+t.seg_mask <- function(x) {
+  if (length(dim(x)) != 2) {
+    maskr_abort("shape", "{.fn t} takes a mask of two dimensions; use {.fn aperm} for a volume.",
+                arg = "x")
+  }
+  aperm(x, c(2, 1))
+}
+
+#' @export
+aperm.seg_mask <- function(a, perm = NULL, ...) {
+  perm <- perm %||% rev(seq_along(dim(a)))
+  like_mask(aperm(bare(a), perm, ...), a, spacing = attr(a, "spacing")[perm])
+}
+
+#' @export
+as.array.seg_mask <- function(x, ...) bare(x)
+
+#' @export
+as.matrix.seg_mask <- function(x, ...) {
+  if (length(dim(x)) != 2) {
+    maskr_abort("shape", "A volume of {size_words(dim(x))} is no matrix; choose a slice of it.",
+                arg = "x")
+  }
+  bare(x)
+}
+
+#' @export
+as.data.frame.seg_mask <- function(x, row.names = NULL, optional = FALSE, ...) {
+  at <- arrayInd(seq_along(x), dim(x))
+  names <- c(if (ncol(at) == 3) "slice", "row", "col")
+  ids <- as.vector(x)
+  data.frame(stats::setNames(as.data.frame(at), names), class = ids,
+             label = class_labels(ids, attr(x, "classes")), row.names = row.names)
+}
+
+#' @export
+c.seg_mask <- function(...) list(...)
+
+#' @export
+rbind.seg_mask <- function(..., deparse.level = 1) bind_masks(list(...), rbind)
+
+#' @export
+cbind.seg_mask <- function(..., deparse.level = 1) bind_masks(list(...), cbind)
+
+bind_masks <- function(masks, bind, call = rlang::caller_env()) {
+  masks <- lapply(masks, as_seg_mask)
+  classes <- lapply(masks, attr, "classes")
+  if (length(unique(classes)) > 1) {
+    maskr_abort("data", "Masks of different classes cannot be bound together.", call = call)
+  }
+  like_mask(do.call(bind, lapply(masks, as.matrix)), masks[[1]])
+}
+
+#' @export
+format.seg_mask <- function(x, ...) {
+  n <- length(attr(x, "classes"))
+  paste0("<seg_mask> ", size_words(dim(x)), ", ", n, if (n == 1) " class" else " classes",
+         spacing_words(attr(x, "spacing")))
+}
+
+#' @export
+print.seg_mask <- function(x, n = 12, ...) {
+  cat(format(x), sep = "\n")
+  counts <- summary(x)
+  present <- counts[counts$pixels > 0, ]
+  cat(share_lines(utils::head(present, n)), sep = "\n")
+  hidden <- nrow(present) - n
+  absent <- sum(counts$pixels == 0 & !is.na(counts$class))
+  if (hidden > 0) cat("... and", hidden, "more\n")
+  if (absent > 0) cat("absent:", absent, if (absent == 1) "class\n" else "classes\n")
+  invisible(x)
+}
+
+# "  1 nucleus     18.8 %"
+share_lines <- function(counts) {
+  id <- ifelse(is.na(counts$class), "NA", counts$class)
+  label <- ifelse(is.na(counts$class), "(ignore)", counts$label)
+  label[label == id] <- ""
+  share <- formatC(100 * counts$share, format = "f", digits = 1)
+  paste0("  ", format(id, justify = "right"), " ", format(label), " ",
+         format(share, justify = "right"), " %")
+}
+
+#' @export
+summary.seg_mask <- function(object, ...) {
+  classes <- attr(object, "classes")
+  places <- tabulate(match(object, classes), length(classes))
+  out <- data.frame(class = unname(classes), label = names(classes), pixels = places)
+  ignored <- length(object) - sum(places)
+  if (ignored > 0) out <- rbind(out, data.frame(class = NA, label = NA, pixels = ignored))
+  out$share <- out$pixels / length(object)
+  out
 }

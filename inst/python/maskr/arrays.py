@@ -61,3 +61,18 @@ def mask_to_r(mask: np.ndarray) -> np.ndarray:
 def image_to_r(image: np.ndarray) -> np.ndarray:
     """A `[C, H, W]` image as the `[H, W, C]` array that R users see, in its own dtype."""
     return np.asfortranarray(image.transpose(1, 2, 0))
+
+
+def same_order(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Two arrays of one shape as flat arrays whose elements correspond.
+
+    For work in which the order of elements does not matter, such as counting: arrays of the same
+    memory order, R's or numpy's, are only viewed; otherwise one of them is copied.
+    """
+    order = "F" if a.flags.f_contiguous and b.flags.f_contiguous else "C"
+    return a.ravel(order), b.ravel(order)
+
+
+def array_to_r(x: np.ndarray, dtype: type | None = None) -> np.ndarray:
+    """Give an array of any shape in R's memory order, so that handing it over costs one copy."""
+    return np.array(x, dtype=dtype, order="F")

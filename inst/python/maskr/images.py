@@ -6,11 +6,16 @@ tifffile the TIFFs; OpenCV is asked again for TIFF compressions that tifffile ca
 
 import warnings
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from maskr.arrays import array_to_r
 from maskr.errors import DataError, FormatError, ShapeError
+
+if TYPE_CHECKING:
+    import tifffile
 
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
@@ -20,7 +25,7 @@ ORIENTATION_TAG = 274
 
 
 def read(path: str, scale: bool = True, pages: list[int] | None = None) -> dict:
-    """An image or volume for R.
+    """Read an image or volume for R.
 
     Parameters
     ----------
@@ -43,14 +48,14 @@ def read(path: str, scale: bool = True, pages: list[int] | None = None) -> dict:
         If the file cannot be read as an image.
     """
     raw = decode(path, pages)
-    data = raw.astype(np.float64, order="F")
+    data = array_to_r(raw, np.float64)
     if scale:
         data /= maximum(raw.dtype)
     return {"data": data, "range": np.array(black_and_white(raw, scale), dtype=np.float64)}
 
 
 def load(path: str, scale: bool = True) -> np.ndarray:
-    """An image as contiguous float32 `[C, H, W]`, for models and datasets.
+    """Read an image as contiguous float32 `[C, H, W]`, for models and datasets.
 
     Raises
     ------
@@ -76,7 +81,7 @@ def load(path: str, scale: bool = True) -> np.ndarray:
 
 
 def fit_channels(image: np.ndarray, in_channels: int) -> np.ndarray:
-    """A `[C, H, W]` image with the number of channels that a model takes.
+    """Give a `[C, H, W]` image the number of channels that a model takes.
 
     Grey is replicated to three channels and a fully opaque alpha dropped.
 
@@ -100,12 +105,12 @@ def fit_channels(image: np.ndarray, in_channels: int) -> np.ndarray:
 
 
 def is_opaque(alpha: np.ndarray) -> bool:
-    """Is this alpha channel the same maximum everywhere, in whatever unit it came?"""
+    """Tell whether an alpha channel is its maximum everywhere, in whatever unit it came."""
     return alpha.min() == alpha.max() and alpha.flat[0] in (1, 255, 65535)
 
 
 def decode(path: str, pages: list[int] | None = None) -> np.ndarray:
-    """A file's own numbers in `[H, W, C]` or `[D, H, W, C]`, upright; palettes become colours."""
+    """Read a file's own numbers, upright, as `[H, W, C]` or `[D, H, W, C]`; palettes as colours."""
     if is_tiff(path):
         raw, palette = decode_tiff(path, pages)
         raw = raw if palette is None else palette[raw[..., 0]]
@@ -117,10 +122,12 @@ def decode(path: str, pages: list[int] | None = None) -> np.ndarray:
 
 
 def is_tiff(path: str) -> bool:
+    """Tell a TIFF by its first bytes."""
     return first_bytes(path, 4) in TIFF_MAGIC
 
 
 def first_bytes(path: str, n: int) -> bytes:
+    """Read the first `n` bytes of a file."""
     try:
         with open(path, "rb") as file:
             return file.read(n)
@@ -129,10 +136,9 @@ def first_bytes(path: str, n: int) -> bytes:
 
 
 def decode_single(path: str, pages: list[int] | None) -> np.ndarray:
+    """Read any file but a TIFF, upright, as `[H, W, C]`."""
     if pages is not None and list(pages) != [1]:
-        raise FormatError(
-            f"{path} is not a TIFF file and has one page only.", argument="pages"
-        )
+        raise FormatError(f"{path} is not a TIFF file and has one page only.", argument="pages")
     with open_image(path) as image:
         orientation = image.getexif().get(ORIENTATION_TAG, 1)
         pixels = decode_png16(path) if is_colour_png16(path) else image_pixels(image, path)
@@ -140,7 +146,7 @@ def decode_single(path: str, pages: list[int] | None) -> np.ndarray:
 
 
 def open_image(path: str) -> Image.Image:
-    """Pillow's lazy image; the pixels are not decoded yet."""
+    """Open a file with Pillow, which decodes the pixels later."""
     try:
         return Image.open(path)
     except UnidentifiedImageError as error:
@@ -155,7 +161,7 @@ def open_image(path: str) -> Image.Image:
 
 
 def image_pixels(image: Image.Image, path: str) -> np.ndarray:
-    """The pixels of an 8-bit, grey 16-bit or float image, colours as RGB."""
+    """Decode an 8-bit, grey 16-bit or float image, colours as RGB."""
     keep = {"1", "L", "LA", "RGB", "RGBA", "I", "F", "I;16", "I;16B", "I;16L"}
     try:
         if image.mode in ("P", "PA"):
@@ -173,11 +179,13 @@ def image_pixels(image: Image.Image, path: str) -> np.ndarray:
 
 
 def is_colour_png16(path: str) -> bool:
+    """Tell a PNG of 16 bits with more than a grey channel by its header."""
     head = first_bytes(path, 26)
     return head.startswith(PNG_MAGIC) and head[24] == 16 and head[25] != 0
 
 
 def decode_png16(path: str) -> np.ndarray:
+    """Decode a 16-bit colour PNG."""
     pixels = opencv_pages(path)[0]
     # OpenCV expands 16-bit grey with alpha to four channels
     if first_bytes(path, 26)[25] == 4:
@@ -186,7 +194,7 @@ def decode_png16(path: str) -> np.ndarray:
 
 
 def opencv_pages(path: str) -> list[np.ndarray]:
-    """All pages of a file by OpenCV, channels in the file's order; nothing printed."""
+    """Decode all pages of a file by OpenCV, channels in the file's order, printing nothing."""
     import cv2
 
     level = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
@@ -206,15 +214,14 @@ def opencv_pages(path: str) -> list[np.ndarray]:
 
 
 def swap_blue_red(page: np.ndarray) -> np.ndarray:
+    """Turn OpenCV's BGR into RGB, further channels untouched."""
     if page.ndim == 2 or page.shape[2] < 3:
         return page
     return page[:, :, [2, 1, 0, *range(3, page.shape[2])]]
 
 
-def decode_tiff(
-    path: str, pages: list[int] | None = None
-) -> tuple[np.ndarray, np.ndarray | None]:
-    """A TIFF's own numbers, upright, and its palette as uint8 `[n, 3]` if it has one."""
+def decode_tiff(path: str, pages: list[int] | None = None) -> tuple[np.ndarray, np.ndarray | None]:
+    """Read a TIFF's own numbers, upright, and its palette as uint8 `[n, 3]` if it has one."""
     import tifffile
 
     palette = None
@@ -233,20 +240,20 @@ def decode_tiff(
     return np.ascontiguousarray(upright(pixels, orientation)), palette
 
 
-def tiff_pages(file, path: str, pages: list[int]) -> np.ndarray:
-    """The chosen pages of an open TIFF, `[H, W, C]` or `[D, H, W, C]`."""
+def tiff_pages(file: "tifffile.TiffFile", path: str, pages: list[int]) -> np.ndarray:
+    """Read the chosen pages of an open TIFF as `[H, W, C]` or `[D, H, W, C]`."""
     check_pages(pages, len(file.pages), path)
     return stack([channels_last(p.asarray(), p.axes) for p in (file.pages[i - 1] for i in pages)])
 
 
-def tiff_series(file, path: str) -> np.ndarray:
-    """The first series of an open TIFF, `[H, W, C]` or `[D, H, W, C]`."""
+def tiff_series(file: "tifffile.TiffFile", path: str) -> np.ndarray:
+    """Read the first series of an open TIFF as `[H, W, C]` or `[D, H, W, C]`."""
     series = file.series[0]
     return channels_last(series.asarray(), series.axes, path)
 
 
 def channels_last(pixels: np.ndarray, axes: str, path: str = "The file") -> np.ndarray:
-    """Pixels with tifffile's named axes as `[H, W, C]` or `[D, H, W, C]`."""
+    """Order pixels with tifffile's named axes as `[H, W, C]` or `[D, H, W, C]`."""
     deep = [i for i, a in enumerate(axes) if a not in "YXSC" and pixels.shape[i] > 1]
     if len(deep) > 1:
         raise FormatError(
@@ -262,12 +269,14 @@ def channels_last(pixels: np.ndarray, axes: str, path: str = "The file") -> np.n
 
 
 def chosen_pages(all_pages: list[np.ndarray], path: str, pages: list[int] | None) -> np.ndarray:
+    """Stack the chosen ones (counted from 1) of decoded pages."""
     pages = pages or list(range(1, len(all_pages) + 1))
     check_pages(pages, len(all_pages), path)
     return stack([with_channels(all_pages[i - 1]) for i in pages])
 
 
 def check_pages(pages: list[int], n: int, path: str) -> None:
+    """Raise a FormatError for pages that are not there."""
     if not pages or min(pages) < 1 or max(pages) > n:
         raise FormatError(
             f"{path} has {n} page{'s' if n > 1 else ''}, and {pages} were asked for.",
@@ -276,6 +285,7 @@ def check_pages(pages: list[int], n: int, path: str) -> None:
 
 
 def stack(pages: list[np.ndarray]) -> np.ndarray:
+    """Make one image `[H, W, C]` of one page, a volume `[D, H, W, C]` of several."""
     if len(pages) == 1:
         return pages[0]
     if len({p.shape for p in pages}) > 1:
@@ -288,6 +298,7 @@ def stack(pages: list[np.ndarray]) -> np.ndarray:
 
 
 def with_channels(pixels: np.ndarray) -> np.ndarray:
+    """Give `[H, W]` a dimension of channels."""
     return pixels[:, :, None] if pixels.ndim == 2 else pixels
 
 
@@ -306,16 +317,16 @@ def upright(pixels: np.ndarray, orientation: int) -> np.ndarray:
 
 
 def maximum(dtype: np.dtype) -> float:
-    """What `scale` divides by: the largest value of an integer type, 1 for the others."""
+    """Find what `scale` divides by: the largest value of an integer type, 1 for the others."""
     return float(np.iinfo(dtype).max) if dtype.kind in "iu" else 1.0
 
 
 def black_and_white(raw: np.ndarray, scale: bool) -> tuple[float, float]:
-    """The values that stand for black and white: the type's, or the data's where it has none."""
+    """Find the values of black and white: the type's, or the data's where it has none."""
     if raw.dtype.kind == "b" or (scale and raw.dtype.kind == "u"):
         return 0.0, 1.0
     if raw.dtype.kind == "u":
         return 0.0, maximum(raw.dtype)
     divisor = maximum(raw.dtype) if scale else 1.0
     low, high = float(np.nanmin(raw)) / divisor, float(np.nanmax(raw)) / divisor
-    return (0.0, 1.0) if 0 <= low and high <= 1 else (low, high)
+    return (0.0, 1.0) if low >= 0 and high <= 1 else (low, high)

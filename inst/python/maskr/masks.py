@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +24,7 @@ def load(
     explicit: bool = False,
     classes: list[int] | None = None,
 ) -> np.ndarray:
-    """Class ids of a mask file.
+    """Read the class ids of a mask file.
 
     Parameters
     ----------
@@ -62,7 +63,7 @@ def read(
     explicit: bool = False,
     classes: list[int] | None = None,
 ) -> dict:
-    """A mask for R; arguments and errors as `load()`.
+    """Read a mask for R; arguments and errors as `load()`.
 
     Returns
     -------
@@ -81,7 +82,7 @@ def read(
 
 
 def decode(path: str) -> tuple[np.ndarray, list[str] | None]:
-    """The numbers in a file of one channel, `[H, W]` or `[D, H, W]`, and its palette if any."""
+    """Read the numbers `[H, W]` or `[D, H, W]` of a file of one channel, and its palette if any."""
     if images.is_tiff(path):
         raw, palette = images.decode_tiff(path)
         colours = None if palette is None else hex_colours(palette)
@@ -97,11 +98,12 @@ def decode(path: str) -> tuple[np.ndarray, list[str] | None]:
 
 
 def hex_colours(palette: np.ndarray) -> list[str]:
+    """Write colours `[n, 3]` as "#RRGGBB"."""
     return ["#{:02X}{:02X}{:02X}".format(*map(int, colour)) for colour in palette]
 
 
 def one_channel(pixels: np.ndarray, path: str) -> np.ndarray:
-    """The one channel of `[..., C]`; equal colour channels count as grey."""
+    """Take the one channel of `[..., C]`; equal colour channels count as grey."""
     colours = pixels[..., :-1] if pixels.shape[-1] in (2, 4) else pixels
     first = colours[..., :1]
     if colours.shape[-1] <= 3 and (colours == first).all():
@@ -120,7 +122,7 @@ def to_ids(
     explicit: bool,
     classes: list[int] | None,
 ) -> np.ndarray:
-    """A file's numbers as int32 class ids with IGNORE."""
+    """Turn a file's numbers into int32 class ids with IGNORE."""
     mask = whole(raw, path)
     found = np.unique(mask)
     ignored = ignored_values(found, raw.dtype.itemsize, ignore, explicit, classes)
@@ -140,7 +142,7 @@ def to_ids(
 
 
 def whole(raw: np.ndarray, path: str) -> np.ndarray:
-    """Numbers as a new int32 array, if that is exact."""
+    """Turn numbers into a new int32 array, if that is exact."""
     if raw.dtype.kind == "f" and not (raw == np.round(raw)).all():
         raise DataError(
             f"{path} holds fractions, not whole class ids.",
@@ -154,7 +156,7 @@ def whole(raw: np.ndarray, path: str) -> np.ndarray:
 def ignored_values(
     found: np.ndarray, width: int, ignore: int | None, explicit: bool, classes: list[int] | None
 ) -> set[int]:
-    """The values that mean "ignore" in this file; `width` is that of its numbers in bytes."""
+    """Find the values that mean "ignore" in a file whose numbers are `width` bytes wide."""
     if ignore is None:
         return set()
     if explicit or width == 1:
@@ -224,7 +226,7 @@ def write(
 
 
 def stored_values(mask: np.ndarray, ids: list[int], bits: int | None) -> np.ndarray:
-    """The numbers that go to the file, IGNORE replaced by the type's maximum."""
+    """Make the numbers that go to the file, IGNORE replaced by the type's maximum."""
     known = set(ids) | set(np.unique(mask).tolist())
     known.discard(IGNORE)
     top = max(known, default=0)
@@ -244,7 +246,7 @@ def stored_values(mask: np.ndarray, ids: list[int], bits: int | None) -> np.ndar
 
 
 def palette_bytes(ids: list[int], palette: list[str]) -> np.ndarray:
-    """A palette uint8 `[256, 3]`; ids without a colour are black."""
+    """Make a palette uint8 `[256, 3]`; ids without a colour are black."""
     table = np.zeros((256, 3), dtype=np.uint8)
     table[IGNORE_8] = IGNORE_COLOUR
     for class_id, colour in zip(ids, palette, strict=True):
@@ -253,6 +255,7 @@ def palette_bytes(ids: list[int], palette: list[str]) -> np.ndarray:
 
 
 def save_png(stored: np.ndarray, colours: np.ndarray | None, path: str) -> None:
+    """Save an index PNG (with `colours`) or a grey one."""
     from PIL import Image
 
     image = Image.fromarray(stored)
@@ -262,6 +265,7 @@ def save_png(stored: np.ndarray, colours: np.ndarray | None, path: str) -> None:
 
 
 def save_tiff(stored: np.ndarray, colours: np.ndarray | None, path: str) -> None:
+    """Save a TIFF, compressed without loss, with a palette if `colours` are given."""
     import tifffile
 
     options: dict = {"photometric": "minisblack"}
@@ -272,7 +276,7 @@ def save_tiff(stored: np.ndarray, colours: np.ndarray | None, path: str) -> None
     tifffile.imwrite(path, stored, compression="zlib", **options)
 
 
-def atomically(path: str, save) -> None:
+def atomically(path: str, save: Callable[[str], None]) -> None:
     """Call `save` with a temporary name beside `path`, then move the file into place."""
     folder = Path(path).resolve().parent
     if not folder.is_dir():
