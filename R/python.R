@@ -81,14 +81,14 @@ py_module <- function(module, call = rlang::caller_env()) {
 
 start_python <- function(call) {
   if (isTRUE(the$started)) return(invisible())
-  if (isNamespaceLoaded("torch")) {
+  if (r_torch_is_loaded()) {
     maskr_abort("backend", c(
       "R's {.pkg torch} package is loaded, and it cannot share a session with Python's torch.",
       i = "Restart R and use maskr without loading {.pkg torch}."
     ), call = call)
   }
   version <- tryCatch(
-    reticulate::py_config()$version,
+    running_version(),
     error = function(e) {
       maskr_abort("missing", c(
         "Python could not be started.",
@@ -113,6 +113,10 @@ start_python <- function(call) {
   the$started <- TRUE
   invisible()
 }
+
+# The two facts about a session that tests replace.
+r_torch_is_loaded <- function() isNamespaceLoaded("torch")
+running_version <- function() reticulate::py_config()$version
 
 # Evaluates `expr`, turning Python's errors into ours. An interrupt passes through untouched.
 py_try <- function(expr, call = rlang::caller_env()) {
