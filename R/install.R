@@ -77,7 +77,7 @@ create_virtualenv <- function(path, python, call = rlang::caller_env()) {
     unlink(path, recursive = TRUE)
     maskr_abort("missing", c(
       "{.path {python}} could not make a virtualenv in {.path {path}}.",
-      x = verbatim(last_lines(result$output))
+      as_bullets(result$output)
     ), call = call)
   }
 }
@@ -144,13 +144,17 @@ run_pip <- function(python, requirements, call = rlang::caller_env()) {
     system2(python, quote_arguments(arguments), env = python_environment())
   )
   if (status == 0) return(invisible())
-  lines <- if (file.exists(log)) sub("^[0-9T:,-]+ ", "", readLines(log, warn = FALSE))
-  errors <- grep("^ *ERROR", lines, value = TRUE)
   maskr_abort("missing", c(
-    "pip could not install the packages that maskr needs.",
-    x = verbatim(last_lines(if (length(errors) > 0) errors else lines)),
-    i = "The Python is {.path {python}}."
+    "pip could not install the packages that maskr needs into {.path {python}}.",
+    pip_errors(if (file.exists(log)) readLines(log, warn = FALSE))
   ), call = call)
+}
+
+# What pip's log says went wrong, as bullets: its errors, or else its last lines.
+pip_errors <- function(log) {
+  lines <- trimws(sub("^[0-9T:,-]+ ", "", log))
+  errors <- grep("^ERROR: (?!Ignored)", lines, value = TRUE, perl = TRUE)
+  as_bullets(if (length(errors) > 0) errors else lines)
 }
 
 check_torch_pair <- function(path, call = rlang::caller_env()) {
@@ -427,6 +431,8 @@ quote_arguments <- function(arguments) {
   shQuote(arguments, type = if (.Platform$OS.type == "windows") "cmd" else "sh")
 }
 
-last_lines <- function(lines, n = 5) {
-  paste(utils::tail(trimws(lines[nzchar(trimws(lines))]), n), collapse = "\n")
+# The last few lines of another program's output.
+as_bullets <- function(lines, n = 5) {
+  lines <- utils::tail(lines[nzchar(lines)], n)
+  stats::setNames(verbatim(as.character(cli::ansi_strtrim(lines, 300))), rep("x", length(lines)))
 }
