@@ -1,0 +1,249 @@
+# The border to Python: loading, starting, errors on their way back, and S3 classes of handles.
+
+# Runs R code in a fresh process with the installed package; returns what it printed.
+fresh_r <- function(code, env = character(), arguments = character()) {
+  script <- withr::local_tempfile(fileext = ".R", lines = code)
+  libraries <- paste0("R_LIBS=", paste(.libPaths(), collapse = .Platform$path.sep))
+  out <- suppressWarnings(system2(
+    file.path(R.home("bin"), "Rscript"), c("--vanilla", arguments, shQuote(script)),
+    stdout = TRUE, stderr = TRUE, env = c(libraries, env)
+  ))
+  paste(out, collapse = "\n")
+}
+
+# Replaces functions of the package until the calling test ends.
+local_replaced <- function(..., env = parent.frame()) {
+  for (name in ...names()) {
+    old <- get(name, asNamespace("maskr"))
+    withr::defer(utils::assignInNamespace(name, old, "maskr"), envir = env)
+    utils::assignInNamespace(name, list(...)[[name]], "maskr")
+  }
+}
+
+# As if nothing had been asked of Python yet.
+local_not_started <- function(env = parent.frame()) {
+  old <- the$started
+  withr::defer(the$started <- old, envir = env)
+  the$started <- NULL
+}
+
+plain <- function(error) {
+  gsub("\\s+", " ", paste(cli::ansi_strip(conditionMessage(error)), collapse = " "))
+}
+
+# --- Loading --------------------------------------------------------------------------------------
+
+test_that("library(maskr) is quick, starts no Python and does not load reticulate", {
+  skip_on_cran()
+  # the best of three, since other work on the machine makes any of them slow
+  code <- c(
+    "time <- system.time(library(maskr))[['elapsed']]",
+    "stopifnot(!'reticulate' %in% loadedNamespaces())",
+    "cat(time)"
+  )
+  times <- vapply(1:3, \(i) as.numeric(fresh_r(code)), numeric(1))
+  expect_lt(min(times), 0.5)
+})
+
+test_that("library(maskr) costs little where reticulate is loaded, and starts no Python there", {
+  skip_on_cran()
+  code <- c(
+    "for (p in c('reticulate', 'cli', 'rlang', 'generics')) loadNamespace(p)",
+    "time <- system.time(library(maskr))[['elapsed']]",
+    "stopifnot(!reticulate::py_available(initialize = FALSE))",
+    "cat(time)"
+  )
+  times <- vapply(1:3, \(i) as.numeric(fresh_r(code)), numeric(1))
+  expect_lt(min(times), 0.15)
+})
+
+test_that("what maskr requires is declared whichever package is loaded first", {
+  for (order in list(c("maskr", "reticulate"), c("reticulate", "maskr"))) {
+    out <- fresh_r(c(
+      sprintf("invisible(loadNamespace('%s'))", order),
+      "cat(all(maskr::seg_requirements() %in% reticulate::py_require()$packages))"
+    ))
+    expect_equal(out, "TRUE")
+  }
+})
+
+# --- Starting -------------------------------------------------------------------------------------
+
+test_that("R's torch in the session is one clear error", {
+  local_not_started()
+  local_replaced(r_torch_is_loaded = function() TRUE)
+  error <- expect_error(py_call("errors", "MaskrError", "a"), class = "maskr_error_backend")
+  expect_match(plain(error), "R's torch package is loaded")
+  expect_match(plain(error), "Restart R")
+  expect_false(seg_available())
+})
+
+test_that("a Python that is too old is one clear error", {
+  local_not_started()
+  local_replaced(running_version = function() "3.9.18")
+  error <- expect_error(py_call("errors", "MaskrError", "a"), class = "maskr_error_missing")
+  expect_match(plain(error), "needs Python 3.10 or newer; this session runs 3.9.18")
+  expect_match(plain(error), "seg_install()", fixed = TRUE)
+  expect_false(seg_available())
+})
+
+test_that("a Python that cannot be started is one clear error, with the reason as parent", {
+  local_not_started()
+  local_replaced(running_version = function() stop("no Python at all"))
+  error <- expect_error(py_call("errors", "MaskrError", "a"), class = "maskr_error_missing")
+  expect_match(plain(error), "Python could not be started")
+  expect_match(plain(error), "seg_sitrep()", fixed = TRUE)
+  expect_equal(conditionMessage(error$parent), "no Python at all")
+})
+
+test_that("Keras on another backend is one clear error", {
+  skip_if_no_python()
+  out <- fresh_r(c(
+    "reticulate::py_run_string('",
+    "import sys, types",
+    "keras = types.ModuleType(\"keras\")",
+    "keras.config = types.SimpleNamespace(backend=lambda: \"tensorflow\")",
+    "sys.modules[\"keras\"] = keras",
+    "')",
+    "tryCatch(maskr::seg_weights(), maskr_error_backend = function(e) cat(conditionMessage(e)))"
+  ), env = paste0("RETICULATE_PYTHON=", reticulate::py_exe()))
+  expect_match(out, "Keras already runs on the tensorflow backend")
+  expect_match(out, "KERAS_BACKEND = \"torch\"")
+})
+
+test_that("another KERAS_BACKEND is replaced, and that is said once", {
+  skip_if_no_python()
+  out <- fresh_r(c(
+    "for (i in 1:2) invisible(maskr::seg_weights())",
+    "cat(reticulate::import('os')$environ['KERAS_BACKEND'])"
+  ), env = c("KERAS_BACKEND=tensorflow", paste0("RETICULATE_PYTHON=", reticulate::py_exe())))
+  expect_equal(lengths(regmatches(out, gregexpr("maskr set", out))), 1)
+  expect_match(out, "from \"?tensorflow\"? to \"?torch\"?")
+  expect_match(out, "torch$")
+})
+
+# --- Errors ---------------------------------------------------------------------------------------
+
+# Raises one of maskr's Python errors and returns the condition that R sees.
+raised <- function(class, ...) {
+  module <- python_module("errors")
+  raise <- reticulate::py_eval("(lambda: [0]) and (lambda e: (_ for _ in ()).throw(e))")
+  tryCatch(py_try(raise(module[[class]](...))), error = identity)
+}
+
+test_that("every error of maskr/errors.py has a class of its own in R", {
+  module <- python_module("errors")
+  classes <- names(module)
+  defined <- setdiff(grep("Error$", classes, value = TRUE), "MaskrError")
+  expect_setequal(names(python_error_kinds), defined)
+  for (class in defined) {
+    error <- raised(class, "What was {wrong}.", hint = "How to {mend} it.", argument = "x")
+    kind <- paste0("maskr_error_", python_error_kinds[[class]])
+    expect_s3_class(error, c(kind, "maskr_error"))
+    expect_match(plain(error), "What was {wrong}. i How to {mend} it.", fixed = TRUE)
+    expect_equal(error$arg, "x")
+    expect_s3_class(error$python_error, paste0("maskr.errors.", class))
+  }
+})
+
+test_that("an error without hint and argument has neither", {
+  error <- raised("DataError", "Wrong.")
+  expect_equal(plain(error), "Wrong.")
+  expect_null(error$arg)
+})
+
+test_that("errors name the function that the user called", {
+  skip_if_no_python()
+  my_verb <- function() py_call("weights", "load_state_dict", "nowhere.pt")
+  error <- expect_error(my_verb(), class = "maskr_error_weights")
+  expect_equal(error$call, quote(my_verb()))
+})
+
+run_python <- function(...) py_try(reticulate::py_run_string(paste(..., sep = "\n")))
+
+test_that("a missing Python package is one clear error", {
+  skip_if_no_python()
+  error <- expect_error(run_python("import no_such_package"), class = "maskr_error_missing")
+  expect_match(plain(error), "The Python package no_such_package is not installed in")
+  expect_match(plain(error), "seg_install()", fixed = TRUE)
+})
+
+test_that("a missing libGL is one clear error that names the system package", {
+  skip_if_no_python()
+  error <- expect_error(
+    run_python("raise ImportError('libGL.so.1: cannot open shared object file')"),
+    class = "maskr_error_missing"
+  )
+  expect_match(plain(error), "OpenCV needs the system library")
+  expect_match(plain(error), "apt-get install libgl1", fixed = TRUE)
+})
+
+test_that("errors that nobody foresaw keep Python's own words, braces and all", {
+  skip_if_no_python()
+  error <- expect_error(run_python("raise ValueError('odd {thing}')"), class = "maskr_error_python")
+  expect_s3_class(error, "maskr_error")
+  expect_match(conditionMessage(error$parent), "odd {thing}", fixed = TRUE)
+  expect_s3_class(error$python_error, "python.builtin.ValueError")
+  expect_match(plain(error), "did not foresee")
+})
+
+test_that("an interrupt in Python is an interrupt in R", {
+  skip_if_no_python()
+  caught <- tryCatch(run_python("raise KeyboardInterrupt"), interrupt = function(i) "interrupt")
+  expect_equal(caught, "interrupt")
+})
+
+test_that("R errors in arguments are not taken for Python's", {
+  skip_if_no_python()
+  expect_error(py_call("weights", "verify", stop("mine")), "^mine$")
+})
+
+# --- Handles --------------------------------------------------------------------------------------
+
+# The class vector of a subclass of keras.Model as reticulate gives it to keras3, which has methods
+# for the second and later ones.
+keras_classes <- c(
+  "maskr.model.SegModel", "keras.src.models.model.Model", "keras.src.backend.torch.trainer.TorchTrainer",
+  "keras.src.trainers.trainer.Trainer", "keras.src.layers.layer.Layer",
+  "keras.src.backend.torch.layer.TorchLayer", "torch.nn.modules.module.Module",
+  "keras.src.ops.operation.Operation", "keras.src.saving.keras_saveable.KerasSaveable",
+  "python.builtin.object"
+)
+
+test_that("our models and detectors get one class in front, and others none", {
+  expect_equal(name_our_classes(keras_classes), c("seg_model", keras_classes))
+  detector <- c("maskr.detectors.yolo.Yolo", "maskr.detectors.base.Detector",
+                "python.builtin.object")
+  expect_equal(name_our_classes(detector), c("seg_detector", detector))
+  expect_equal(name_our_classes(keras_classes[-1]), keras_classes[-1])
+})
+
+test_that("our methods go before keras3's", {
+  verb <- function(x) UseMethod("verb")
+  verb.seg_model <- function(x) c("maskr", NextMethod())
+  verb.keras.src.models.model.Model <- function(x) "keras3"
+  model <- structure(list(), class = name_our_classes(keras_classes))
+  expect_equal(verb(model), c("maskr", "keras3"))
+})
+
+test_that("a model has the class vector that keras3 knows", {
+  skip_if_no_python()
+  model <- seg_unet(1, c(background = 0, cell = 1), init_features = 2)
+  expect_equal(class(model)[1:2], c("seg_model", "maskr.model.SegModel"))
+  expect_true(all(keras_classes %in% class(model)))
+})
+
+test_that("keras3, where it is installed, leaves our verbs alone", {
+  skip_if_not_installed("keras3")
+  skip_if_no_python()
+  out <- fresh_r(c(
+    "Sys.setenv(KERAS_BACKEND = 'torch')",
+    "library(keras3); library(maskr)",
+    "model <- seg_unet(1, c(background = 0, cell = 1), init_features = 2)",
+    "model |> compile(learning_rate = 0.01)",
+    "scenes <- seg_example('nuclei', n = 2, size = c(32, 48))",
+    "history <- model |> fit(scenes, epochs = 1)",
+    "cat(class(history)[1], class(predict(model, scenes$images[[1]]))[1])"
+  ), env = paste0("RETICULATE_PYTHON=", reticulate::py_exe()))
+  expect_match(out, "seg_history seg_mask$")
+})
