@@ -13,11 +13,12 @@
 #' @param envname Name of a virtualenv in [reticulate::virtualenv_root()], or a path (with a slash)
 #'   to its folder, which is made if it doesn't exist.
 #' @param python Path to, or name of, the Python (3.10 or newer) that a new virtualenv is made from;
-#'   `NULL` takes the one on the `PATH` if it is fit, else any that [reticulate::virtualenv_starter()]
-#'   knows. An existing virtualenv keeps its own.
-#' @param extras Names of optional groups, see [seg_requirements()]: `"yolo"` adds ultralytics, which
-#'   is under the AGPL-3.0.
-#' @param packages Further pip requirements, such as `"scikit-learn>=1.5"`, installed in the same go.
+#'   `NULL` takes the one on the `PATH` if it is fit, else any that
+#'   [reticulate::virtualenv_starter()] knows. An existing virtualenv keeps its own.
+#' @param extras Names of optional groups, see [seg_requirements()]: `"yolo"` adds ultralytics,
+#'   which is under the AGPL-3.0.
+#' @param packages Further pip requirements, such as `"scikit-learn>=1.5"`, resolved together with
+#'   maskr's own.
 #' @return The absolute path of the virtualenv, invisibly.
 #'
 #'   A `maskr_error_missing` is raised where no fit Python or no `venv` module is found, and where
@@ -179,9 +180,9 @@ next_step <- function(path) {
 #' A report on maskr's Python
 #'
 #' Says which rule chose the Python, which versions are there, what is missing and the line that
-#' mends it, which devices there are and why there is no GPU, and whether torch loads. The looking is
-#' done in a process of its own, so that a broken torch can't crash R, and Python isn't started in
-#' this session. It takes as long as importing torch, some seconds.
+#' mends it, which devices there are and why there is no GPU, and whether torch loads. The looking
+#' is done in a process of its own, so that a broken torch can't crash R, and Python isn't started
+#' in this session. It takes as long as importing torch, some seconds.
 #'
 #' @return A list of class `seg_sitrep`, which prints as a report: `r` (named versions), `rule`,
 #'   `python` (path, or `NULL`), `version`, `running` (in this session), `requirements` (data frame:
@@ -374,7 +375,10 @@ list_problems <- function(problems) {
     return(invisible())
   }
   for (i in seq_len(nrow(problems))) {
-    cli::cli_bullets(c(x = "{problems$problem[[i]]}.", " " = "Mend it: {.code {problems$mend[[i]]}}"))
+    cli::cli_bullets(c(
+      x = "{problems$problem[[i]]}.",
+      " " = "Mend it: {.code {problems$mend[[i]]}}"
+    ))
   }
 }
 
@@ -384,7 +388,7 @@ print.seg_sitrep <- function(x, ...) {
   invisible(x)
 }
 
-# ---- other processes -------------------------------------------------------------------------------
+# ---- other processes -----------------------------------------------------------------------------
 
 # What maskr/sitrep.py finds in a process of its own: a list of character vectors, the first element
 # of each the key. Empty if this Python doesn't run.

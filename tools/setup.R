@@ -1,4 +1,5 @@
-# The parts of tools/setup that are easier said in R. Usage: Rscript tools/setup.R VERB [ARGUMENT...]
+# The parts of tools/setup that are easier said in R.
+# Usage: Rscript tools/setup.R VERB [ARGUMENT...]
 
 # What the project's own tools need beside DESCRIPTION.
 developer_packages <- c("lintr (>= 3.0.0)", "roxygen2 (>= 7.2.0)")

@@ -17,7 +17,7 @@ requirement_fact <- function(requirement, version, state) {
   c("requirement", requirement, sub("[^A-Za-z-].*", "", requirement), version, state)
 }
 
-# ---- one list of requirements -----------------------------------------------------------------------
+# ---- one list of requirements --------------------------------------------------------------------
 
 test_that("the requirements file holds what seg_requirements() holds", {
   lines <- readLines(system.file("python", "requirements.txt", package = "maskr"))
@@ -28,7 +28,7 @@ test_that("every requirement is a range with a comma, which keras3 leaves alone"
   expect_match(seg_requirements("yolo"), "^[a-z-]+>=[0-9.]+,<[0-9]+$")
 })
 
-# ---- seg_install ------------------------------------------------------------------------------------
+# ---- seg_install ---------------------------------------------------------------------------------
 
 test_that("an environment is a name below reticulate's root, or a path", {
   withr::local_envvar(WORKON_HOME = "/somewhere/envs")
@@ -76,7 +76,9 @@ test_that("an environment with a Python too old is refused", {
 
 test_that("pip's failure is an error with pip's own words", {
   skip_if_no_python()
-  withr::local_envvar(PIP_QUIET = "1", PIP_NO_INDEX = "1", PIP_FIND_LINKS = NA, PIP_CONFIG_FILE = nullfile())
+  withr::local_envvar(
+    PIP_QUIET = "1", PIP_NO_INDEX = "1", PIP_FIND_LINKS = NA, PIP_CONFIG_FILE = nullfile()
+  )
   expect_error(
     suppressMessages(run_pip(
       reticulate::py_exe(), "no-such-package-of-maskr>=7,<8"
@@ -112,7 +114,7 @@ test_that("a virtualenv that has everything is left as it is, without a network"
   expect_identical(path, normalizePath(folder))
 })
 
-# ---- seg_sitrep -------------------------------------------------------------------------------------
+# ---- seg_sitrep ----------------------------------------------------------------------------------
 
 test_that("a Python that does not run gives an empty report", {
   expect_identical(report_on_python("/no/such/python"), list())
