@@ -1,4 +1,4 @@
-# Everything runs in the environment that tools/setup makes in .maskr/; `make help` lists the targets.
+# Everything runs in the environment that tools/setup makes in .maskr/. `make help` lists the rest.
 RUN := tools/run
 SHELL := bash
 .DEFAULT_GOAL := help
@@ -24,13 +24,14 @@ check: install ## R CMD check
 	@cd .maskr/check && export _R_CHECK_FORCE_SUGGESTS_=false _R_CHECK_SYSTEM_CLOCK_=0 && \
 	../../$(RUN) R CMD build ../.. && ../../$(RUN) R CMD check --no-manual maskr_*.tar.gz
 
-docs: install ## write man/ and NAMESPACE from the roxygen comments
+# Not after `install`, which a NAMESPACE that is out of date would stop.
+docs: ## write man/ and NAMESPACE from the roxygen comments
+	@[ -d .maskr/R/maskr ] || tools/setup
 	@$(RUN) Rscript -e 'roxygen2::roxygenise()'
 
 lint: install ## lintr and ruff
 	@status=0; \
-	$(RUN) Rscript -e 'found <- lintr::lint_package(); print(found); quit(status = length(found) > 0)' \
-	  || status=1; \
+	$(RUN) Rscript -e 'print(x <- lintr::lint_package()); quit(status = length(x) > 0)' || status=1; \
 	$(RUN) ruff check . || status=1; \
 	exit $$status
 
