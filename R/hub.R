@@ -18,9 +18,9 @@
 #'   `NULL`, and vectors or lists of them. Numbers without a fraction arrive in Python as `int`, so
 #'   `in_channels = 3` is right; a Python `float` of such a value is `reticulate::r_to_py(3)`. An
 #'   argument that has the name of one of those below can only be given in its order.
-#' @param classes `NULL`, or a named vector of class ids in the order of the network's channels, such
-#'   as `c(background = 0, tumour = 1)`. Two classes take one channel, which stands for the second,
-#'   or two channels; more take one channel each. Without classes the model predicts probabilities
+#' @param classes `NULL`, or a named vector of class ids in the order of the network's channels,
+#'   such as `c(background = 0, tumour = 1)`. Two classes take one channel, which stands for the
+#'   second, or two channels; more take one channel each. Without classes the model predicts probabilities
 #'   and logits (`predict(type = "prob")`), but neither masks nor trains.
 #' @param activation What the network itself ends with: `"none"` if it returns logits, `"sigmoid"`
 #'   or `"softmax"` if it returns probabilities.

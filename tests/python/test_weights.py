@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 from maskr import weights
-from maskr.errors import TrustError, WeightsError
+from maskr.errors import DataError, TrustError, WeightsError
 from safetensors.torch import save_file
 
 CONTENT = bytes(range(256)) * 40
@@ -103,6 +103,16 @@ class TestLocate:
         for part in ("http://127.0.0.1:9/a.pt", SHA256, str(tmp_path), "MASKR_WEIGHTS"):
             assert part in caught.value.hint
         assert caught.value.argument == "weights"
+
+    def test_offline_error_says_which_part_of_the_checksum_is_known(self, tmp_path):
+        with pytest.raises(WeightsError) as caught:
+            weights.locate("a.pt", "http://127.0.0.1:9/a.pt", "0123abcd", str(tmp_path))
+        assert "(SHA-256 begins with 0123abcd)" in caught.value.hint
+
+    def test_a_cache_is_needed(self):
+        for cache in ((), "", [""]):
+            with pytest.raises(DataError, match="no folder for weights"):
+                weights.locate("a.pt", cache=cache)
 
     def test_no_address_is_a_clear_error(self, tmp_path):
         with pytest.raises(WeightsError, match="no address is known for it"):

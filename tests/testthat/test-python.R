@@ -203,7 +203,8 @@ test_that("R errors in arguments are not taken for Python's", {
 # The class vector of a subclass of keras.Model as reticulate gives it to keras3, which has methods
 # for the second and later ones.
 keras_classes <- c(
-  "maskr.model.SegModel", "keras.src.models.model.Model", "keras.src.backend.torch.trainer.TorchTrainer",
+  "maskr.model.SegModel", "keras.src.models.model.Model",
+  "keras.src.backend.torch.trainer.TorchTrainer",
   "keras.src.trainers.trainer.Trainer", "keras.src.layers.layer.Layer",
   "keras.src.backend.torch.layer.TorchLayer", "torch.nn.modules.module.Module",
   "keras.src.ops.operation.Operation", "keras.src.saving.keras_saveable.KerasSaveable",

@@ -156,7 +156,7 @@ def verify(path: str, sha256: str | Sequence[str]) -> None:
 
 
 def _folders(cache: str | Sequence[str]) -> list[str]:
-    given = [cache] if isinstance(cache, str) else list(cache)
+    given = list(filter(None, [cache] if isinstance(cache, str) else cache))
     if not given:
         raise DataError("There is no folder for weights.", argument="cache")
     own = os.environ.get("MASKR_WEIGHTS")
@@ -228,7 +228,9 @@ def _reason(error: Exception) -> str:
 
 def _unavailable(known: Published, target: str, reason: str) -> WeightsError:
     source = f" from {known.url}" if known.url else ""
-    checksum = f" (SHA-256 {known.sha256[0]})" if known.sha256 else ""
+    first = known.sha256[0] if known.sha256 else ""
+    words = "SHA-256" if len(first) == 64 else "SHA-256 begins with"
+    checksum = f" ({words} {first})" if first else ""
     return WeightsError(
         f'The weights "{known.name}" are not on this machine and could not be downloaded: '
         f"{reason}.",
