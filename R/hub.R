@@ -20,8 +20,8 @@
 #'   argument that has the name of one of those below can only be given in its order.
 #' @param classes `NULL`, or a named vector of class ids in the order of the network's channels,
 #'   such as `c(background = 0, tumour = 1)`. Two classes take one channel, which stands for the
-#'   second, or two channels; more take one channel each. Without classes the model predicts probabilities
-#'   and logits (`predict(type = "prob")`), but neither masks nor trains.
+#'   second, or two channels; more take one channel each. Without classes the model predicts
+#'   probabilities and logits (`predict(type = "prob")`), but neither masks nor trains.
 #' @param activation What the network itself ends with: `"none"` if it returns logits, `"sigmoid"`
 #'   or `"softmax"` if it returns probabilities.
 #' @param preprocess What happens to images before the network sees them, see [seg_preprocess()].
