@@ -128,17 +128,6 @@ check_sample_weights <- function(x, n, call = rlang::caller_env()) {
   ), arg = "sample_weights", call = call)
 }
 
-check_values <- function(x, call = rlang::caller_env()) {
-  if (is.null(x)) return(NULL)
-  if (is.numeric(x) && length(x) > 0 && all(is.finite(x)) && all(x == round(x))) {
-    return(as.integer(x))
-  }
-  maskr_abort("argument", c(
-    "{.arg values} must be whole numbers, the file's value of each class in turn.",
-    x = "It is {describe(x)}."
-  ), arg = "values", call = call)
-}
-
 #' @export
 length.seg_dataset <- function(x) length(x$images)
 
@@ -154,7 +143,7 @@ format.seg_dataset <- function(x, ...) {
     paste0("targets: ", if (inherits(x$targets[[1]], "seg_instances")) "instances, ",
            kind(x$targets)),
     paste0("classes: ", if (is.null(x$classes)) "the model's" else
-      paste0(names(x$classes), " = ", x$classes, collapse = ", ")),
+      class_words(x$classes)),
     paste0("size:    ", size),
     paste0("batches: ", ceiling(length(x$images) / x$batch_size), " of ", x$batch_size,
            if (x$shuffle) ", shuffled")

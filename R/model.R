@@ -31,7 +31,7 @@ print.seg_model <- function(x, ...) {
     paste0("<seg_model> ", about$architecture, ", ",
            format(about$parameters, big.mark = ","), " parameters"),
     paste0("channels:      ", about$in_channels %||% "any"),
-    paste0("classes:       ", class_words(model_classes(x))),
+    paste0("classes:       ", model_class_words(x)),
     paste0("preprocessing: ", format(structure(about$preprocess, class = "seg_preprocess"))),
     paste0("device:        ", about$device),
     if (about$trainable < about$parameters) {
@@ -43,9 +43,9 @@ print.seg_model <- function(x, ...) {
   invisible(x)
 }
 
-class_words <- function(classes) {
-  if (is.null(classes)) return("none (predicts logits and probabilities only)")
-  paste0(names(classes), " = ", classes, collapse = ", ")
+model_class_words <- function(model) {
+  classes <- model_classes(model)
+  if (is.null(classes)) "none (predicts logits and probabilities only)" else class_words(classes)
 }
 
 #' @rdname seg_model

@@ -188,7 +188,8 @@ _copies: "weakref.WeakKeyDictionary[SegModel, tuple]" = weakref.WeakKeyDictionar
 
 def evaluation_copy(model: SegModel, where: str) -> torch.nn.Module:
     """A copy of the network for inference: evaluation mode, batch normalisation folded into the
-    convolutions, channels last. Kept until the weights change."""
+    convolutions, channels last. Kept until the weights change.
+    """
     state = (where, fingerprint(model.module))
     if model not in _copies or _copies[model][0] != state:
         network = copy.deepcopy(model.module).eval().requires_grad_(False)

@@ -35,7 +35,7 @@ class SegLoss(keras.losses.Loss):
         If name or arguments are unknown, or per-pixel sample weights are given.
     """
 
-    def __init__(self, name: str = "cross_entropy", **arguments) -> None:
+    def __init__(self, name: str = "cross_entropy", **arguments: float | list) -> None:
         super().__init__(name=name)
         if name not in LOSSES:
             raise DataError(
@@ -44,7 +44,10 @@ class SegLoss(keras.losses.Loss):
         self.arguments = arguments
 
     # Not `call()`: Keras would cast the targets to float and average a scalar.
-    def __call__(self, y_true, y_pred, sample_weight=None) -> torch.Tensor:
+    def __call__(
+        self, y_true: torch.Tensor, y_pred: torch.Tensor, sample_weight: None = None
+    ) -> torch.Tensor:
+        """The loss of a batch, see the top of this file for its targets and predictions."""
         if sample_weight is not None:
             raise DataError(
                 "Weights per sample or pixel have no meaning for this loss.",

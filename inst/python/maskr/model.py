@@ -21,7 +21,7 @@ class SegModel(keras.Model):
     normalisation frozen.
     """
 
-    def __init__(self, module: torch.nn.Module, spec: Spec, **kwargs) -> None:
+    def __init__(self, module: torch.nn.Module, spec: Spec, **kwargs: str) -> None:
         super().__init__(**kwargs)
         self.spec = spec
         self.precision = "float32"

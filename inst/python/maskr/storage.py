@@ -8,7 +8,6 @@ import tempfile
 import zipfile
 from typing import TYPE_CHECKING
 
-import keras
 import torch
 
 from maskr import hub

@@ -2,7 +2,8 @@
 Buda, Saha & Mazurowski (2019, https://doi.org/10.1016/j.compbiomed.2019.05.002) for brain MRI:
 batch normalisation, bias-free convolutions, and padded convolutions so that output size equals
 input size. The names of modules and parameters are those of that published network, so that its
-state dict loads unchanged."""
+state dict loads unchanged.
+"""
 
 import torch
 from torch import nn
@@ -27,7 +28,9 @@ class UNet(nn.Module):
 
     multiple = 16
 
-    def __init__(self, in_channels: int = 3, out_channels: int = 1, init_features: int = 32) -> None:
+    def __init__(
+        self, in_channels: int = 3, out_channels: int = 1, init_features: int = 32
+    ) -> None:
         super().__init__()
         widths = [init_features * 2**level for level in range(5)]
 
@@ -47,6 +50,7 @@ class UNet(nn.Module):
         self.conv = nn.Conv2d(widths[0], out_channels, kernel_size=1)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Logits `[N, out_channels, H, W]` of `[N, in_channels, H, W]`."""
         skips = []
         for level in (1, 2, 3, 4):
             skips.append(getattr(self, f"encoder{level}")(x))

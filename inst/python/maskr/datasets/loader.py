@@ -15,7 +15,6 @@ from maskr.errors import DataError, ShapeError
 from maskr.instances import Instances
 from maskr.spec import Spec
 
-
 UNKNOWN = -2
 """Class index of an id that is no class."""
 
@@ -122,7 +121,8 @@ class Loader(keras.utils.PyDataset):
         if isinstance(target, str):
             ids = masks.load(target, ignore=self.data.ignore, values=self.data.values)
         elif isinstance(target, dict):
-            ids = Instances.from_r(target["columns"], target["size"]).to_mask(target["background"])
+            found = Instances.from_r(target["columns"], target["size"])
+            ids = np.append(0, found.class_ids)[found.flatten()]
         else:
             ids = mask_from_r(target)
         return class_indices(ids, self.index_of, self.data.names[i])

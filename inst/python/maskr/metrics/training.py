@@ -23,7 +23,7 @@ class ConfusionMetric(keras.metrics.Metric):
         The model's output channels; 1 is a binary model.
     """
 
-    def __init__(self, name: str = "iou", channels: int = 1, **kwargs) -> None:
+    def __init__(self, name: str = "iou", channels: int = 1, **kwargs: str) -> None:
         super().__init__(name=name, **kwargs)
         if name not in NAMES:
             raise DataError(
@@ -38,7 +38,9 @@ class ConfusionMetric(keras.metrics.Metric):
             shape=(size, size), initializer="zeros", dtype="int64", name="confusion"
         )
 
-    def update_state(self, y_true, y_pred, sample_weight=None) -> None:
+    def update_state(
+        self, y_true: torch.Tensor, y_pred: torch.Tensor, sample_weight: None = None
+    ) -> None:
         """Count one batch: targets as the losses take them, probabilities `[N, K, H, W]`."""
         truth = target_indices(y_true).to(y_pred.device)
         predicted = (y_pred[:, 0] >= 0.5).long() if self.channels == 1 else y_pred.argmax(dim=1)

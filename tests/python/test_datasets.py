@@ -1,0 +1,167 @@
+"""The loader: order, sizes, classes, and how targets follow images."""
+
+import numpy as np
+import pytest
+import torch
+from maskr.arrays import IGNORE, NA_INTEGER
+from maskr.datasets.loader import DataSpec, Loader, class_indices, class_lookup, resize
+from maskr.errors import DataError, ShapeError
+from maskr.instances import Instances
+from maskr.preprocess import Preprocess
+from maskr.spec import Spec
+from PIL import Image
+
+CLASSES = {"background": 0, "road": 3, "car": 7}
+
+
+def loader(images, targets, spec=None, **options):
+    spec = spec or Spec("unet", {}, 1, CLASSES, multiple=4)
+    names = [f"image {i}" for i in range(len(images))]
+    settings = {"class_ids": spec.class_ids, "threads": 1, "shuffle": False} | options
+    return Loader(DataSpec(images, targets, names, **settings), spec)
+
+
+def sample(height=5, width=7, value=0.25):
+    ids = np.zeros((height, width), dtype=np.int32)
+    ids[0, 1], ids[2, 3], ids[4, 6] = 3, 7, NA_INTEGER
+    return np.full((height, width), value), ids
+
+
+def test_class_ids_become_channel_indices_and_missing_is_ignored():
+    image, ids = sample()
+    x, y = loader([image], [ids])[0]
+    assert x.shape == (1, 1, 8, 8) and y.shape == (1, 8, 8)
+    assert y[0, 0, 1] == 1 and y[0, 2, 3] == 2 and y[0, 4, 6] == IGNORE
+    assert (y[0, 5:] == IGNORE).all() and (y[0, :, 7:] == IGNORE).all()
+    assert (x[0, 0, :5, :7] == 0.25).all() and (x[0, 0, 5:] == 0).all()
+
+
+def test_the_datasets_own_ids_are_matched_to_the_models_classes():
+    image, ids = sample()
+    ids[ids == 7] = 40
+    _, y = loader([image], [ids], class_ids=[0, 3, 40])[0]
+    assert y[0, 2, 3] == 2
+
+
+def test_images_of_different_size_share_a_batch():
+    a, b = sample(5, 7), sample(9, 8)
+    x, y = loader([a[0], b[0]], [a[1], b[1]])[0]
+    assert x.shape == (2, 1, 12, 8)
+    assert (y[0, :, 7:] == IGNORE).all() and (y[1, 9:] == IGNORE).all()
+    assert y[1, 2, 3] == 2
+
+
+def test_reads_files(tmp_path):
+    ids = np.zeros((6, 9), dtype=np.uint8)
+    ids[1, 2], ids[3, 4] = 3, 255
+    Image.fromarray(ids).save(tmp_path / "mask.png")
+    Image.fromarray(np.full((6, 9, 3), 51, np.uint8)).save(tmp_path / "image.png")
+    spec = Spec("unet", {}, 3, CLASSES)
+    x, y = loader([str(tmp_path / "image.png")], [str(tmp_path / "mask.png")], spec)[0]
+    assert torch.allclose(x, torch.full((1, 3, 6, 9), 0.2))
+    assert y[0, 1, 2] == 1 and y[0, 3, 4] == IGNORE
+
+
+def test_paints_instances():
+    masks = np.zeros((2, 6, 8), dtype=bool)
+    masks[0, 1:3, 2:5] = True
+    masks[1, 4, 6] = True
+    found = Instances.from_masks(masks, [3, 7], scores=[0.5, 0.9])
+    columns = {k: list(v) for k, v in found.to_r().items()}
+    _, y = loader([np.zeros((6, 8))], [{"columns": columns, "size": [6, 8]}])[0]
+    assert (y[0, 1:3, 2:5] == 1).all() and y[0, 4, 6] == 2
+    assert (y[0, :6, :8] > 0).sum() == 7
+
+
+def test_preprocessing_sees_the_whole_image_before_any_padding():
+    image = np.arange(35.0).reshape(5, 7)
+    spec = Spec("unet", {}, 1, CLASSES, multiple=4,
+                preprocess=Preprocess(per_image="standardise"))
+    x, _ = loader([image], [sample()[1]], spec)[0]
+    inside = x[0, 0, :5, :7].numpy()
+    np.testing.assert_allclose(inside, (image - image.mean()) / image.std(), rtol=1e-5)
+
+
+def test_the_order_is_shuffled_anew_each_epoch_and_repeats_with_its_seed():
+    images = [np.full((4, 4), i / 10) for i in range(8)]
+    targets = [np.zeros((4, 4), dtype=np.int32)] * 8
+
+    def epochs(seed):
+        data = loader(images, targets, shuffle=True, seed=seed, batch_size=3)
+        orders = []
+        for _ in range(2):
+            values = torch.cat([data[i][0][:, 0, 0, 0] for i in range(len(data))])
+            orders.append([round(float(v) * 10) for v in values])
+            data.on_epoch_end()
+        return orders
+
+    first, second = epochs(1)
+    assert sorted(first) == sorted(second) == list(range(8))
+    assert first != second
+    assert epochs(1) == [first, second]
+    assert epochs(2) != [first, second]
+
+
+def test_sample_weights_choose_what_is_drawn():
+    images = [np.full((4, 4), i / 10) for i in range(4)]
+    targets = [np.zeros((4, 4), dtype=np.int32)] * 4
+    data = loader(images, targets, sample_weights=[0, 1, 0, 3], batch_size=4)
+    seen = set()
+    for _ in range(20):
+        seen |= {round(float(v) * 10) for v in data[0][0][:, 0, 0, 0]}
+        data.on_epoch_end()
+    assert seen == {1, 3}
+
+
+def test_a_cache_reads_each_file_once(tmp_path):
+    Image.fromarray(np.zeros((4, 4), np.uint8)).save(tmp_path / "image.png")
+    path = tmp_path / "image.png"
+    data = loader([str(path)], [np.zeros((4, 4), dtype=np.int32)], cache=True)
+    first = data[0]
+    path.unlink()
+    assert torch.equal(data[0][0], first[0])
+
+
+def test_an_unknown_class_id_names_the_image_and_the_ids():
+    image, ids = sample()
+    ids[0, 0] = 5
+    with pytest.raises(DataError, match='"image 0" holds the class id 5; .* 0, 3, 7'):
+        loader([image], [ids])[0]
+
+
+def test_a_mask_of_another_size_names_the_image():
+    image, _ = sample()
+    with pytest.raises(ShapeError, match='"image 0" has size 5 x 7, and its mask 4 x 7'):
+        loader([image], [np.zeros((4, 7), dtype=np.int32)])[0]
+
+
+def test_lookup_knows_absent_classes():
+    table = class_lookup([0, -1, 4])
+    ids = np.array([[0, 4], [IGNORE, 0]])
+    assert class_indices(ids, table, "x").tolist() == [[0, 2], [IGNORE, 0]]
+
+
+@pytest.mark.parametrize("how", ["pad", "crop", "stretch"])
+def test_image_and_target_are_resized_alike(how):
+    # each quarter has a class and a grey of its own; far from edges both must agree
+    target = np.zeros((40, 60), dtype=np.int64)
+    target[:20, 30:], target[20:, :30], target[20:, 30:] = 1, 2, 3
+    image = (target / 3).astype(np.float32)[None]
+    out, labels = resize(image, target, (32, 32), how)
+    assert out.shape == (1, 32, 32) and labels.shape == (32, 32)
+    inside = labels != IGNORE
+    assert (out[0][~inside] == 0).all()
+    shares = {"pad": 21 * 32, "crop": 32 * 32, "stretch": 32 * 32}
+    assert inside.sum() == shares[how]
+    agree = np.abs(out[0] - labels / 3)[inside] < 1e-3
+    assert agree.mean() > 0.85
+    assert set(np.unique(labels[inside])) == {0, 1, 2, 3}
+
+
+def test_resizing_to_the_same_size_changes_nothing(rng):
+    image = rng.random((2, 8, 12), dtype=np.float32)
+    target = rng.integers(0, 3, (8, 12))
+    for how in ("pad", "crop", "stretch"):
+        out, labels = resize(image, target, (8, 12), how)
+        np.testing.assert_array_equal(out, image)
+        np.testing.assert_array_equal(labels, target)

@@ -1,0 +1,41 @@
+"""Devices and precisions."""
+
+import pytest
+import torch
+from maskr import device
+from maskr.errors import DataError, DeviceError
+
+
+@pytest.fixture(autouse=True)
+def back_to_auto():
+    yield
+    device.choose("auto")
+
+
+def test_chooses_what_is_there_and_remembers_it():
+    assert device.choose("cpu") == "cpu"
+    assert device.choose() == "cpu"
+    expected = "cuda" if torch.cuda.is_available() else "cpu"
+    if not torch.backends.mps.is_available():
+        assert device.choose("auto") == expected
+
+
+def test_unknown_and_absent_devices_are_errors():
+    with pytest.raises(DeviceError, match='no device "gpu"'):
+        device.choose("gpu")
+    with pytest.raises(DeviceError, match='"cuda:99" is not available'):
+        device.choose("cuda:99")
+
+
+def test_precision_follows_the_hardware(monkeypatch):
+    assert device.precision("float16", "cpu") == "float16"
+    monkeypatch.setattr(device, "_cpu_has_bfloat16", lambda: True)
+    assert device.precision("auto", "cpu") == "bfloat16"
+    monkeypatch.setattr(device, "_cpu_has_bfloat16", lambda: False)
+    assert device.precision("auto", "cpu") == "float32"
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (7, 5))
+    assert device.precision("auto", "cuda") == "float32"
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (9, 0))
+    assert device.precision("auto", "cuda:1") == "bfloat16"
+    with pytest.raises(DataError, match='no precision "int8"'):
+        device.precision("int8", "cpu")

@@ -1,0 +1,167 @@
+"""Prediction against the bare module, for any size, kind and precision."""
+
+import numpy as np
+import pytest
+import torch
+from maskr import builders, inference
+from maskr.errors import DataError, ShapeError
+from maskr.model import SegModel
+from maskr.spec import Spec
+from torch import nn
+
+BINARY = {"background": 0, "nucleus": 4}
+THREE = {"background": 0, "circle": 1, "square": 5}
+
+
+def model_of(classes=BINARY, channels=3, **options):
+    model = builders.unet(channels, classes, 4, seed=3, **options)
+    generator = torch.Generator().manual_seed(1)
+    for buffer in model.module.buffers():  # statistics that folding must not lose
+        if buffer.is_floating_point():
+            buffer.copy_(0.5 + torch.rand(buffer.shape, generator=generator))
+    return model
+
+
+def bare(model, image):
+    """The module in eval(), on an image whose size needs no padding."""
+    x = torch.from_numpy(model.spec.preprocess(image.transpose(2, 0, 1).astype(np.float32)))
+    model.module.eval()
+    with torch.no_grad():
+        return model.module(x[None])[0].numpy().transpose(1, 2, 0)
+
+
+def predict(model, images, kind, precision="float32", **options):
+    return inference.predict(model, images, kind, precision=precision, **options)["results"]
+
+
+@pytest.fixture
+def image(rng):
+    return np.asfortranarray(rng.random((48, 80, 3)))
+
+
+@pytest.mark.parametrize("classes", [BINARY, THREE])
+def test_equals_the_bare_module(image, classes):
+    model = model_of(classes, preprocess={"per_image": "standardise"})
+    logits = bare(model, image)
+    np.testing.assert_allclose(predict(model, [image], "logit")[0], logits, atol=1e-4)
+    prob = predict(model, [image], "prob")[0]
+    np.testing.assert_allclose(prob.sum(axis=2), 1, atol=1e-6)
+    ids = np.array(list(classes.values()))
+    if len(classes) == 2:
+        foreground = 1 / (1 + np.exp(-logits[..., 0]))
+        np.testing.assert_allclose(prob[..., 1], foreground, atol=1e-4)
+        expected = ids[(foreground >= 0.5).astype(int)]
+    else:
+        expected = ids[logits.argmax(axis=2)]
+    assert (predict(model, [image], "mask")[0] == expected).mean() > 0.9999
+
+
+def test_reduced_precision_gives_nearly_the_same(image):
+    model = model_of()
+    exact = predict(model, [image], "prob")[0]
+    rough = predict(model, [image], "prob", precision="bfloat16")[0]
+    assert np.abs(rough - exact).max() < 0.02
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 9), (17, 33), (31, 211)])
+def test_any_size_comes_back_in_its_own_size(size, rng):
+    model = model_of()
+    assert predict(model, [rng.random((*size, 3))], "mask")[0].shape == size
+
+
+def test_padding_reflects_the_image(rng):
+    model = model_of()
+    image = rng.random((45, 70, 3))
+    padded = np.pad(image, ((0, 3), (0, 10), (0, 0)), mode="reflect")
+    expected = bare(model, padded)[:45, :70]
+    np.testing.assert_allclose(predict(model, [image], "logit")[0], expected, atol=1e-4)
+
+
+def test_batches_do_not_mix_images_and_order_is_kept(rng):
+    model = model_of()
+    images = [rng.random((h, w, 3)) for h, w in [(32, 48)] * 3 + [(16, 16)] + [(32, 48)] * 2]
+    together = predict(model, images, "logit", batch_size=2)
+    for one, image in zip(together, images, strict=True):
+        np.testing.assert_allclose(one, predict(model, [image], "logit")[0], atol=1e-4)
+
+
+def test_progress_counts_to_the_end(rng):
+    seen = []
+    predict(model_of(), [rng.random((16, 16, 3))] * 3, "mask", batch_size=2,
+            progress=lambda done, total: seen.append((done, total)))
+    assert seen == [(2, 3), (3, 3)]
+
+
+def test_the_threshold_decides(image):
+    model = model_of()
+    foreground = predict(model, [image], "prob")[0][..., 1]
+    for threshold in (0.0, float(np.median(foreground)), 1.0):
+        mask = predict(model, [image], "mask", threshold=threshold)[0]
+        assert (mask == np.where(foreground >= threshold, 4, 0)).mean() > 0.999
+
+
+def test_grey_becomes_three_channels_and_others_are_an_error(rng):
+    model = model_of()
+    grey = rng.random((16, 32))
+    rgb = np.repeat(grey[:, :, None], 3, axis=2)
+    one, three = predict(model, [grey], "logit")[0], predict(model, [rgb], "logit")[0]
+    np.testing.assert_allclose(one, three, atol=1e-6)
+    with pytest.raises(ShapeError, match="5 channels"):
+        predict(model, [rng.random((16, 16, 5))], "mask")
+
+
+def test_new_weights_are_noticed(image):
+    model = model_of()
+    before = predict(model, [image], "logit")[0]
+    assert inference.evaluation_copy(model, "cpu") is inference.evaluation_copy(model, "cpu")
+    with torch.no_grad():
+        model.module.conv.bias.add_(1)
+    np.testing.assert_allclose(predict(model, [image], "logit")[0], before + 1, atol=1e-4)
+    model.module.conv.bias.data.sub_(1)  # past every version counter
+    np.testing.assert_allclose(predict(model, [image], "logit")[0], before, atol=1e-4)
+
+
+def test_predicting_leaves_the_model_as_it_was(image):
+    model = model_of()
+    model.module.train()
+    state = {k: v.clone() for k, v in model.module.state_dict().items()}
+    predict(model, [image], "mask", precision="bfloat16")
+    assert model.module.training
+    assert all(torch.equal(v, state[k]) for k, v in model.module.state_dict().items())
+
+
+class Branching(nn.Module):
+    """Control flow that torch.fx cannot trace."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 1, 3, padding=1)
+        self.norm = nn.BatchNorm2d(1)
+
+    def forward(self, x):
+        return self.norm(self.conv(x)) if x.sum() > 0 else x[:, :1]
+
+
+def test_modules_that_cannot_be_traced_run_unfolded(image):
+    model = SegModel(Branching(), Spec("wrapped", in_channels=3, classes=BINARY))
+    np.testing.assert_allclose(predict(model, [image], "logit")[0], bare(model, image), atol=1e-5)
+
+
+def test_without_classes_there_is_no_mask(image):
+    model = SegModel(nn.Conv2d(3, 1, 1), Spec("wrapped", in_channels=3))
+    assert predict(model, [image], "prob")[0].shape == (48, 80, 1)
+    with pytest.raises(DataError, match="no classes"):
+        predict(model, [image], "mask")
+
+
+def test_evaluation_equals_counting_predictions(rng):
+    model = model_of(THREE)
+    images = [rng.random((16, 32, 3)) for _ in range(3)]
+    truth = [rng.choice([0, 1, 5], (16, 32)).astype(np.int32) for _ in images]
+    data = {"images": images, "targets": truth, "names": list("abc"), "class_ids": [0, 1, 5],
+            "batch_size": 2, "shuffle": False}
+    confusion = inference.evaluate(model, data, "float32")["confusion"]
+    masks = predict(model, images, "mask")
+    truth, masks = np.stack(truth), np.stack(masks)
+    expected = [[((truth == a) & (masks == b)).sum() for b in (0, 1, 5)] for a in (0, 1, 5)]
+    np.testing.assert_array_equal(confusion, expected)
