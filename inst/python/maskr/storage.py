@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from maskr import hub
+from maskr import detectors, hub
 from maskr.errors import FormatError, WeightsError
 from maskr.model import SegModel
 from maskr.spec import Spec
@@ -62,6 +62,8 @@ def load(
     TrustError
         If a hub model is loaded without trust.
     """
+    if path.endswith(".safetensors"):
+        return detectors.load(path)
     spec = read_spec(path)
     if spec.architecture in ("hub", "wrapped"):
         model = hub.reload(spec, module, trust)

@@ -1,0 +1,99 @@
+"""Instance, panoptic and promptable models behind one contract, see `base.Detector`.
+
+They are saved as safetensors: the parameters, and under the metadata key "maskr" a JSON object that
+says how to build the module again. Reading such a file never unpickles anything.
+"""
+
+import json
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Any
+
+from maskr.detectors.base import Detector
+from maskr.errors import FormatError
+
+METADATA = "maskr"
+VERSION = 1
+
+FAMILIES = {"yolo": "maskr.detectors.yolo"}
+"""Module of each family of detectors; its function `restore(config, state)` builds one."""
+
+
+def predict(detector: Detector, images: Sequence[Any], **options: Any) -> dict:
+    """Find objects for R: columns of a data frame and the size of each image."""
+    found = detector.predict(images, **options)
+    return {
+        "found": [{"columns": one.to_r(), "size": list(one.size)} for one in found],
+        "class_names": list(detector.classes),
+        "class_ids": list(detector.classes.values()),
+    }
+
+
+def describe(detector: Detector) -> dict:
+    """Describe a detector for R."""
+    return detector.describe()
+
+
+def save(detector: Detector, path: str) -> None:
+    """Write a detector to a safetensors file, which is there as a whole or not at all."""
+    from safetensors.torch import save
+
+    from maskr.annotations import write_atomically
+
+    header = {
+        "version": VERSION,
+        "kind": "detector",
+        "family": detector.family,
+        "config": detector.config(),
+    }
+    state = {name: value.contiguous().cpu() for name, value in detector.state().items()}
+    write_atomically(path, save(state, metadata={METADATA: json.dumps(header)}))
+
+
+def load(path: str) -> Detector:
+    """Read a detector that `save()` wrote.
+
+    Raises
+    ------
+    FormatError
+        If the file is not there, damaged, or not one of maskr's detectors.
+    """
+    header, state = read(path)
+    family = header.get("family")
+    if header.get("kind") != "detector" or family not in FAMILIES:
+        raise FormatError(
+            f"{path} is no detector that this version of maskr knows.", argument="path"
+        )
+    if header.get("version", 0) > VERSION:
+        raise FormatError(
+            f"{path} was written by a newer version of maskr.",
+            hint="Update maskr.",
+            argument="path",
+        )
+    return import_module(FAMILIES[family]).restore(header["config"], state)
+
+
+def read(path: str) -> tuple[dict, dict]:
+    """Read the header and the parameters of a file that `save()` wrote."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="pt") as file:
+            text = (file.metadata() or {}).get(METADATA)
+            # a dictionary is no iterable of its keys here
+            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise FormatError(
+            f"{path} is not there or no undamaged safetensors file.", argument="path"
+        ) from error
+    try:
+        header = json.loads(text or "")
+    except json.JSONDecodeError:
+        header = None
+    if not isinstance(header, dict):
+        raise FormatError(
+            f"{path} holds weights only: nothing in it says which model they are of.",
+            hint="Build the model by its own function and give it the file as `weights`.",
+            argument="path",
+        )
+    return header, state
