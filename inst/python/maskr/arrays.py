@@ -36,7 +36,8 @@ def image_from_r(x: np.ndarray) -> np.ndarray:
         )
     if x.dtype == np.int32 and (x == NA_INTEGER).any():
         raise DataError("The image holds missing values (NA).", hint="Replace them first.")
-    image = np.ascontiguousarray(x.transpose(2, 0, 1), dtype=np.float32)
+    with np.errstate(invalid="ignore"):  # NaN is found below
+        image = np.ascontiguousarray(x.transpose(2, 0, 1), dtype=np.float32)
     if not np.isfinite(image).all():
         raise DataError(
             "The image holds missing or infinite values (NA, NaN, Inf).", hint="Replace them first."

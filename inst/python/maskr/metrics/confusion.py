@@ -1,0 +1,265 @@
+"""Confusion matrices: how many pixels of class i were predicted as class j.
+
+Pixels are counted where they lie in memory, R's column-major masks included, in chunks that stay
+in the cache. Class ids and ignore index are checked in the same pass. A chunk that consists of
+long runs, as masks of real scenes do, is counted run by run; a noisy one pixel by pixel.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from maskr.arrays import IGNORE, NA_INTEGER, same_order
+from maskr.errors import DataError, ShapeError
+
+CHUNK = 1 << 17
+"""Pixels that are counted at once: little enough for a core's own cache."""
+
+EVERY = 256
+"""One pixel in so many is looked at to decide whether a chunk consists of runs."""
+
+DENSE_BITS = 8
+"""Class ids of up to so many bits are counted in a table, larger ones by sorting."""
+
+MAX_CLASSES = 2048
+"""More ids than this are labels of objects rather than of classes; the matrix would be huge."""
+
+Ignored = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Class ids that occur together, sorted and without repetition, and in how many pixels."""
+
+    truth: np.ndarray
+    prediction: np.ndarray
+    pixels: np.ndarray
+
+
+def count(
+    truth: np.ndarray,
+    prediction: np.ndarray,
+    ids: Sequence[int],
+    ignore: Ignored = (IGNORE, NA_INTEGER),
+) -> np.ndarray:
+    """The confusion matrix of one mask, or of any number stacked into one array.
+
+    Parameters
+    ----------
+    truth, prediction
+        Class ids: integer or bool arrays of one shape, in any memory order.
+    ids
+        The class ids that may occur, in the order of the matrix.
+    ignore
+        Values in `truth` whose pixels are not counted.
+
+    Returns
+    -------
+    np.ndarray
+        int64 `[K, K]` pixels: rows are the truth, columns the prediction.
+
+    Raises
+    ------
+    ShapeError
+        If the shapes differ.
+    DataError
+        If an id is not among `ids`, or the prediction holds missing values.
+    """
+    return matrix(count_pairs(truth, prediction, ignore), ids)
+
+
+def count_pairs(
+    truth: np.ndarray, prediction: np.ndarray, ignore: Ignored = (IGNORE, NA_INTEGER)
+) -> Pairs:
+    """Which class ids occur together, and how often; arguments and errors as `count()`."""
+    truth = whole_numbers(truth, "truth")
+    prediction = whole_numbers(prediction, "prediction")
+    if truth.shape != prediction.shape:
+        raise ShapeError(
+            f"Truth and prediction differ in size: {size_of(truth)} and {size_of(prediction)}.",
+            hint="Resize the one to the other's size first, without interpolation.",
+            argument="prediction",
+        )
+    truth, prediction = same_order(truth, prediction)
+    tables: dict[int, np.ndarray] = {}
+    found: list[Pairs] = []
+    for start in range(0, truth.size, CHUNK):
+        end = start + CHUNK
+        count_chunk(truth[start:end], prediction[start:end], ignore, tables, found)
+    return merge(found + [pairs_of_table(table, bits) for bits, table in tables.items()])
+
+
+def count_chunk(
+    truth: np.ndarray,
+    prediction: np.ndarray,
+    ignore: Ignored,
+    tables: dict[int, np.ndarray],
+    found: list[Pairs],
+) -> None:
+    """Add the pixels of a chunk to `tables` (by bits of the largest id) or to `found`."""
+    truth, prediction, lengths = runs(truth, prediction)
+    largest = largest_bits(truth, prediction)
+    if largest > np.iinfo(np.int32).max:
+        truth, prediction, lengths = without_ignored(truth, prediction, lengths, ignore)
+        if truth.size == 0:
+            return
+        largest = largest_bits(truth, prediction)
+    bits = largest.bit_length()
+    if bits > DENSE_BITS:
+        found.append(pairs_of_keys(joined(truth, prediction, 32, np.int64), lengths))
+        return
+    keys = joined(truth, prediction, bits, np.int32)
+    # exact: float64 holds whole numbers up to 2^53
+    pixels = np.bincount(keys, weights=lengths).astype(np.int64, copy=False)
+    table = tables.setdefault(bits, np.zeros(1 << (2 * bits), dtype=np.int64))
+    table[: pixels.size] += pixels
+
+
+def runs(
+    truth: np.ndarray, prediction: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """Ids of runs in which both stay the same, and their lengths.
+
+    Where runs are short, as a sample of neighbours tells, these are the pixels themselves and None.
+    """
+    if any(8 * changes_sampled(x) > x.size // EVERY for x in (truth, prediction)):
+        return truth, prediction, None
+    changes = truth[1:] != truth[:-1]
+    changes |= prediction[1:] != prediction[:-1]
+    edges = np.concatenate(([0], np.flatnonzero(changes) + 1, [truth.size]))
+    starts = edges[:-1]
+    return truth.take(starts), prediction.take(starts), edges[1:] - starts
+
+
+def changes_sampled(x: np.ndarray) -> int:
+    """How often a pixel differs from the one before it, looking at one in `EVERY`."""
+    return np.count_nonzero(x[1::EVERY] != x[: x.size - 1 : EVERY])
+
+
+def largest_bits(truth: np.ndarray, prediction: np.ndarray) -> int:
+    """A number with as many bits as the largest id; above int32's if any value is negative."""
+    return int(np.bitwise_or(truth, prediction, dtype=np.int32).view(np.uint32).max())
+
+
+def joined(truth: np.ndarray, prediction: np.ndarray, bits: int, dtype: type) -> np.ndarray:
+    """Both ids in one number, the prediction in the lower bits."""
+    keys = np.left_shift(truth, bits, dtype=dtype)
+    return np.bitwise_or(keys, prediction, out=keys)
+
+
+def pairs_of_keys(keys: np.ndarray, lengths: np.ndarray | None) -> Pairs:
+    """Count 64-bit keys by sorting."""
+    values, position = np.unique(keys, return_inverse=True)
+    pixels = np.bincount(position, weights=lengths).astype(np.int64, copy=False)
+    return Pairs(values >> 32, values & 0xFFFFFFFF, pixels)
+
+
+def pairs_of_table(table: np.ndarray, bits: int) -> Pairs:
+    """What a table holds whose index is the joined key."""
+    keys = np.flatnonzero(table)
+    return Pairs(keys >> bits, keys & ((1 << bits) - 1), table[keys])
+
+
+def merge(found: list[Pairs]) -> Pairs:
+    """All pairs in one."""
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        nothing = np.empty(0, dtype=np.int64)
+        return Pairs(nothing, nothing, nothing)
+    keys = np.concatenate([(one.truth << 32) | one.prediction for one in found])
+    return pairs_of_keys(keys, np.concatenate([one.pixels for one in found]))
+
+
+def without_ignored(
+    truth: np.ndarray, prediction: np.ndarray, lengths: np.ndarray | None, ignore: Ignored
+) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """The pixels or runs whose truth counts; a negative id that is left is an error."""
+    lowest = int(prediction.min())
+    if lowest < 0:
+        missing = lowest in (IGNORE, NA_INTEGER)
+        raise DataError(
+            "The prediction holds missing values (NA)."
+            if missing
+            else f"The prediction holds {lowest}, which is no class id.",
+            hint="Every pixel must be predicted; only the truth may leave pixels out by NA.",
+            argument="prediction",
+        )
+    counted = np.logical_and.reduce([truth != value for value in ignore])
+    truth, prediction = truth[counted], prediction[counted]
+    if truth.size > 0 and truth.min() < 0:
+        raise DataError(
+            f"The truth holds {truth.min()}, which is no class id.",
+            hint="Class ids are whole numbers from 0 up; NA leaves a pixel out.",
+            argument="truth",
+        )
+    return truth, prediction, None if lengths is None else lengths[counted]
+
+
+def matrix(pairs: Pairs, ids: Sequence[int]) -> np.ndarray:
+    """Pairs as an int64 `[K, K]` matrix in the order of `ids`; an id beyond them is an error."""
+    ids = np.asarray(ids, dtype=np.int64)
+    order = np.argsort(ids)
+    position = {}
+    for name in ("truth", "prediction"):
+        values = getattr(pairs, name)
+        place = order.take(np.searchsorted(ids, values, sorter=order), mode="clip")
+        unknown = np.unique(values[ids[place] != values])
+        if unknown.size > 0:
+            raise DataError(
+                f"The {name} holds class id {listing(unknown)}, "
+                f"not among the classes {listing(ids)}.",
+                hint="Add it to `classes`, or set its pixels in the truth to NA to leave them out.",
+                argument=name,
+            )
+        position[name] = place
+    out = np.zeros((ids.size, ids.size), dtype=np.int64)
+    out[position["truth"], position["prediction"]] = pairs.pixels
+    return out
+
+
+def ids_seen(found: Sequence[Pairs]) -> np.ndarray:
+    """The class ids in any of the pairs, ascending.
+
+    Raises
+    ------
+    DataError
+        If there are too many for classes.
+    """
+    ids = np.unique(np.concatenate([x for one in found for x in (one.truth, one.prediction)]))
+    if ids.size > MAX_CLASSES:
+        raise DataError(
+            f"The masks hold {ids.size} different ids, too many for classes.",
+            hint="Are these labels of single objects? Masks of classes are needed here.",
+            argument="truth",
+        )
+    return ids
+
+
+def whole_numbers(x: np.ndarray, name: str) -> np.ndarray:
+    """Class ids in a dtype that can be counted as int32."""
+    x = np.asarray(x)
+    if x.dtype.kind not in "biu":
+        raise DataError(
+            f"The {name} must hold whole class ids, not {x.dtype} numbers.", argument=name
+        )
+    if x.dtype == bool:
+        return x.view(np.uint8)
+    if np.can_cast(x.dtype, np.int32):
+        return x
+    if x.size > 0 and (x.max() > np.iinfo(np.int32).max or x.min() < np.iinfo(np.int32).min):
+        raise DataError(f"The {name} holds {x.max()}, too large for a class id.", argument=name)
+    return x.astype(np.int32)
+
+
+def size_of(x: np.ndarray) -> str:
+    """Dimensions in words: "480 x 640"."""
+    return " x ".join(map(str, x.shape))
+
+
+def listing(ids: np.ndarray) -> str:
+    """The ids, or the first ten of more."""
+    shown = ", ".join(map(str, ids[:10].tolist()))
+    more = f", ... ({ids.size} in all)" if ids.size > 10 else ""
+    return shown + more
