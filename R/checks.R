@@ -21,8 +21,9 @@ describe <- function(x) {
   }
   if (is.function(x)) return("a function")
   if (is.character(x) && length(x) == 1 && !is.na(x)) return(paste0("\"", x, "\""))
-  if (is.atomic(x) && length(x) == 1) return(paste0("the ", typeof(x), " value ", format(x)))
-  if (is.atomic(x)) return(paste0("a ", typeof(x), " vector of length ", length(x)))
+  if (is.numeric(x) && length(x) == 1) return(paste("the number", format(x)))
+  if (is.atomic(x) && length(x) %in% 1:4) return(deparse(as.vector(x)))
+  if (is.atomic(x)) return(paste0("a ", mode(x), " vector of length ", length(x)))
   paste0("an object of class ", class(x)[[1]])
 }
 

@@ -66,7 +66,7 @@ new_seg_loss <- function(name, arguments) {
   fun <- function(truth, prob) {
     prob <- bare_image(prob)
     truth <- class_index(truth)
-    py_call("losses", "value", name, arguments, truth, prob)
+    py_call("losses", "value", name, as_dict(arguments), truth, prob)
   }
   structure(fun, name = name, arguments = arguments, class = c("seg_loss", "function"))
 }

@@ -84,7 +84,7 @@ compile.seg_model <- function(object, optimizer = "adam", learning_rate = NULL, 
   rlang::check_dots_empty()
   check_model(object)
   learning_rate <- check_number(learning_rate, min = 0, null = TRUE)
-  if (is.character(loss)) loss <- seg_loss(loss)
+  if (is.character(loss)) loss <- seg_loss(check_choice(loss, names(loss_arguments)))
   if (inherits(loss, "seg_loss")) {
     loss <- list(name = attr(loss, "name"), arguments = as_dict(attr(loss, "arguments")))
   }
@@ -393,7 +393,8 @@ seg_save.seg_model <- function(model, path, ...) {
 #' @export
 seg_load <- function(path, ..., module = NULL, trust = FALSE) {
   rlang::check_dots_empty()
-  path <- check_paths(check_string(path))
+  check_string(path)
+  path <- check_paths(path)
   trust <- check_flag(trust)
   py_call("storage", "load", path, module, trust)
 }

@@ -30,3 +30,6 @@ python_module <- function(name) {
   skip_if_no_python()
   py_module(name)
 }
+
+# For snapshots of errors that name the working directory.
+hide_folder <- function(lines) gsub(getwd(), "<folder>", lines, fixed = TRUE)

@@ -184,6 +184,17 @@ class Best(keras.callbacks.Callback):
         self.state: dict[str, torch.Tensor] | None = None
         self.stopped = ""
 
+    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
+        """Look once whether the monitored metric exists, before an epoch is spent."""
+        if self.monitor is None or self.monitor.removeprefix("val_") in logs:
+            return
+        names = ", ".join(f"{name}, val_{name}" for name in logs)
+        raise DataError(
+            f'There is no metric "{self.monitor}" to monitor.',
+            hint=f"This model has {names}.",
+            argument="monitor",
+        )
+
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         """Compare the epoch with the best so far."""
         if not all(math.isfinite(value) for value in logs.values()):
@@ -192,12 +203,6 @@ class Best(keras.callbacks.Callback):
             return
         if self.monitor is None:
             return
-        if self.monitor not in logs:
-            raise DataError(
-                f'There is no metric "{self.monitor}" to monitor.',
-                hint=f"This model has {', '.join(logs)}.",
-                argument="monitor",
-            )
         # losses fall; every other metric of ours rises
         value = logs[self.monitor] * (1 if self.monitor.endswith("loss") else -1)
         if value < self.value:
