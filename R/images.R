@@ -206,7 +206,8 @@ as_seg_image.SpatRaster <- function(x, ...) seg_image(terra::as.array(x))
 
 #' @export
 `[.seg_image` <- function(x, ..., drop = FALSE) {
-  out <- unclass(x)[..., drop = drop]
+  if (is_empty_index(...)) return(x)
+  out <- NextMethod(drop = drop)
   # one index, or a matrix of indices, takes values out of the image
   if (...length() != length(dim(x)) || drop) return(out)
   new_seg_image(bare(out), path = attr(x, "path"), spacing = attr(x, "spacing"),
@@ -257,9 +258,6 @@ as.data.frame.seg_image <- function(x, row.names = NULL, optional = FALSE, ...) 
 }
 
 #' @export
-c.seg_image <- function(...) list(...)
-
-#' @export
 format.seg_image <- function(x, ...) {
   channels <- dim(x)[[length(dim(x))]]
   paste0("<seg_image> ", size_words(utils::head(dim(x), -1)), ", ", channels,
@@ -286,6 +284,13 @@ summary.seg_image <- function(object, ...) {
     channel = seq_len(n), min = apply(values, 2, min), mean = colMeans(values),
     sd = apply(values, 2, stats::sd), max = apply(values, 2, max)
   )
+}
+
+# Is this `x[]`?
+is_empty_index <- function(...) {
+  if (...length() > 1) return(FALSE)
+  given <- rlang::enexprs(..., .ignore_empty = "none")
+  length(given) == 0 || rlang::is_missing(given[[1]])
 }
 
 # An array without class and attributes; anything else as it is.

@@ -8,7 +8,7 @@
 #' Indexing with one index for each dimension keeps the class, `[<-` takes class ids or class names
 #' and refuses unknown ones, and `t()`, `aperm()`, `rbind()` and `cbind()` give masks again.
 #' Arithmetic and comparisons give plain arrays. `as.data.frame()` has one row for each pixel:
-#' `row`, `col`, `class`, `label` (and `slice` for volumes). `c()` makes a list of masks.
+#' `row`, `col`, `class`, `label` (and `slice` for volumes). `c()` gives the ids as a plain vector.
 #'
 #' @param x A matrix `[H, W]` or array `[D, H, W]` of class ids: whole numbers from 0 up, `NA` for
 #'   "ignore". Logical values become the classes `background = 0` and `foreground = 1`. For
@@ -64,9 +64,9 @@ new_seg_mask <- function(x, classes, palette = NULL, spacing = NULL, affine = NU
 }
 
 # The classes of a mask that came without any: its ids, named by their numbers.
-classes_of <- function(x) name_ids(sort(unique(as.vector(x))))
+classes_of <- function(x) ids_as_classes(sort(unique(as.vector(x))))
 
-name_ids <- function(ids) stats::setNames(as.integer(ids), as.character(ids))
+ids_as_classes <- function(ids) stats::setNames(as.integer(ids), as.character(ids))
 
 check_known_ids <- function(x, classes, arg = "x", call = rlang::caller_env()) {
   ids <- unique(as.vector(x))
@@ -151,8 +151,8 @@ seg_read_mask <- function(path, classes = NULL, ignore = 255, values = NULL) {
 
 classes_read <- function(ids, values) {
   if (length(values) == 2) return(c(background = 0L, foreground = 1L))
-  if (length(values) > 2) return(name_ids(seq_along(values) - 1))
-  name_ids(ids)
+  if (length(values) > 2) return(ids_as_classes(seq_along(values) - 1))
+  ids_as_classes(ids)
 }
 
 # The colours of the classes in a palette that begins with class id 0.
@@ -297,7 +297,8 @@ seg_one_hot <- function(x, classes = NULL) {
 
 #' @export
 `[.seg_mask` <- function(x, ..., drop = FALSE) {
-  out <- unclass(x)[..., drop = drop]
+  if (is_empty_index(...)) return(x)
+  out <- NextMethod(drop = drop)
   # one index, or a matrix of indices, takes values out of the mask
   if (...length() != length(dim(x)) || drop) return(out)
   like_mask(out, x, spacing = attr(x, "spacing"))
@@ -377,9 +378,6 @@ as.data.frame.seg_mask <- function(x, row.names = NULL, optional = FALSE, ...) {
   data.frame(stats::setNames(as.data.frame(at), names), class = ids,
              label = class_labels(ids, attr(x, "classes")), row.names = row.names)
 }
-
-#' @export
-c.seg_mask <- function(...) list(...)
 
 #' @export
 rbind.seg_mask <- function(..., deparse.level = 1) bind_masks(list(...), rbind)

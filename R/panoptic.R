@@ -146,7 +146,8 @@ check_same_size <- function(size, other, arg, call = rlang::caller_env()) {
 
 #' @export
 `[.seg_panoptic` <- function(x, ..., drop = FALSE) {
-  out <- unclass(x)[..., drop = drop]
+  if (is_empty_index(...)) return(x)
+  out <- NextMethod(drop = drop)
   if (...length() != length(dim(x)) || drop) return(out)
   like_panoptic(out, x, attr(x, "spacing"))
 }
@@ -204,9 +205,6 @@ as.data.frame.seg_panoptic <- function(x, row.names = NULL, optional = FALSE, ..
   data.frame(stats::setNames(as.data.frame(at), names), segment = as.vector(x),
              class = segments$class, label = segments$label, row.names = row.names)
 }
-
-#' @export
-c.seg_panoptic <- function(...) list(...)
 
 #' @export
 format.seg_panoptic <- function(x, ...) {

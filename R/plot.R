@@ -58,7 +58,8 @@ plot.seg_mask <- function(x, image = NULL, alpha = 0.5, legend = TRUE, limits = 
   under <- shown_image(scene, image, limits, slice)
   small <- shown_mask(scene, ids)
   place <- array(match(small, key$ids), dim = dim(small))
-  draw_raster(scene, blend(under, place, key, alpha, edges = outlines_of(scene, place)))
+  edges <- if (is.null(image)) FALSE else outlines_of(scene, place)
+  draw_raster(scene, blend(under, place, key, alpha, edges))
   invisible(x)
 }
 
@@ -96,7 +97,7 @@ plot.seg_instances <- function(x, image = NULL, alpha = 0.3, legend = NULL, labe
   if (is.null(image)) graphics::rect(0, size[[1]], size[[2]], 0, col = "grey92", border = NA)
   if (nrow(x) == 0) return(invisible(x))
   draw_objects(scene, instance_rings(x), look$colours, alpha)
-  if (is.null(labels) || check_flag(labels)) draw_labels(scene, x, look$colours, labels)
+  draw_labels(scene, x, look$colours, labels)
   invisible(x)
 }
 
@@ -120,14 +121,14 @@ image_under <- function(image, size, call = rlang::caller_env()) {
 slice_image <- function(x, slice, call = rlang::caller_env()) {
   if (length(dim(x)) == 3) return(bare(x))
   slice <- check_slice(slice, dim(x)[[1]], call)
-  array(unclass(x)[slice, , , ], dim = dim(x)[-1])
+  array(.subset(x, slice, TRUE, TRUE, TRUE), dim = dim(x)[-1])
 }
 
 # Bare [H, W]
 slice_mask <- function(x, slice, call = rlang::caller_env()) {
   if (length(dim(x)) == 2) return(bare(x))
   slice <- check_slice(slice, dim(x)[[1]], call)
-  array(unclass(x)[slice, , ], dim = dim(x)[-1])
+  array(.subset(x, slice, TRUE, TRUE), dim = dim(x)[-1])
 }
 
 check_slice <- function(slice, n, call) {
@@ -233,7 +234,7 @@ draw_legend <- function(key, size, cex) {
   per_inch <- diff(graphics::par("usr")[1:2]) / graphics::par("pin")[[1]]
   line <- 1.7 * graphics::strheight("M", "inches", cex = cex)
   room <- graphics::par("pin")[[2]]
-  shrink <- max(0.5, min(1, room / (line * length(key$labels))))
+  shrink <- max(0.6, min(1, room / (line * length(key$labels))))
   fits <- max(1, floor(room / (line * shrink)))
   key <- cut_legend(key, fits)
   line <- line * shrink * per_inch
@@ -282,7 +283,9 @@ average <- function(x, k) {
   if (k == 1) return(x)
   size <- dim(x)[1:2] %/% k
   channels <- dim(x)[[3]]
-  x <- x[seq_len(size[[1]] * k), seq_len(size[[2]] * k), , drop = FALSE]
+  if (any(dim(x)[1:2] %% k > 0)) {
+    x <- x[seq_len(size[[1]] * k), seq_len(size[[2]] * k), , drop = FALSE]
+  }
   dim(x) <- c(k, size[[1]], k, size[[2]] * channels)
   x <- aperm(array(colMeans(x), dim = dim(x)[-1]), c(2, 1, 3))
   array(colMeans(x), dim = c(size, channels))
@@ -292,8 +295,8 @@ average <- function(x, k) {
 default_limits <- function(image) {
   range <- attr(image, "range") %||% guess_range(image)
   every <- max(1, length(image) %/% 1e5)
-  used <- stats::quantile(unclass(image)[seq(1, length(image), by = every)], c(0.001, 0.999),
-                          names = FALSE)
+  some <- .subset(image, seq(1, length(image), by = every))
+  used <- stats::quantile(some, c(0.001, 0.999), names = FALSE)
   if (diff(used) > 0 && diff(used) < 0.3 * diff(range)) used else range
 }
 
@@ -307,11 +310,11 @@ to_rgb <- function(x, limits) {
 }
 
 # Colours over an image (RGB [h, w, 3], or NULL): `place` says which row of the key each pixel has,
-# `edges` where it is drawn with full opacity.
+# `edges` where it is drawn with full opacity, or darker where there is no image.
 blend <- function(under, place, key, alpha, edges) {
   colours <- t(grDevices::col2rgb(key$colours)) / 255
   over <- array(colours[place, ], dim = c(dim(place), 3))
-  if (is.null(under)) return(over)
+  if (is.null(under)) return(over * as.vector(1 - 0.5 * edges))
   weight <- ifelse(edges, max(alpha, min(1, alpha * 2)), alpha)
   weight[key$clear[place]] <- 0
   under + (over - under) * as.vector(weight)
@@ -345,7 +348,7 @@ draw_objects <- function(scene, rings, colours, alpha) {
     colour <- colours[[object$object[[1]]]]
     path <- break_rings(object)
     graphics::polypath(path$x, path$y, rule = "evenodd", border = colour,
-                       col = grDevices::adjustcolor(colour, alpha), lwd = 1.5 * scene$cex)
+                       col = grDevices::adjustcolor(colour, alpha), lwd = max(1.5, 2 * scene$cex))
   }
 }
 
@@ -356,15 +359,27 @@ break_rings <- function(object) {
   path[-nrow(path), ]
 }
 
-# "person 0.89" at the upper left corner of each box; without `always`, where there is room.
-draw_labels <- function(scene, x, colours, always = NULL) {
+# What is written onto each object, such as "person 0.89"; nothing where many objects would all get
+# the same word, unless `labels` is TRUE.
+label_text <- function(x, labels) {
+  same <- length(unique(x$label)) == 1 && all(is.na(x$score))
+  if (!is.null(labels) && !check_flag(labels) || is.null(labels) && same && nrow(x) > 12) {
+    return(list(text = character(), always = FALSE))
+  }
   score <- ifelse(is.na(x$score), "", formatC(x$score, format = "f", digits = 2))
-  text <- trimws(paste(x$label, score))
+  list(text = trimws(paste(x$label, score)), always = isTRUE(labels))
+}
+
+# At the upper left corner of each box; where there is room, unless all are asked for.
+draw_labels <- function(scene, x, colours, labels) {
+  written <- label_text(x, labels)
+  text <- written$text
+  if (length(text) == 0) return(invisible())
   cex <- 0.8 * scene$cex
   width <- graphics::strwidth(text, cex = cex) * 1.08
   height <- abs(graphics::strheight("Mg", cex = cex)) * 1.5
   roomy <- nrow(x) <= 12 | width < 1.3 * (x$xmax - x$xmin) & height < 0.4 * (x$ymax - x$ymin)
-  shown <- which(roomy | isTRUE(always))
+  shown <- which(roomy | written$always)
   # the best score is drawn last and stays readable
   for (i in shown[order(x$score[shown], na.last = FALSE)]) {
     left <- max(0, min(x$xmin[[i]], scene$size[[2]] - width[[i]]))

@@ -140,8 +140,9 @@ def decode_single(path: str, pages: list[int] | None) -> np.ndarray:
     if pages is not None and list(pages) != [1]:
         raise FormatError(f"{path} is not a TIFF file and has one page only.", argument="pages")
     with open_image(path) as image:
-        orientation = image.getexif().get(ORIENTATION_TAG, 1)
         pixels = decode_png16(path) if is_colour_png16(path) else image_pixels(image, path)
+        # after decoding, since a PNG may hold its EXIF data behind the pixels
+        orientation = image.getexif().get(ORIENTATION_TAG, 1)
     return np.ascontiguousarray(upright(with_channels(pixels), orientation))
 
 
