@@ -287,7 +287,7 @@ def test_data_that_cannot_be_learned_from_are_refused(untrained):
     other["instances"][0]["columns"]["class"] = np.full_like(
         other["instances"][0]["columns"]["class"], 7
     )
-    with pytest.raises(DataError, match="class 7"):
+    with pytest.raises(DataError, match="7, which `classes` lacks"):
         untrained.fit(other, None, settings)
     wrong = shapes(2, 64, 1)
     wrong["images"][1] = wrong["images"][1][:32]

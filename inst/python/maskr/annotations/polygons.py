@@ -5,6 +5,8 @@ coordinates are halved. Rasterised by COCO's rule, and by OpenCV's for truncated
 give the mask again, where contours of the mask itself lose half a pixel all round.
 """
 
+from collections.abc import Iterator
+
 import numpy as np
 
 Polygon = np.ndarray
@@ -23,22 +25,51 @@ def contours(mask: np.ndarray) -> list[Polygon]:
 def joined(parts: list[Polygon]) -> Polygon:
     """Join parts into one closed polygon that visits them over bridges of no width.
 
-    Each part is reached from the nearest point visited before and left over the same bridge, so
+    Each part is reached from the nearest corner visited before and left over the same bridge, so
     that by the even-odd rule the polygon covers what its parts cover.
     """
-    path = parts[0]
-    waiting = list(parts[1:])
-    while waiting:
-        nearest = [_bridge(path, part) for part in waiting]
-        k = int(np.argmin([length for length, _, _ in nearest]))
-        _, at, start = nearest[k]
-        loop = np.roll(waiting.pop(k), -start, axis=0)
-        path = np.concatenate((path[: at + 1], loop, loop[:1], path[at:]))
-    return path
+    points = np.concatenate(parts)
+    ends = np.cumsum([len(part) for part in parts])
+    starts = ends - [len(part) for part in parts]
+    # the path as a linked list: of each step its point and the step after it
+    visited = list(range(len(points)))
+    after = [i + 1 for i in visited]
+    after[ends[0] - 1] = -1
+    for part, at, start in _bridges(points, starts, ends):
+        n = len(visited)
+        visited += [start, at]
+        after[ends[part] - 1] = starts[part]
+        before = ends[part] - 1 if start == starts[part] else start - 1
+        after += [n + 1, after[at]]
+        after[at], after[before] = start, n
+    path, step = [], 0
+    while step >= 0:
+        path.append(visited[step])
+        step = after[step]
+    return points[path]
 
 
-def _bridge(path: Polygon, part: Polygon) -> tuple[float, int, int]:
-    """Find the shortest bridge between two polygons' corners: squared length and its ends."""
-    distances = ((path[:, None, :] - part[None, :, :]) ** 2).sum(axis=2)
-    at, start = np.unravel_index(int(distances.argmin()), distances.shape)
-    return float(distances[at, start]), int(at), int(start)
+def _bridges(
+    points: np.ndarray, starts: np.ndarray, ends: np.ndarray
+) -> Iterator[tuple[int, int, int]]:
+    """Yield the shortest bridges that connect all parts.
+
+    Each is the part that it reaches, the corner that it comes from, and the corner of the part.
+    """
+    owner = np.repeat(np.arange(len(starts)), ends - starts)
+    waiting = owner > 0
+    distance = np.full(len(points), np.inf)
+    source = np.zeros(len(points), dtype=int)
+    newest = 0
+    while waiting.any():
+        rest = np.flatnonzero(waiting)
+        own = np.arange(starts[newest], ends[newest])
+        squares = ((points[rest, None] - points[None, own]) ** 2).sum(axis=2)
+        nearest = squares.argmin(axis=1)
+        closer = squares[np.arange(len(rest)), nearest] < distance[rest]
+        source[rest[closer]] = own[nearest[closer]]
+        distance[rest] = np.minimum(distance[rest], squares.min(axis=1))
+        corner = int(rest[distance[rest].argmin()])
+        newest = int(owner[corner])
+        waiting[starts[newest] : ends[newest]] = False
+        yield newest, int(source[corner]), corner

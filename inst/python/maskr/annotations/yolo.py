@@ -89,7 +89,7 @@ def read_description(path: str) -> dict:
         if sorted(names) != list(range(len(names))):
             raise FormatError(f"The names in {path} must be numbered 0, 1, ...", argument="data")
         names = [names[i] for i in range(len(names))]
-    if not names or "train" not in content:
+    if not names or not content.get("train"):
         raise FormatError(
             f"{path} is no description of a YOLO data set: it lacks `names` or `train`.",
             argument="data",
