@@ -195,7 +195,7 @@ as_seg_image_magick <- function(x, ...) {
       "{.arg x} holds {length(x)} frames, and one image is needed.", i = "Choose one: {.code x[1]}."
     ), arg = "x")
   }
-  # raw [C, W, H]
+  # bytes in the order [C, W, H]
   pixels <- unclass(magick::image_data(x))
   image <- array(as.integer(pixels), dim = dim(pixels)) / 255
   seg_image(aperm(image, c(3, 2, 1)), range = c(0, 1))

@@ -11,11 +11,12 @@
 #' | `id` | number of the object; in a label image its label |
 #' | `class`, `label` | class id and class name |
 #' | `score` | confidence from 0 to 1, `NA` where there is none |
-#' | `xmin`, `ymin`, `xmax`, `ymax` | box in pixels from the upper left corner, half-open as in COCO: an object in the first pixel alone has the box 0, 0, 1, 1 |
+#' | `xmin`, `ymin`, `xmax`, `ymax` | box in pixels, 0-based and half-open as in COCO |
 #' | `area` | pixels of the mask |
 #' | `rle` | the mask as COCO's compressed run lengths |
 #'
-#' The attributes are `size = c(H, W)` of the image and `classes`. A data frame that lost them or
+#' An object in the upper left pixel alone has the box 0, 0, 1, 1; a detector's boxes are the
+#' model's own and need not touch the mask. The attributes are `size = c(H, W)` of the image and `classes`. A data frame that lost them or
 #' one of these columns on the way is brought back by `as_seg_instances(x, size = , classes = )`.
 #'
 #' @param masks Logical array `[H, W, N]` with one mask for each object, or a list of logical
@@ -87,7 +88,7 @@ na_for_nan <- function(x) {
   x
 }
 
-# Logical [H, W, N]
+# The masks as one logical array [H, W, N].
 stack_masks <- function(masks, call = rlang::caller_env()) {
   if (is.list(masks)) {
     sizes <- unique(lapply(masks, dim))
@@ -317,11 +318,11 @@ as.array.seg_instances <- function(x, ..., which = NULL) {
   # R stores a logical value in four bytes
   bytes <- prod(as.double(size)) * length(rows) * 4
   if (bytes > 2e9) {
+    fit <- floor(2e9 / 4 / prod(as.double(size)))
     maskr_abort("shape", c(
-      "The masks of {length(rows)} objects of {size_words(size)} need
+      "The masks of {length(rows)} object{?s} of {size_words(size)} need
        {round(bytes / 1e9, 1)} GB, more than 2 GB.",
-      i = "Take some at a time with {.arg which}, at most
-           {max(floor(2e9 / 4 / prod(as.double(size))), 1)} of them."
+      i = if (fit >= 1) "Take at most {fit} at a time with {.arg which}."
     ), arg = "which")
   }
   if (length(rows) == 0) return(array(FALSE, dim = c(size, 0L)))

@@ -79,7 +79,8 @@ check_known_ids <- function(x, classes, arg = "x", call = rlang::caller_env()) {
     ), arg = arg, call = call)
   }
   maskr_abort("data", c(
-    "{.arg {arg}} holds {cli::qty(length(unknown))}class id{?s} without a name in {.arg classes}.",
+    "{.arg {arg}} holds {cli::qty(length(unknown))}{?a class id/class ids} without a name in
+     {.arg classes}.",
     x = "Unknown: {utils::head(unknown, 5)}{if (length(unknown) > 5) ', ...'}.",
     i = "The classes are {class_words(classes)}."
   ), arg = arg, call = call)
@@ -216,7 +217,7 @@ as_seg_mask.factor <- function(x, classes = NULL, ...) {
   unknown <- setdiff(levels(x), names(classes))
   if (length(unknown) > 0) {
     maskr_abort("data", c(
-      "{.arg x} holds {cli::qty(length(unknown))}class{?es} that {.arg classes} lacks.",
+      "{.arg x} holds {cli::qty(length(unknown))}{?a class/classes} that {.arg classes} lacks.",
       x = "Unknown: {.val {unknown}}.", i = "The classes are {class_words(classes)}."
     ), arg = "x")
   }
@@ -245,7 +246,8 @@ classes_with_background <- function(x, classes, call = rlang::caller_env()) {
   unknown <- setdiff(x$label, names(wanted))
   if (length(unknown) > 0) {
     maskr_abort("data", c(
-      "{.arg x} holds objects of {cli::qty(length(unknown))}class{?es} that {.arg classes} lacks.",
+      "{.arg x} holds objects of {cli::qty(length(unknown))}{?a class/classes} that {.arg classes}
+       lacks.",
       x = "Unknown: {.val {unknown}}.", i = "Classes are matched by name."
     ), arg = "classes", call = call)
   }

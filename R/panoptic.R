@@ -26,7 +26,8 @@
 #' @examples
 #' ids <- matrix(c(1, 1, 2, 2, 0, 3), 2)
 #' x <- seg_panoptic(
-#'   ids, data.frame(id = 1:3, label = c("sky", "person", "person"), isthing = c(FALSE, TRUE, TRUE)),
+#'   ids,
+#'   data.frame(id = 1:3, label = c("sky", "person", "person"), isthing = c(FALSE, TRUE, TRUE)),
 #'   classes = c(sky = 0, person = 1)
 #' )
 #' x

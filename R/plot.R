@@ -117,14 +117,14 @@ image_under <- function(image, size, call = rlang::caller_env()) {
   image
 }
 
-# Bare [H, W, C]
+# One slice as a bare array [H, W, C].
 slice_image <- function(x, slice, call = rlang::caller_env()) {
   if (length(dim(x)) == 3) return(bare(x))
   slice <- check_slice(slice, dim(x)[[1]], call)
   array(.subset(x, slice, TRUE, TRUE, TRUE), dim = dim(x)[-1])
 }
 
-# Bare [H, W]
+# One slice as a bare matrix [H, W].
 slice_mask <- function(x, slice, call = rlang::caller_env()) {
   if (length(dim(x)) == 2) return(bare(x))
   slice <- check_slice(slice, dim(x)[[1]], call)

@@ -100,6 +100,22 @@ def test_run_lengths_of_another_size_are_refused():
     for call in (instances.decode, instances.measure):
         with pytest.raises(DataError, match="does not fit"):
             call(["abc"], (3, 4))
+        with pytest.raises(DataError, match="does not fit"):
+            call(Instances.from_labels(np.eye(4, dtype=int), 1).rles, (9, 9))
+
+
+@settings(max_examples=60, deadline=None)
+@given(labels=label_images)
+def test_every_code_covers_its_image(labels):
+    for rle in Instances.from_labels(labels, 1).rles:
+        assert instances.pixel_count(rle) == labels.size
+
+
+def test_what_is_no_code_covers_nothing():
+    assert [instances.pixel_count(text) for text in ("", "é", "`", "!")] == [-1, -1, -1, -1]
+    long = np.zeros((300, 400), dtype=int)
+    long[10:250, 20:390] = 1
+    assert instances.pixel_count(Instances.from_labels(long, 1).rles[0]) == 120000
 
 
 def rasterised(rings, size):

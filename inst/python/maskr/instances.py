@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from maskr.arrays import IGNORE, array_to_r, mask_from_r
+from maskr.arrays import NA_INTEGER, array_to_r, mask_from_r
 from maskr.errors import DataError, ShapeError
 
 
@@ -248,8 +248,40 @@ def bad_rle(size: Sequence[int]) -> DataError:
 
 
 def as_objects(rles: Sequence[str], size: Sequence[int]) -> list[dict]:
-    """Pack strings as the run-length objects that COCO's library takes."""
+    """Pack strings as the run-length objects that COCO's library takes.
+
+    The library trusts their length, so it is checked here.
+
+    Raises
+    ------
+    DataError
+        If a string is no run-length code of an image of this size.
+    """
+    if any(pixel_count(rle) != size[0] * size[1] for rle in rles):
+        raise bad_rle(size)
     return [{"counts": r.encode("ascii"), "size": [int(size[0]), int(size[1])]} for r in rles]
+
+
+def pixel_count(rle: str) -> int:
+    """Count the pixels that a compressed run-length string covers; -1 if it is none.
+
+    Each number is written in groups of five bits, the lowest first, as characters from 48 up; bit
+    32 says that more follow, bit 16 of the last group is the sign. From the fourth number on the
+    difference to the last but one is written.
+    """
+    if not rle.isascii() or not rle:
+        return -1
+    groups = np.frombuffer(rle.encode("ascii"), dtype=np.uint8).astype(np.int64) - 48
+    ends = np.flatnonzero((groups & 32) == 0)
+    if groups.min() < 0 or groups.max() > 63 or ends.size == 0 or ends[-1] != groups.size - 1:
+        return -1
+    starts = np.concatenate(([0], ends[:-1] + 1))
+    lengths = ends - starts + 1
+    place = np.arange(groups.size) - np.repeat(starts, lengths)
+    numbers = np.add.reduceat((groups & 31) << (5 * place), starts)
+    numbers -= np.where(groups[ends] & 16, 1 << (5 * lengths), 0)
+    odd, even = np.cumsum(numbers[1::2]), np.cumsum(numbers[2::2])
+    return int(numbers[0] + odd.sum() + even.sum())
 
 
 def as_text(counts: bytes | str) -> str:
@@ -319,10 +351,10 @@ def r_from_labels(labels: np.ndarray, class_id: int) -> dict:
     DataError
         If a number is negative.
     """
-    labels = mask_from_r(labels)
-    if labels.min() < IGNORE:
-        raise DataError(f"A label image holds numbers from 0 up, not {labels.min()}.")
-    return labelled(labels, class_id)
+    wrong = (labels < 0) & (labels != NA_INTEGER)
+    if wrong.any():
+        raise DataError(f"A label image holds numbers from 0 up, not {labels[wrong][0]}.")
+    return labelled(mask_from_r(labels), class_id)
 
 
 def labelled(labels: np.ndarray, class_id: int) -> dict:

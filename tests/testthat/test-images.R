@@ -1,0 +1,150 @@
+pixels <- array(c(0:22, 255) / 255, c(2, 3, 4))
+
+test_that("a matrix, an array and a volume are images", {
+  expect_equal(dim(seg_image(matrix(0.5, 2, 3))), c(2, 3, 1))
+  expect_equal(dim(seg_image(pixels)), c(2, 3, 4))
+  expect_equal(dim(seg_image(array(0, c(2, 3, 4, 1)))), c(2, 3, 4, 1))
+  expect_identical(as.array(seg_image(pixels)), pixels)
+  expect_s3_class(seg_image(pixels), "seg_image", exact = TRUE)
+})
+
+test_that("integers, logicals and raw bytes keep their values", {
+  expect_identical(as.matrix(seg_image(matrix(0:5, 2))), matrix(0:5 + 0, 2))
+  expect_identical(as.matrix(seg_image(matrix(c(TRUE, FALSE), 1))), matrix(c(1, 0), 1))
+  raw <- seg_image(matrix(as.raw(c(0, 1)), 1))
+  expect_identical(attr(raw, "range"), c(0, 255))
+})
+
+test_that("the range of black and white is found", {
+  expect_equal(attr(seg_image(pixels), "range"), c(0, 1))
+  expect_equal(attr(seg_image(pixels * 255), "range"), c(0, 255))
+  expect_equal(attr(seg_image(matrix(c(-1000, 500.5), 1)), "range"), c(-1000, 500.5))
+  expect_equal(attr(seg_image(pixels, range = c(0, 0.5)), "range"), c(0, 0.5))
+})
+
+test_that("wrong images are classed errors", {
+  expect_snapshot(error = TRUE, {
+    seg_image(1:3)
+    seg_image(matrix(c(1, NA), 1))
+    seg_image(matrix(0, 0, 3))
+    seg_image(matrix("a"))
+    seg_image(pixels, spacing = 1)
+    seg_image(pixels, range = 1)
+    seg_image(pixels, affine = diag(3))
+  })
+  expect_error(seg_image(1:3), class = "maskr_error_shape")
+  expect_error(seg_image(matrix(Inf)), class = "maskr_error_data")
+  expect_error(seg_image(pixels, spacing = c(1, -1)), class = "maskr_error_argument")
+})
+
+test_that("indexing all dimensions keeps an image, one index takes values", {
+  x <- seg_image(pixels, spacing = c(1, 2))
+  expect_s3_class(x[1, , ], "seg_image")
+  expect_equal(as.array(x[, 2:3, 4]), pixels[, 2:3, 4, drop = FALSE])
+  expect_equal(attr(x[1, , ], "spacing"), c(1, 2))
+  expect_identical(x[1, , 2, drop = TRUE], pixels[1, , 2])
+  expect_identical(x[x > 0.05], pixels[pixels > 0.05])
+  expect_identical(x[], x)
+})
+
+test_that("arithmetic, comparison and aperm give plain arrays, t() turns", {
+  x <- seg_image(pixels, spacing = c(1, 2))
+  expect_identical(x + 1, pixels + 1)
+  expect_identical(1 - x, 1 - pixels)
+  expect_identical(x > 0.5, pixels > 0.5)
+  expect_identical(-x, -pixels)
+  expect_identical(sqrt(x), sqrt(pixels))
+  expect_identical(aperm(x, c(3, 1, 2)), aperm(pixels, c(3, 1, 2)))
+  expect_identical(as.array(t(x)), aperm(pixels, c(2, 1, 3)))
+  expect_equal(attr(t(x), "spacing"), c(2, 1))
+})
+
+test_that("data frames have one row for each value", {
+  x <- as.data.frame(seg_image(pixels))
+  expect_named(x, c("row", "col", "channel", "value"))
+  expect_equal(x$value[x$row == 2 & x$col == 3 & x$channel == 4], pixels[2, 3, 4])
+  expect_named(as.data.frame(seg_image(array(0, c(1, 2, 3, 1))))[1:2], c("slice", "row"))
+})
+
+test_that("images are printed, summarised and saved", {
+  x <- seg_image(pixels, spacing = c(0.5, 0.25), path = "folder/tissue.png")
+  expect_snapshot({
+    x
+    seg_image(array(0, c(2, 3, 4, 1)))
+    format(x)
+    summary(seg_image(matrix(1:4, 2)))
+  })
+  file <- withr::local_tempfile()
+  saveRDS(x, file)
+  expect_identical(readRDS(file), x)
+})
+
+test_that("rasters of grDevices become images", {
+  x <- as_seg_image(grDevices::as.raster(matrix(c(0, 0.2, 0.4, 0.6, 0.8, 1), 2)))
+  expect_equal(x[, , 1, drop = TRUE], matrix(c(0, 0.2, 0.4, 0.6, 0.8, 1), 2))
+  expect_equal(dim(x), c(2, 3, 3))
+  red <- as_seg_image(grDevices::as.raster(matrix("#FF000080", 1, 2)))
+  expect_equal(red[1, 1, , drop = TRUE], c(1, 0, 0, 128 / 255))
+})
+
+test_that("EBImage's images are turned", {
+  setClass("Image", contains = "array", slots = c(colormode = "integer"), where = globalenv())
+  withr::defer(removeClass("Image", where = globalenv()))
+  grey <- new("Image", matrix(1:6 / 10, 3, 2), colormode = 0L)
+  colour <- new("Image", array(1:18 / 20, c(3, 2, 3)), colormode = 2L)
+  stack <- new("Image", array(1:24 / 24, c(3, 2, 4)), colormode = 0L)
+  expect_equal(as.matrix(as_seg_image(grey)), t(matrix(1:6 / 10, 3, 2)))
+  expect_equal(as_seg_image(colour)[2, 3, 1, drop = TRUE], array(1:18 / 20, c(3, 2, 3))[3, 2, 1])
+  expect_equal(dim(as_seg_image(stack)), c(4, 2, 3, 1))
+  expect_equal(as_seg_image(stack)[3, 2, 1, 1, drop = TRUE], stack@.Data[1, 2, 3])
+})
+
+test_that("magick's images are turned", {
+  skip_if_not_installed("magick")
+  values <- matrix(c(0, 51, 102, 153, 204, 255) / 255, 2)
+  x <- as_seg_image(magick::image_read(grDevices::as.raster(values)))
+  expect_equal(dim(x)[1:2], c(2, 3))
+  expect_equal(x[, , 1, drop = TRUE], values, tolerance = 1e-2)
+})
+
+test_that("files are read with their values", {
+  skip_if_no_python()
+  skip_if_not_installed("png")
+  file <- withr::local_tempfile(fileext = ".png")
+  colour <- array(c(0:16, 255) / 255, c(2, 3, 3))
+  png::writePNG(colour, file)
+  x <- seg_read_image(file)
+  expect_equal(as.array(x), colour)
+  expect_equal(attr(x, "path"), file)
+  expect_equal(as.array(seg_read_image(file, scale = FALSE)), colour * 255)
+  expect_equal(attr(seg_read_image(file, scale = FALSE), "range"), c(0, 255))
+})
+
+test_that("files that cannot be read are classed errors", {
+  expect_error(seg_read_image("no-such-file.png"), class = "maskr_error_file")
+  expect_error(seg_read_image(1), class = "maskr_error_argument")
+  skip_if_no_python()
+  file <- withr::local_tempfile(fileext = ".png", lines = "no image")
+  expect_error(seg_read_image(file), class = "maskr_error_format")
+  expect_error(seg_read_image(file, pages = 0), class = "maskr_error_argument")
+})
+
+test_that("pages of a TIFF are a volume or an image", {
+  skip_if_no_python()
+  file <- shared_data("stardist/img3d.tif")
+  volume <- seg_read_image(file)
+  expect_equal(dim(volume), c(31, 61, 57, 1))
+  expect_equal(as.array(seg_read_image(file, pages = 3)), as.array(volume)[3, , , , drop = TRUE] |>
+                 array(c(61, 57, 1)))
+  expect_error(seg_read_image(file, pages = 32), class = "maskr_error_format")
+})
+
+test_that("a photograph is upright and has its colours", {
+  skip_if_no_python()
+  x <- seg_read_image(shared_data("yolo/bus.jpg"))
+  expect_equal(dim(x), c(1080, 810, 3))
+  skip_if_not_installed("magick")
+  other <- as_seg_image(magick::image_read(attr(x, "path")))
+  expect_equal(as.array(x[500:520, 300:320, ]), as.array(other[500:520, 300:320, ]),
+               tolerance = 0.02)
+})

@@ -1,0 +1,210 @@
+ids <- matrix(c(0, 0, 1, 0, 2, NA), 2)
+classes <- c(background = 0, nucleus = 1, border = 2)
+mask <- seg_mask(ids, classes)
+
+test_that("a mask holds integers, its classes and their colours", {
+  expect_type(mask, "integer")
+  expect_identical(as.matrix(mask), matrix(as.integer(ids), 2))
+  expect_identical(attr(mask, "classes"), c(background = 0L, nucleus = 1L, border = 2L))
+  expect_named(attr(mask, "palette"), names(classes))
+  expect_identical(attr(mask, "palette")[["background"]], "#000000")
+})
+
+test_that("classes not given are the ids that occur", {
+  expect_identical(attr(seg_mask(matrix(c(7, 3), 1)), "classes"), c("3" = 3L, "7" = 7L))
+  expect_identical(attr(as_seg_mask(matrix(c(TRUE, FALSE), 1)), "classes"),
+                   c(background = 0L, foreground = 1L))
+})
+
+test_that("factors and class names are numbered from 0, or matched by name", {
+  x <- structure(factor(c("road", "sky", NA, "road"), levels = c("sky", "road")), dim = c(2L, 2L))
+  expect_identical(as.matrix(as_seg_mask(x)), matrix(c(1L, 0L, NA, 1L), 2))
+  expect_identical(as.matrix(as_seg_mask(x, classes = c(road = 5, sky = 9, car = 2))),
+                   matrix(c(5L, 9L, NA, 5L), 2))
+  expect_error(as_seg_mask(x, classes = c(road = 1)), class = "maskr_error_data")
+  words <- matrix(c("b", "a", NA), 1)
+  expect_identical(as.matrix(as_seg_mask(words)), matrix(c(0L, 1L, NA), 1))
+  expect_error(as_seg_mask(factor("a")), class = "maskr_error_shape")
+})
+
+test_that("wrong masks are classed errors", {
+  expect_snapshot(error = TRUE, {
+    seg_mask(1:3)
+    seg_mask(matrix(0.5))
+    seg_mask(matrix(-1))
+    seg_mask(matrix(0:3, 1), classes)
+    seg_mask(ids, c(0, 1))
+    seg_mask(ids, c(a = 1, b = 1))
+    seg_mask(ids, classes, palette = "red")
+    seg_mask(ids, classes, spacing = c(1, 2, 3))
+  })
+  expect_error(seg_mask(matrix(0:3, 1), classes), class = "maskr_error_data")
+  expect_error(seg_mask(matrix(-1)), class = "maskr_error_data")
+})
+
+test_that("indexing all dimensions keeps the mask, one index takes ids", {
+  expect_s3_class(mask[, 2:3], "seg_mask")
+  expect_identical(as.matrix(mask[1, ]), matrix(c(0L, 1L, 2L), 1))
+  expect_identical(attr(mask[1, 1], "classes"), attr(mask, "classes"))
+  expect_identical(mask[1, , drop = TRUE], c(0L, 1L, 2L))
+  expect_identical(mask[mask == 1 & !is.na(mask)], 1L)
+  expect_identical(mask[cbind(1, 3)], 2L)
+  expect_identical(mask[], mask)
+})
+
+test_that("assignment stays integer and refuses what is unknown", {
+  x <- mask
+  x[1, 1] <- 2
+  x[2, ] <- "nucleus"
+  x[1, 2] <- NA
+  expect_type(x, "integer")
+  expect_identical(as.matrix(x), matrix(c(2L, 1L, NA, 1L, 2L, 1L), 2))
+  x[is.na(x)] <- 0
+  expect_identical(x[1, 2, drop = TRUE], 0L)
+  expect_s3_class(x, "seg_mask")
+  expect_snapshot(error = TRUE, {
+    x[1, 1] <- 7
+    x[1, 1] <- "car"
+    x[1, 1] <- 0.5
+  })
+  expect_error(x[1, 1] <- 7, class = "maskr_error_data")
+})
+
+test_that("arithmetic and comparisons give plain arrays", {
+  plain <- matrix(as.integer(ids), 2)
+  expect_identical(mask == 1, plain == 1)
+  expect_identical(1L + mask, 1L + plain)
+  expect_identical(mask == mask, plain == plain)
+  expect_identical(!mask, !plain)
+  expect_identical(abs(mask), abs(plain))
+  expect_identical(range(mask, na.rm = TRUE), c(0L, 2L))
+  expect_equal(sum(mask, na.rm = TRUE), 3)
+  expect_identical(c(mask), as.vector(plain))
+})
+
+test_that("masks turn, bind and become data frames", {
+  x <- seg_mask(ids, classes, spacing = c(1, 2))
+  expect_identical(as.matrix(t(x)), t(matrix(as.integer(ids), 2)))
+  expect_equal(attr(t(x), "spacing"), c(2, 1))
+  volume <- seg_mask(array(c(0:2, 0:2), c(1, 2, 3)), classes)
+  expect_identical(as.array(aperm(volume, c(2, 3, 1))), aperm(as.array(volume), c(2, 3, 1)))
+  expect_error(t(volume), class = "maskr_error_shape")
+  expect_error(as.matrix(volume), class = "maskr_error_shape")
+  expect_identical(as.matrix(rbind(mask, mask)), rbind(as.matrix(mask), as.matrix(mask)))
+  expect_s3_class(cbind(mask, mask), "seg_mask")
+  expect_error(rbind(mask, seg_mask(ids)), class = "maskr_error_data")
+  frame <- as.data.frame(mask)
+  expect_named(frame, c("row", "col", "class", "label"))
+  expect_equal(frame[frame$row == 1 & frame$col == 3, "label"], "border")
+  expect_equal(nrow(frame), 6)
+  expect_named(as.data.frame(volume), c("slice", "row", "col", "class", "label"))
+})
+
+test_that("masks are printed, summarised and saved", {
+  expect_snapshot({
+    mask
+    seg_mask(array(0, c(2, 3, 4)), c(background = 0, organ = 1), spacing = c(3, 1, 1))
+    print(seg_mask(matrix(0:19, 4)), n = 3)
+    summary(mask)
+    format(mask)
+  })
+  file <- withr::local_tempfile()
+  saveRDS(mask, file)
+  expect_identical(readRDS(file), mask)
+})
+
+test_that("one-hot channels follow the classes", {
+  x <- seg_one_hot(mask)
+  expect_equal(dim(x), c(2, 3, 3))
+  expect_equal(dimnames(x)[[3]], names(classes))
+  expect_equal(unname(x[, , "nucleus"]), matrix(c(0, 0, 1, 0, 0, NA), 2))
+  expect_equal(as.vector(rowSums(x, dims = 2)), c(1, 1, 1, 1, 1, NA))
+  order <- seg_one_hot(mask, classes = c(border = 2, nucleus = 1, background = 0))
+  expect_equal(order[, , 3], x[, , 1])
+  expect_error(seg_one_hot(mask, classes = c(background = 0)), class = "maskr_error_data")
+  volume <- seg_one_hot(array(c(0, 1, 1), c(1, 1, 3)))
+  expect_equal(dim(volume), c(1, 1, 3, 2))
+})
+
+test_that("one-hot channels of random masks lead back to them", {
+  set.seed(1)
+  for (i in 1:10) {
+    known <- sort(sample(0:300, 4))
+    x <- array(sample(known, 5 * i, replace = TRUE), c(5, i))
+    hot <- seg_one_hot(x, classes = stats::setNames(known, known))
+    expect_identical(array(known[max.col(matrix(hot, ncol = 4))], dim(x)), x)
+  }
+})
+
+test_that("what is written is read back, with classes, colours and NA", {
+  skip_if_no_python()
+  for (kind in c(".png", ".tif")) {
+    file <- withr::local_tempfile(fileext = kind)
+    expect_identical(seg_write_mask(mask, file), file)
+    expect_identical(seg_read_mask(file, classes = classes), mask)
+    wide <- seg_mask(ids + 300)
+    seg_write_mask(wide, file)
+    expect_identical(seg_read_mask(file), wide)
+  }
+  voc <- seg_mask(ids, classes, palette = seg_palette(3, "voc"))
+  seg_write_mask(voc, file)
+  expect_identical(attr(seg_read_mask(file, classes), "palette"), attr(voc, "palette"))
+})
+
+test_that("a file of 0 and 255 needs a word", {
+  skip_if_no_python()
+  file <- withr::local_tempfile(fileext = ".png")
+  skip_if_not_installed("png")
+  png::writePNG(matrix(c(0, 1, 1, 0, 0, 1), 2), file)
+  expect_error(seg_read_mask(file), class = "maskr_error_data")
+  expect_error(seg_read_mask(file), "values = c\\(0, 255\\)")
+  expect_identical(as.matrix(seg_read_mask(file, values = c(0, 255))),
+                   matrix(c(0L, 1L, 1L, 0L, 0L, 1L), 2))
+  expect_identical(as.matrix(seg_read_mask(file, ignore = 255)),
+                   matrix(c(0L, NA, NA, 0L, 0L, NA), 2))
+  expect_identical(
+    attr(seg_read_mask(file, classes = c(other = 0, cell = 1), values = c(0, 255)), "classes"),
+    c(other = 0L, cell = 1L)
+  )
+})
+
+test_that("reading and writing refuse what would be wrong", {
+  skip_if_no_python()
+  file <- withr::local_tempfile(fileext = ".png")
+  expect_error(seg_write_mask(matrix(c(0, 255), 1), file), class = "maskr_error_data")
+  expect_false(file.exists(file))
+  expect_error(seg_write_mask(mask, "mask.jpg"), class = "maskr_error_format")
+  expect_error(seg_write_mask(mask, file, bits = 12), class = "maskr_error_argument")
+  seg_write_mask(mask, file)
+  expect_error(seg_read_mask(file, classes = c(background = 0)), class = "maskr_error_data")
+  expect_error(seg_read_mask(file, values = 1), class = "maskr_error_argument")
+  expect_error(seg_read_mask(file, ignore = 0.5), class = "maskr_error_argument")
+})
+
+test_that("instances become a mask by the names of their classes", {
+  skip_if_no_python()
+  masks <- array(FALSE, c(2, 4, 2))
+  masks[, 1:3, 1] <- TRUE
+  masks[1, 3:4, 2] <- TRUE
+  vocabulary <- c(person = 0, bus = 5)
+  x <- seg_instances(masks, c("person", "bus"), score = c(0.9, 0.5), classes = vocabulary)
+  expect_snapshot(as_seg_mask(x), error = TRUE)
+  expect_error(as_seg_mask(x), class = "maskr_error_data")
+  out <- as_seg_mask(x, classes = c(background = 0, bus = 1, person = 2))
+  # the person has the higher score where both lie
+  expect_identical(as.matrix(out), matrix(c(2L, 2L, 2L, 2L, 2L, 2L, 1L, 0L), 2))
+  expect_identical(as.matrix(as_seg_mask(x[2, ])), matrix(c(0L, 0L, 0L, 0L, 5L, 0L, 5L, 0L), 2))
+  expect_error(as_seg_mask(x, classes = c(background = 0, bus = 1)), class = "maskr_error_data")
+})
+
+test_that("a real mask has the shares that its pixels say", {
+  skip_if_no_python()
+  file <- shared_data("camvid/valannot/0016E5_07959.png")
+  names <- c("sky", "building", "pole", "road", "pavement", "tree", "sign", "fence", "car",
+             "pedestrian", "bicyclist")
+  x <- seg_read_mask(file, classes = stats::setNames(0:10, names), ignore = 11)
+  expect_equal(dim(x), c(360, 480))
+  plain <- seg_read_mask(file)
+  expect_equal(sum(is.na(x)), sum(plain == 11))
+  expect_equal(summary(x)$pixels[4], sum(plain == 3))
+})
