@@ -264,11 +264,12 @@ metrics_words <- function(x) {
   ), collapse = ", ")
 }
 
-# The overall scores that no column of the table below has, in one line.
+# The overall scores that no column of the table below has, four on a line.
 format_overall <- function(rows, shown, digits) {
   rows <- rows[!sub("^mean_iou$", "iou", rows$metric) %in% shown, ]
-  if (nrow(rows) == 0) return(NULL)
-  paste(rows$metric, trimws(format_score(rows$value, digits)), collapse = "   ")
+  cells <- paste(rows$metric, trimws(format_score(rows$value, digits)))
+  lines <- split(cells, (seq_along(cells) - 1) %/% 4)
+  unlist(lapply(lines, paste, collapse = "   "), use.names = FALSE)
 }
 
 table_metrics <- c("iou", "dice", "precision", "recall", "f1")

@@ -208,7 +208,7 @@ def matrix(pairs: Pairs, ids: Sequence[int]) -> np.ndarray:
         unknown = np.unique(values[ids[place] != values])
         if unknown.size > 0:
             raise DataError(
-                f"The {name} holds class id {listing(unknown)}, "
+                f"The {name} holds class id{'s' * (unknown.size > 1)} {listing(unknown)}, "
                 f"not among the classes {listing(ids)}.",
                 hint="Add it to `classes`, or set its pixels in the truth to NA to leave them out.",
                 argument=name,
