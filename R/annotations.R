@@ -2,15 +2,15 @@
 #'
 #' Writes objects in images to a file in a format of other programs.
 #'
-#' | format | what is written |
-#' |---|---|
-#' | `"coco_results"` | COCO's results of instance segmentation: a JSON array with `image_id`, `category_id`, `bbox`, `segmentation` (compressed run lengths) and `score` of each object, as COCO's evaluation reads it |
+#' The one format yet is `"coco_results"`: COCO's results of instance segmentation, as its evaluation
+#' reads them. That is a JSON array with `image_id`, `category_id`, `bbox`, `segmentation`
+#' (compressed run lengths) and `score` of each object.
 #'
 #' @param x A named list of [seg_instances()] with scores, as `predict()` gives it for several
 #'   images; the names are those of the image files.
 #' @param path File to write. Its folder must exist; an existing file is replaced, as a whole or not
 #'   at all.
-#' @param format The format; see the table.
+#' @param format The format: `"coco_results"`.
 #' @param categories Category ids by class name, such as `c(person = 1, bus = 6)`, or the path of a
 #'   COCO ground-truth JSON that holds them. Classes are matched by name, so that YOLO's person (0)
 #'   becomes COCO's (1). `NULL` writes the class ids of `x`.

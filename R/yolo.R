@@ -24,7 +24,8 @@
 #'     with ultralytics, such as `"yolov8n-seg.yaml"`.
 #' @param trust `TRUE` to open a file that the restricted loader refuses, and to run the code that
 #'   may be in it.
-#' @return A `seg_detector`, see [predict()][predict.seg_detector()] and [fit()][fit.seg_detector()].
+#' @return A `seg_detector`, see [predict()][predict.seg_detector()] and
+#'   [fit()][fit.seg_detector()].
 #'   Class ids are those of the weights (for COCO's 80 classes 0 to 79). Files that are missing,
 #'   damaged or for another task than instance segmentation are a `maskr_error_weights`; without
 #'   ultralytics it is a `maskr_error_missing`.
@@ -58,7 +59,8 @@ say_yolo_licence <- function() {
   if (isTRUE(the$said_yolo_licence)) return(invisible())
   the$said_yolo_licence <- TRUE
   cli::cli_inform(c(
-    i = "YOLO is run by the Python package {.pkg ultralytics}, licensed under the AGPL-3.0; see {.help maskr::seg_yolo}."
+    i = "YOLO is run by the Python package {.pkg ultralytics}, licensed under the AGPL-3.0;
+         see {.help maskr::seg_yolo}."
   ), class = "maskr_message_licence")
 }
 
@@ -193,8 +195,9 @@ whole_yolo_settings <- c("nbs", "patience", "freeze", "mask_ratio", "close_mosai
 check_yolo_settings <- function(x, call = rlang::caller_env()) {
   unknown <- setdiff(rlang::names2(x), yolo_settings)
   if (length(unknown) > 0) {
+    unknown[!nzchar(unknown)] <- "without a name"
     maskr_abort("argument", c(
-      "There {?is/are} no setting{?s} {.arg {ifelse(nzchar(unknown), unknown, 'without a name')}} of training.",
+      "There {?is/are} no setting{?s} {.arg {unknown}} of training.",
       i = "There are {.arg {yolo_settings}}."
     ), arg = unknown[[1]], call = call)
   }
@@ -224,7 +227,8 @@ detector_data <- function(data, arg = rlang::caller_arg(data), call = rlang::cal
   }
   if (!inherits(data, "seg_dataset")) {
     maskr_abort("argument", c(
-      "{.arg {arg}} must be a {.fn seg_dataset}, what {.fn seg_example} returns, or the path of a {.file data.yaml}.",
+      "{.arg {arg}} must be a {.fn seg_dataset}, what {.fn seg_example} returns, or the path of a
+       {.file data.yaml}.",
       x = "It is {describe(data)}."
     ), arg = arg, call = call)
   }
@@ -249,14 +253,14 @@ objects_of <- function(target, classes, arg, call) {
   objects <- classes[tolower(names(classes)) != "background"]
   if (inherits(target, "seg_mask") || length(objects) != 1) {
     maskr_abort("data", c(
-      "Detectors learn from objects, and {.arg {arg}} does not say where one ends and the next begins.",
+      "Detectors learn from objects, and {.arg {arg}} does not say where one ends and the next
+       begins.",
       i = "Give {.fn seg_instances} as {.arg targets}, or images of object numbers and one class.",
       i = if (inherits(target, "seg_mask")) "{.fn seg_example} returns both; give it whole."
     ), arg = "targets", call = call)
   }
-  if (is.character(target)) seg_read_instances(target, objects) else {
-    as_seg_instances(target, class = objects)
-  }
+  if (is.character(target)) return(seg_read_instances(target, objects))
+  as_seg_instances(target, class = objects)
 }
 
 # Columns for Python, classes matched by name.
