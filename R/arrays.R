@@ -15,7 +15,7 @@ bare_image <- function(x, arg = rlang::caller_arg(x), call = rlang::caller_env()
   }
   if (is.logical(x)) storage.mode(x) <- "double"
   if (is.raw(x)) storage.mode(x) <- "integer"
-  array(x, dim = dim(x))
+  only_dim(x)
 }
 
 # A mask as a bare integer matrix [H, W] or array [D, H, W] of class ids, NA kept.
@@ -40,6 +40,13 @@ bare_mask <- function(x, arg = rlang::caller_arg(x), call = rlang::caller_env())
       i = "Probabilities become a mask by a threshold: {.code x > 0.5}."
     ), arg = arg, call = call)
   }
-  if (is.integer(x) && is.null(attr(x, "class")) && length(attributes(x)) == 1) return(x)
-  array(as.integer(x), dim = dim(x))
+  x <- only_dim(x)
+  storage.mode(x) <- "integer"
+  x
+}
+
+# Without class, names and the like. Assigning attributes copies once, array() twice.
+only_dim <- function(x) {
+  if (length(attributes(x)) > 1) attributes(x) <- list(dim = dim(x))
+  x
 }

@@ -58,7 +58,8 @@ seg_dataset <- function(images, targets = NULL, classes = NULL, size = NULL,
       threads = check_whole(threads %||% 2, min = 1, arg = "threads"),
       cache = check_flag(cache),
       ignore = check_whole(ignore, min = 0, null = TRUE),
-      values = check_values(values)
+      values = check_values(values),
+      explicit_ignore = !missing(ignore)
     ),
     class = "seg_dataset"
   )
@@ -199,7 +200,8 @@ dataset_for_python <- function(x, model_classes, call = rlang::caller_env()) {
     threads = x$threads,
     cache = x$cache,
     ignore = x$ignore,
-    values = if (!is.null(x$values)) as.list(x$values),
+    values = x$values,
+    explicit_ignore = x$explicit_ignore,
     seed = draw_seed()
   )
 }

@@ -62,6 +62,17 @@ def test_reads_files(tmp_path):
     assert y[0, 1, 2] == 1 and y[0, 3, 4] == IGNORE
 
 
+def test_files_of_0_and_255_need_a_word_on_what_255_means(tmp_path):
+    path = str(tmp_path / "mask.png")
+    Image.fromarray(np.array([[0, 255, 0], [255, 0, 0]], np.uint8)).save(path)
+    image, spec = np.zeros((2, 3)), Spec("unet", {}, 1, {"off": 0, "on": 1})
+    with pytest.raises(DataError, match="0 and 255"):
+        loader([image], [path], spec)[0]
+    assert loader([image], [path], spec, values=[0, 255])[0][1].tolist() == [[[0, 1, 0], [1, 0, 0]]]
+    ignored = loader([image], [path], spec, explicit_ignore=True)[0][1]
+    assert ignored.tolist() == [[[0, IGNORE, 0], [IGNORE, 0, 0]]]
+
+
 def test_paints_instances():
     masks = np.zeros((2, 6, 8), dtype=bool)
     masks[0, 1:3, 2:5] = True

@@ -38,8 +38,12 @@ class DataSpec:
         (H, W) of what the model sees, or None for each image's own.
     resize
         "pad" (fit inside and pad), "crop" (cover and cut the centre) or "stretch".
-    batch_size, shuffle, sample_weights, threads, cache, ignore, values, seed
+    batch_size, shuffle, sample_weights, threads, cache, ignore, values
         As in `seg_dataset()`.
+    explicit_ignore
+        Whether the user wrote `ignore` out, which settles what 255 means in files of 0 and 255.
+    seed
+        Of the order.
     """
 
     images: Sequence
@@ -55,6 +59,7 @@ class DataSpec:
     cache: bool = False
     ignore: int | None = 255
     values: Sequence[int] | None = None
+    explicit_ignore: bool = False
     seed: int = 0
 
 
@@ -119,7 +124,10 @@ class Loader(keras.utils.PyDataset):
     def _target(self, i: int) -> np.ndarray:
         target = self.data.targets[i]
         if isinstance(target, str):
-            ids = masks.load(target, ignore=self.data.ignore, values=self.data.values)
+            known = [class_id for class_id in self.data.class_ids if class_id >= 0]
+            ids = masks.load(
+                target, self.data.ignore, self.data.values, self.data.explicit_ignore, known
+            )
         elif isinstance(target, dict):
             found = Instances.from_r(target["columns"], target["size"])
             ids = np.append(0, found.class_ids)[found.flatten()]
