@@ -4,7 +4,7 @@
 #' then, by threads that stay ahead of the model, so that memory does not grow with their number.
 #'
 #' @param images Paths, a list of images ([seg_image()], matrices or arrays `[H, W, C]`), or what
-#'   [seg_example()] returns, which brings its own masks and classes.
+#'   [seg_example()] returns, which brings its own masks, instances (for detectors) and classes.
 #' @param targets For each image its truth, in the same order: paths of masks, a list of
 #'   [seg_mask()]s or matrices of class ids, or a list of [seg_instances()].
 #' @param classes Named vector of class ids, such as `c(background = 0, nucleus = 1)`; by default
@@ -31,7 +31,9 @@ seg_dataset <- function(images, targets = NULL, classes = NULL, size = NULL,
                         resize = c("pad", "crop", "stretch"), augment = NULL, batch_size = 8,
                         shuffle = TRUE, sample_weights = NULL, threads = NULL, cache = FALSE,
                         ignore = 255, values = NULL) {
+  instances <- NULL
   if (is_scenes(images)) {
+    instances <- images$instances
     targets <- targets %||% images$masks
     classes <- classes %||% images$classes
     images <- images$images
@@ -50,6 +52,7 @@ seg_dataset <- function(images, targets = NULL, classes = NULL, size = NULL,
       images = images,
       targets = targets,
       classes = classes,
+      instances = instances,
       size = check_size(size),
       resize = check_choice(resize, c("pad", "crop", "stretch")),
       batch_size = check_whole(batch_size, min = 1),

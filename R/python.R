@@ -39,7 +39,7 @@ python_core <- c(
   "pillow>=11,<14",
   "safetensors>=0.5,<1"
 )
-python_extras <- list(yolo = "ultralytics>=8.3.200,<9")
+python_extras <- list(yolo = "ultralytics>=8.4.190,<9")
 
 # What this session knows: loaded Python modules, and messages that are said once.
 the <- new.env(parent = emptyenv())

@@ -223,7 +223,7 @@ detector_data <- function(data, arg = rlang::caller_arg(data), call = rlang::cal
     return(list(path = check_paths(check_string(data, arg = arg, call = call), arg, call)))
   }
   if (is_scenes(data) && !inherits(data, "seg_dataset")) {
-    data <- seg_dataset(data$images, data$instances, classes = data$classes)
+    data <- seg_dataset(data)
   }
   if (!inherits(data, "seg_dataset")) {
     maskr_abort("argument", c(
@@ -232,8 +232,9 @@ detector_data <- function(data, arg = rlang::caller_arg(data), call = rlang::cal
       x = "It is {describe(data)}."
     ), arg = arg, call = call)
   }
-  targets <- lapply(seq_along(data$targets), function(i) {
-    objects_of(data$targets[[i]], data$classes, paste0("targets[[", i, "]]"), call)
+  targets <- data$instances %||% data$targets
+  targets <- lapply(seq_along(targets), function(i) {
+    objects_of(targets[[i]], data$classes, paste0("targets[[", i, "]]"), call)
   })
   classes <- data$classes %||% classes_of_targets(targets)
   list(

@@ -47,6 +47,14 @@ test_that("a detector is trained, saved and loaded", {
   expect_identical(predict(again, scenes$images[[1]], conf = 0.001), found)
 })
 
+test_that("a dataset of scenes keeps their objects for detectors", {
+  skip_if_no_python()
+  scenes <- seg_example("shapes", n = 2, size = 64)
+  expect_identical(detector_data(seg_dataset(scenes)), detector_data(scenes))
+  given <- detector_data(seg_dataset(scenes$images, scenes$instances, classes = scenes$classes))
+  expect_identical(detector_data(seg_dataset(scenes)), given)
+})
+
 test_that("datasets, label images and descriptions are data too", {
   skip_if_no_python("yolo")
   scenes <- seg_example("nuclei", n = 2, size = 64)
