@@ -169,7 +169,7 @@ say_why_stopped <- function(result) {
   }
   if (result$stopped == "not finite") {
     cli::cli_warn(c(
-      "Training stopped in epoch {length(unique(unlist(result$epoch)))}: the loss is no longer a finite number.",
+      "Training stopped in epoch {max(unlist(result$epoch))}: the loss is no longer finite.",
       i = "Try a smaller {.arg learning_rate}, or {.code precision = \"float32\"}."
     ), class = "maskr_warning_not_finite")
   }
@@ -239,7 +239,8 @@ as_sources <- function(x, arg = "x", call = rlang::caller_env()) {
   }
   if (length(dim(x)) == 4) {
     maskr_abort("shape", c(
-      "{.arg {arg}} is a volume of size {paste(dim(x), collapse = ' x ')}, and this model takes 2D images.",
+      "{.arg {arg}} is a volume of size {paste(dim(x), collapse = ' x ')}, and this model takes 2D
+       images.",
       i = "Segment its slices: {.code predict(model, lapply(1:{dim(x)[1]}, \\(d) x[d, , , ]))}."
     ), arg = arg, call = call)
   }
@@ -271,7 +272,8 @@ say_precision <- function(precision) {
   if (precision == "float32" || isTRUE(the$said_precision)) return(invisible())
   the$said_precision <- TRUE
   cli::cli_inform(c(
-    i = "Predicting in {precision} on this hardware; {.code precision = \"float32\"} gives plain PyTorch's numbers."
+    i = "Predicting in {precision} on this hardware; {.code precision = \"float32\"} gives plain
+         PyTorch's numbers."
   ))
 }
 

@@ -38,7 +38,8 @@ is_talkative <- function() {
 start_bar <- function(event) {
   cli::cli_progress_bar(
     total = event$batches,
-    format = "{cli::pb_extra$status} {cli::pb_bar} {cli::pb_current}/{cli::pb_total} {cli::pb_eta_str}",
+    format = paste("{cli::pb_extra$status} {cli::pb_bar}",
+                   "{cli::pb_current}/{cli::pb_total} {cli::pb_eta_str}"),
     extra = list(status = epoch_words(event)),
     .envir = the, .auto_close = FALSE
   )

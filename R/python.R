@@ -90,10 +90,8 @@ start_python <- function(call) {
   version <- tryCatch(
     running_version(),
     error = function(e) {
-      maskr_abort("missing", c(
-        "Python could not be started.",
-        i = "Run {.run maskr::seg_install()} once, then restart R; {.run maskr::seg_sitrep()} says more."
-      ), call = call, parent = e)
+      maskr_abort("missing", c("Python could not be started.", i = how_to_mend),
+                  call = call, parent = e)
     }
   )
   if (numeric_version(version) < "3.10") {
@@ -107,7 +105,8 @@ start_python <- function(call) {
   replaced <- py_try(backend$prepare(), call = call)
   if (nzchar(replaced)) {
     cli::cli_inform(c(
-      i = "maskr set {.envvar KERAS_BACKEND} from {.val {replaced}} to {.val torch} for this session."
+      i = "maskr set {.envvar KERAS_BACKEND} from {.val {replaced}} to {.val torch} for this
+           session."
     ))
   }
   the$started <- TRUE
@@ -137,12 +136,11 @@ abort_from_python <- function(error, call) {
                 arg = if (nzchar(error$argument)) error$argument,
                 call = call, python_error = error)
   }
-  mend <- "Run {.run maskr::seg_install()} once, then restart R; {.run maskr::seg_sitrep()} says more."
   if ("python.builtin.ModuleNotFoundError" %in% class(error)) {
     package <- error$name
     maskr_abort("missing", c(
       "The Python package {.pkg {package}} is not installed in {.path {reticulate::py_exe()}}.",
-      i = mend
+      i = how_to_mend
     ), call = call, python_error = error)
   }
   if (grepl("libGL.so", conditionMessage(error), fixed = TRUE)) {
@@ -156,6 +154,10 @@ abort_from_python <- function(error, call) {
   maskr_abort("python", "Python stopped with an error that maskr did not foresee.",
               call = call, parent = simpleError(conditionMessage(error)), python_error = error)
 }
+
+# How a Python that lacks something is mended.
+how_to_mend <- "Run {.run maskr::seg_install()} once, then restart R; {.run maskr::seg_sitrep()}
+                says more."
 
 # Text from elsewhere may hold braces, which cli would evaluate.
 verbatim <- function(text) {
