@@ -112,7 +112,7 @@ yolo <- function() {
     maskr_error_weights = identity, maskr_error_missing = identity
   )
   if (inherits(detector, "error")) {
-    say("left out: ", cli::ansi_strip(strsplit(conditionMessage(detector), "\n")[[1]][[1]]))
+    say("left out: ", gsub("\\s+", " ", cli::ansi_strip(detector$message)))
     return(invisible())
   }
   image <- seg_read_image(python_file("ultralytics", "assets", "bus.jpg"))
