@@ -5,7 +5,7 @@ filter <- c(commandArgs(trailingOnly = TRUE), list(NULL))[[1]]
 results <- as.data.frame(testthat::test_dir(
   "tests/testthat",
   filter = filter, package = "maskr", load_package = "installed",
-  reporter = "summary", stop_on_failure = FALSE
+  reporter = testthat::SummaryReporter$new(max_reports = 100), stop_on_failure = FALSE
 ))
 failed <- sum(results$failed) + sum(results$error)
 passed <- sum(results$passed)
