@@ -7,7 +7,9 @@
 #' [seg_install()] and [seg_sitrep()] for its environment.
 #'
 #' @keywords internal
+#' @importFrom grDevices as.raster
 #' @importFrom rlang %||% .data
+#' @importFrom stats predict
 "_PACKAGE"
 
 #' @importFrom generics compile
