@@ -29,7 +29,7 @@
 #'     \item{`classes`}{the class ids, a named integer vector.}
 #'   }
 #'   A `maskr_error_argument` if an argument is not as described above.
-#' @concept datasets
+#' @concept data
 #' @export
 #' @examplesIf seg_available()
 #' scenes <- seg_example("shapes", n = 2)
