@@ -39,7 +39,7 @@ seg_write_annotations <- function(x, path, format = "coco_results", categories =
   images <- check_ids(images, null = TRUE)
   if (is.null(images) && is.character(categories)) images <- categories
   objects <- lapply(unname(x), function(one) {
-    list(columns = instance_columns_for_python(one), size = as.list(attr(one, "size")),
+    list(columns = instance_columns(one), size = as.list(attr(one, "size")),
          classes = as.list(attr(one, "classes")))
   })
   py_call("annotations.coco", "write_results", path, as.list(names(x)), objects,

@@ -213,29 +213,15 @@ image_for_python <- function(x) if (is.character(x)) x else bare_image(x)
 
 target_for_python <- function(x, classes, call) {
   if (is.character(x)) return(x)
-  if (inherits(x, "seg_instances")) return(instances_for_python(x, classes, call))
-  bare_mask(x)
-}
-
-# Objects are painted over the dataset's class with id 0, so their own classes need other ids.
-instances_for_python <- function(x, classes, call) {
-  own <- attr(x, "classes")
-  ids <- classes[names(own)[match(x$class, own)]]
-  if (anyNA(ids)) {
-    maskr_abort("data", c(
-      "The objects' classes {.val {setdiff(x$label, names(classes))}} are not in {.arg classes}.",
-      i = "The classes are {.val {names(classes)}}; they are matched by name."
-    ), arg = "classes", call = call)
-  }
-  if (any(ids == 0) || !0 %in% classes) {
+  if (!inherits(x, "seg_instances")) return(bare_mask(x))
+  objects <- instances_for_python(x, classes, call)
+  if (any(objects$columns$class == 0) || !0 %in% classes) {
     maskr_abort("data", c(
       "Objects can only become a mask where class id 0 is the background.",
       i = "Give {.code classes = c(background = 0, person = 1, ...)}."
     ), arg = "classes", call = call)
   }
-  columns <- as.list(as.data.frame(x))[c("score", "xmin", "ymin", "xmax", "ymax", "area", "rle")]
-  columns <- lapply(c(list(class = unname(ids)), columns), as.list)
-  list(columns = columns, size = as.list(attr(x, "size")))
+  objects
 }
 
 # R's random numbers seed Python's, so that set.seed() makes everything repeatable.

@@ -170,10 +170,23 @@ instances_problem <- function(x) {
 }
 
 # What crosses to Python's `Instances.from_r()`.
-instance_columns <- function(x) {
+instance_columns <- function(x, class = x$class) {
   columns <- lapply(unclass(x)[setdiff(instance_fields, c("id", "label"))], as.list)
-  columns$class <- as.list(as.integer(x$class))
+  columns$class <- as.list(as.integer(class))
   columns
+}
+
+# The same with the size, and class ids as `classes` has them: classes are matched by name.
+instances_for_python <- function(x, classes, call = rlang::caller_env()) {
+  own <- attr(x, "classes")
+  ids <- unname(classes[names(own)[match(x$class, own)]])
+  if (anyNA(ids)) {
+    maskr_abort("data", c(
+      "The objects' classes {.val {unique(x$label[is.na(ids)])}} are not in {.arg classes}.",
+      i = "The classes are {class_words(classes)}; they are matched by name."
+    ), arg = "classes", call = call)
+  }
+  list(columns = instance_columns(x, ids), size = as.list(attr(x, "size")))
 }
 
 #' Read a label image

@@ -239,7 +239,7 @@ detector_data <- function(data, arg = rlang::caller_arg(data), call = rlang::cal
   classes <- data$classes %||% classes_of_targets(targets)
   list(
     images = unname(lapply(data$images, image_for_python)),
-    instances = lapply(targets, objects_for_python, classes = classes, call = call),
+    instances = lapply(targets, instances_for_python, classes = classes, call = call),
     class_names = as.list(names(classes)),
     class_ids = as.list(unname(classes))
   )
@@ -262,24 +262,6 @@ objects_of <- function(target, classes, arg, call) {
   }
   if (is.character(target)) return(seg_read_instances(target, objects))
   as_seg_instances(target, class = objects)
-}
-
-# Columns for Python, classes matched by name.
-objects_for_python <- function(x, classes, call) {
-  own <- attr(x, "classes")
-  ids <- classes[names(own)[match(x$class, own)]]
-  if (anyNA(ids)) {
-    maskr_abort("data", c(
-      "The objects' classes {.val {unique(x$label[is.na(ids)])}} are not among the dataset's.",
-      i = "The dataset has {.val {names(classes)}}; classes are matched by name."
-    ), arg = "classes", call = call)
-  }
-  list(columns = instance_columns_for_python(x, unname(ids)), size = as.list(attr(x, "size")))
-}
-
-instance_columns_for_python <- function(x, class = x$class) {
-  columns <- unclass(x)[c("score", "xmin", "ymin", "xmax", "ymax", "area", "rle")]
-  lapply(c(list(class = class), columns), as.list)
 }
 
 named_ids <- function(names, ids) stats::setNames(as.integer(unlist(ids)), unlist(names))

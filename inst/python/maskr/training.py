@@ -1,11 +1,9 @@
 """Training by Keras: compile, fit with the best epoch restored, and a history in plain values."""
 
 import math
-import random
 from collections.abc import Callable, Sequence
 
 import keras
-import numpy as np
 import torch
 
 from maskr import device
@@ -130,9 +128,7 @@ def fit(
     if not model.compiled:
         compile(model)
     if seed is not None:
-        random.seed(seed)
-        np.random.seed(seed)
-        torch.manual_seed(seed)
+        keras.utils.set_random_seed(seed)
     where = device.choose()
     best = Best(model, monitor if validation is not None else None, restore_best)
     recorder = Recorder(progress)

@@ -1,0 +1,43 @@
+test_that("good arguments come back in the type that Python needs", {
+  expect_identical(check_whole(3), 3L)
+  expect_null(check_whole(NULL, null = TRUE))
+  expect_identical(check_number(2L), 2)
+  expect_identical(check_choice(c("a", "b"), c("a", "b")), "a")
+  expect_identical(check_choice("b", c("a", "b")), "b")
+  expect_identical(check_size(5), c(5L, 5L))
+  expect_identical(check_size(c(4, 6)), c(4L, 6L))
+  expect_identical(check_classes(c(background = 0, cat = 7)), c(background = 0L, cat = 7L))
+  path <- withr::local_tempfile(lines = "x", pattern = "with space ")
+  expect_identical(check_paths(path), path)
+})
+
+test_that("bad arguments say what was given and what was expected", {
+  size <- 2.5
+  expect_snapshot(error = TRUE, {
+    check_string(c("a", "b"))
+    check_flag(NA)
+    check_number("1", min = 0)
+    check_whole(size, min = 1, max = 9)
+    check_choice("c", c("a", "b"), arg = "type")
+    check_size(c(0, 5), arg = "size")
+    check_paths(3, arg = "x")
+    check_classes(c(cat = 1, dog = 1))
+    check_classes(c(cat = -1))
+    check_classes(c(cat = 1), min = 2)
+  })
+  expect_error(check_flag(3), class = "maskr_error_argument")
+  expect_error(check_flag(3), class = "maskr_error")
+  expect_error(check_paths("nothere.png"), class = "maskr_error_file")
+})
+
+test_that("things are described in a few words", {
+  expect_identical(describe(NULL), "NULL")
+  expect_identical(describe(2), "the number 2")
+  expect_identical(describe("a"), "\"a\"")
+  expect_identical(describe(c(1, 2)), "c(1, 2)")
+  expect_identical(describe(letters), "a character vector of length 26")
+  expect_identical(describe(matrix(1L, 2, 3)), "an array of type integer and size 2 x 3")
+  expect_identical(describe(data.frame(x = 1:3)), "a data frame of 3 rows")
+  expect_identical(describe(print), "a function")
+  expect_identical(describe(list(1)), "an object of class list")
+})
