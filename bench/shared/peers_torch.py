@@ -38,4 +38,4 @@ def fit(module, images, masks, epochs, batch_size):
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
-    return float(loss)
+    return loss.item()

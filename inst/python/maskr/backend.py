@@ -19,10 +19,6 @@ def prepare() -> str:
     BackendError
         If Keras is already imported on another backend.
     """
-    # Convolutional networks allocate tens of megabytes a layer; with huge pages torch spends less of
-    # its time on first touching them (Linux; https://pytorch.org, "Inference performance on
-    # Graviton" describes the switch). torch reads it once, so it is set before torch is imported.
-    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
     if "keras" in sys.modules:
         current = sys.modules["keras"].config.backend()
         if current != "torch":

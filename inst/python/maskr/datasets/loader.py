@@ -3,6 +3,7 @@
 import dataclasses
 import math
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import cv2
 import keras
@@ -71,9 +72,11 @@ class Loader(keras.utils.PyDataset):
     """
 
     def __init__(self, data: DataSpec, spec: Spec) -> None:
-        super().__init__(workers=data.threads, max_queue_size=2 * data.threads)
+        super().__init__()
         self.data = data
         self.spec = spec
+        self.pool = ThreadPoolExecutor(data.threads)
+        self.waiting: dict[int, Future] = {}
         self.index_of = class_lookup(data.class_ids)
         self.cached: dict[int, tuple[np.ndarray, np.ndarray]] = {}
         self.rng = np.random.default_rng(data.seed)
@@ -84,14 +87,26 @@ class Loader(keras.utils.PyDataset):
         return math.ceil(len(self.data.images) / self.data.batch_size)
 
     def __getitem__(self, batch: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Batch number `batch`, from 0."""
-        first = batch * self.data.batch_size
-        chosen = self.order[first : first + self.data.batch_size]
-        return self._collate([self._sample(int(i)) for i in chosen])
+        """Batch number `batch`, from 0; the threads go on with those that follow."""
+        self._prepare(batch)
+        return self.waiting.pop(batch).result()
 
     def on_epoch_end(self) -> None:
-        """Draw the order of the next epoch."""
+        """Draw the order of the next epoch, and begin with its first batches."""
+        self.waiting.clear()
         self._draw_order()
+        self._prepare(0)
+
+    # Keras has threads for this too, but starts and stops them with every epoch: a sixth of the
+    # time of short epochs.
+    def _prepare(self, first: int) -> None:
+        for batch in range(first, min(first + self.data.threads + 1, len(self))):
+            if batch not in self.waiting:
+                chosen = self.order[batch * self.data.batch_size :][: self.data.batch_size]
+                self.waiting[batch] = self.pool.submit(self._batch, chosen)
+
+    def _batch(self, chosen: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
+        return self._collate([self._sample(int(i)) for i in chosen])
 
     def _draw_order(self) -> None:
         n = len(self.data.images)
