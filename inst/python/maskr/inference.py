@@ -125,16 +125,15 @@ def evaluate(model: SegModel, data: dict, precision: str = "auto") -> dict:
     where = device.choose()
     precision = device.precision(precision, where)
     network = evaluation_copy(model, where)
-    loader = Loader(DataSpec(**data), model.spec)
     size = len(model.spec.class_ids)
     confusion = np.zeros((size, size), dtype=np.int64)
-    for batch in range(len(loader)):
-        x, y = loader[batch]
-        out = run(network, x.to(where), where, precision)
-        out = out if model.spec.activated != "none" else activate(out)
-        binary = out.shape[1] == 1
-        predicted = (out[:, 0] >= 0.5).long() if binary else out.argmax(dim=1)
-        confusion += count(y.numpy(), predicted.cpu().numpy(), list(range(size)))
+    with Loader(DataSpec(**data), model.spec) as loader:
+        for x, y in map(loader.__getitem__, range(len(loader))):
+            out = run(network, x.to(where), where, precision)
+            out = out if model.spec.activated != "none" else activate(out)
+            binary = out.shape[1] == 1
+            predicted = (out[:, 0] >= 0.5).long() if binary else out.argmax(dim=1)
+            confusion += count(y.numpy(), predicted.cpu().numpy(), list(range(size)))
     columns = semantic.table(confusion, model.spec.class_ids)
     return {"columns": columns, "confusion": confusion}
 
@@ -146,7 +145,6 @@ def batches(
 
     def prepare(source: str | np.ndarray) -> tuple[np.ndarray, tuple[int, int]]:
         image = load_image(source, model.spec)
-        model.check_input(image)
         size = image.shape[1:]
         return pad(model.spec.preprocess(image), model.spec.multiple), size
 

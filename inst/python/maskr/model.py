@@ -3,11 +3,10 @@
 import fnmatch
 
 import keras
-import numpy as np
 import torch
 
 from maskr import architectures, device
-from maskr.errors import DataError, ShapeError
+from maskr.errors import DataError
 from maskr.spec import Spec
 
 
@@ -100,15 +99,6 @@ class SegModel(keras.Model):
         if getattr(self, "optimizer", None) is not None:
             self.optimizer = type(self.optimizer).from_config(self.optimizer.get_config())
         return [name for name in names if name.rpartition(".")[0] not in names]
-
-    def check_input(self, image: np.ndarray) -> None:
-        """Raise a ShapeError unless the `[C, H, W]` image has the model's channels."""
-        expected = self.spec.in_channels
-        if expected is not None and len(image) != expected:
-            raise ShapeError(
-                f"The model takes {expected} channels, and the image has {len(image)}.",
-                argument="x",
-            )
 
     def get_config(self) -> dict:
         """The specification, from which `from_config()` rebuilds the network by name."""

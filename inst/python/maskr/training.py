@@ -1,5 +1,6 @@
 """Training by Keras: compile, fit with the best epoch restored, and a history in plain values."""
 
+import contextlib
 import math
 from collections.abc import Callable, Sequence
 
@@ -134,14 +135,13 @@ def fit(
     recorder = Recorder(progress)
     model.precision = device.precision(precision, where)
     try:
-        with keras.device(where):
+        with keras.device(where), contextlib.ExitStack() as loaders:
             model.module.to(where, memory_format=torch.channels_last)
-            loader = Loader(DataSpec(**train), model.spec)
-            check_first(loader, model)
-            judge = None if validation is None else Loader(DataSpec(**validation), model.spec)
+            given = [data for data in (train, validation) if data is not None]
+            opened = [loaders.enter_context(Loader(DataSpec(**d), model.spec)) for d in given]
             model.fit(
-                loader,
-                validation_data=judge,
+                opened[0],
+                validation_data=opened[1] if len(opened) > 1 else None,
                 epochs=epochs,
                 verbose=0,
                 callbacks=[recorder, best, *callbacks],
@@ -156,12 +156,6 @@ def fit(
         "monitor": monitor,
         "stopped": recorder.stopped or best.stopped,
     }
-
-
-def check_first(loader: Loader, model: SegModel) -> None:
-    """Read the first image before any training starts, so that its errors come at once."""
-    image, _ = loader._sample(0)
-    model.check_input(image)
 
 
 class Best(keras.callbacks.Callback):

@@ -91,6 +91,13 @@ class Loader(keras.utils.PyDataset):
         self._prepare(batch)
         return self.waiting.pop(batch).result()
 
+    def __enter__(self) -> "Loader":
+        return self
+
+    # R's arrays may only be let go by R's own thread, so none of ours may outlive the loader.
+    def __exit__(self, *_: object) -> None:
+        self.pool.shutdown(cancel_futures=True)
+
     def on_epoch_end(self) -> None:
         """Draw the order of the next epoch, and begin with its first batches."""
         self.waiting.clear()
