@@ -3,8 +3,8 @@
 #' Writes objects in images to a file in a format of other programs.
 #'
 #' The one format yet is `"coco_results"`: COCO's results of instance segmentation, as its
-#' evaluation reads them. That is a JSON array with `image_id`, `category_id`, `bbox`, `segmentation`
-#' (compressed run lengths) and `score` of each object.
+#' evaluation reads them. That is a JSON array with `image_id`, `category_id`, `bbox`,
+#' `segmentation` (compressed run lengths) and `score` of each object.
 #'
 #' @param x A named list of [seg_instances()] with scores, as `predict()` gives it for several
 #'   images; the names are those of the image files.

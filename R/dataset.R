@@ -138,9 +138,8 @@ length.seg_dataset <- function(x) length(x$images)
 #' @export
 format.seg_dataset <- function(x, ...) {
   kind <- function(items) if (is.character(items[[1]])) "files" else "in memory"
-  size <- if (is.null(x$size)) "their own" else {
-    paste0(x$size[1], " x ", x$size[2], " (", x$resize, ")")
-  }
+  given <- paste0(x$size[1], " x ", x$size[2], " (", x$resize, ")")
+  size <- if (is.null(x$size)) "their own" else given
   c(
     paste0("<seg_dataset> ", length(x$images), " images"),
     paste0("images:  ", kind(x$images)),
@@ -184,7 +183,8 @@ dataset_for_python <- function(x, model_classes, call = rlang::caller_env()) {
   unknown <- setdiff(names(classes), names(model_classes))
   if (length(unknown) > 0) {
     maskr_abort("data", c(
-      "The dataset has {cli::qty(length(unknown))}{?a class/classes} that the model lacks: {.val {unknown}}.",
+      "The dataset has {cli::qty(length(unknown))}{?a class/classes} that the model lacks:
+       {.val {unknown}}.",
       i = "The model has {.val {names(model_classes)}}; classes are matched by name."
     ), arg = "classes", call = call)
   }

@@ -16,8 +16,9 @@
 #' | `rle` | the mask as COCO's compressed run lengths |
 #'
 #' An object in the upper left pixel alone has the box 0, 0, 1, 1; a detector's boxes are the
-#' model's own and need not touch the mask. The attributes are `size = c(H, W)` of the image and `classes`. A data frame that lost them or
-#' one of these columns on the way is brought back by `as_seg_instances(x, size = , classes = )`.
+#' model's own and need not touch the mask. The attributes are `size = c(H, W)` of the image and
+#' `classes`. A data frame that lost them or one of these columns on the way is brought back by
+#' `as_seg_instances(x, size = , classes = )`.
 #'
 #' @param masks Logical array `[H, W, N]` with one mask for each object, or a list of logical
 #'   matrices `[H, W]`; `NULL` for an image without objects.

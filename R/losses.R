@@ -17,8 +17,8 @@
 #'
 #' @param name Name of the loss.
 #' @param ... Arguments of that loss, named.
-#' @return A function of class `seg_loss`, a plain R object. Called as `loss(truth, prob)` with class
-#'   indices `[H, W]` (0 for the first class, `NA` ignored; a [seg_mask()] is translated) and
+#' @return A function of class `seg_loss`, a plain R object. Called as `loss(truth, prob)` with
+#'   class indices `[H, W]` (0 for the first class, `NA` ignored; a [seg_mask()] is translated) and
 #'   probabilities, `[H, W]` of the second class or `[H, W, K]` of all, it gives one number.
 #' @references Milletari, Navab & Ahmadi (2016) V-Net, \url{https://arxiv.org/abs/1606.04797}.
 #' @concept training
