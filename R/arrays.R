@@ -40,6 +40,10 @@ bare_mask <- function(x, arg = rlang::caller_arg(x), call = rlang::caller_env())
       i = "Probabilities become a mask by a threshold: {.code x > 0.5}."
     ), arg = arg, call = call)
   }
+  if (is.double(x) && any(abs(x) > .Machine$integer.max, na.rm = TRUE)) {
+    maskr_abort("data", "{.arg {arg}} must hold class ids below 2^31, not {max(abs(x))}.",
+                arg = arg, call = call)
+  }
   x <- only_dim(x)
   storage.mode(x) <- "integer"
   x

@@ -93,8 +93,28 @@ check_size <- function(x, null = TRUE, arg = rlang::caller_arg(x), call = rlang:
   ), arg = arg, call = call)
 }
 
+# No argument may be left over in `...`.
+check_no_dots <- function(..., call = rlang::caller_env()) {
+  if (...length() == 0) return(invisible())
+  names <- rlang::names2(list(...))
+  given <- ifelse(nzchar(names), names, "without a name")
+  maskr_abort("argument", c(
+    "There {cli::qty(given)}{?is no argument/are no arguments} {.arg {given}} here.",
+    i = if ("learning_rate" %in% given) "The learning rate is set by {.fn compile}.",
+    i = if ("class_weight" %in% given) {
+      "Weigh classes by the loss: {.code seg_loss(\"cross_entropy\", class_weights = )}."
+    }
+  ), arg = given[[1]], call = call)
+}
+
 # Files that must exist. `~` is expanded; the paths come back as they will be opened.
 check_paths <- function(x, arg = rlang::caller_arg(x), call = rlang::caller_env()) {
+  if (identical(x, character())) {
+    maskr_abort("argument", c(
+      "{.arg {arg}} holds no file.",
+      i = "Did {.fn list.files} find any, with {.code full.names = TRUE}?"
+    ), arg = arg, call = call)
+  }
   if (!is.character(x) || length(x) == 0 || anyNA(x)) {
     maskr_abort("argument", "{.arg {arg}} must be file paths, not {describe(x)}.",
                 arg = arg, call = call)
@@ -106,6 +126,12 @@ check_paths <- function(x, arg = rlang::caller_arg(x), call = rlang::caller_env(
       "{.arg {arg}} names {cli::qty(length(missing))}{?a file that does/files that do} not exist.",
       x = "{.path {utils::head(missing, 3)}}{if (length(missing) > 3) ', ...'}",
       i = "The working directory is {.path {getwd()}}."
+    ), arg = arg, call = call)
+  }
+  if (any(dir.exists(x))) {
+    maskr_abort("file", c(
+      "{.arg {arg}} names a folder, and a file is needed: {.path {x[dir.exists(x)][[1]]}}.",
+      i = "Its files are {.code list.files(folder, full.names = TRUE)}."
     ), arg = arg, call = call)
   }
   x

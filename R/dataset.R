@@ -159,6 +159,9 @@ print.seg_dataset <- function(x, ...) {
   invisible(x)
 }
 
+#' @export
+summary.seg_dataset <- function(object, ...) print(object)
+
 # A seg_dataset from whatever a verb was given as data.
 as_dataset <- function(x, y, batch_size, classes, call = rlang::caller_env()) {
   if (inherits(x, "seg_dataset")) {

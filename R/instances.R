@@ -362,7 +362,8 @@ check_which <- function(which, n, call = rlang::caller_env()) {
   if (!all(instance_fields %in% names(out))) return(plain_frame(out))
   attr(out, "size") <- attr(x, "size")
   attr(out, "classes") <- attr(x, "classes")
-  out
+  # a comparison with a missing score picks no object
+  if (anyNA(out$id)) out[!is.na(out$id), ] else out
 }
 
 plain_frame <- function(x) {

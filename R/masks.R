@@ -340,7 +340,23 @@ like_mask <- function(out, x, spacing = NULL, affine = NULL) {
 }
 
 #' @export
-Ops.seg_mask <- Ops.seg_image
+Ops.seg_mask <- function(e1, e2) {
+  if (.Generic %in% c("==", "!=")) {
+    if (is.character(e1)) e1 <- ids_of_names(e1, attr(e2, "classes"))
+    if (!missing(e2) && is.character(e2)) e2 <- ids_of_names(e2, attr(e1, "classes"))
+  }
+  f <- get(.Generic, mode = "function")
+  if (missing(e2)) f(bare(e1)) else f(bare(e1), bare(e2))
+}
+
+# Class names as ids, for `mask == "nucleus"`.
+ids_of_names <- function(x, classes, call = rlang::caller_env(2)) {
+  unknown <- setdiff(x, names(classes))
+  if (length(unknown) == 0) return(unname(classes[x]))
+  maskr_abort("data", c(
+    "The mask has no class {.val {unknown}}.", i = "The classes are {class_words(classes)}."
+  ), call = call)
+}
 
 #' @export
 Math.seg_mask <- Math.seg_image

@@ -70,6 +70,7 @@
 seg_metrics <- function(truth, prediction, classes = NULL, per_image = FALSE) {
   classes <- check_classes(classes)
   per_image <- check_flag(per_image)
+  if (is_scenes(truth)) truth <- truth$masks
   truth <- as_mask_list(truth)
   prediction <- pair_masks(as_mask_list(prediction), truth)
   known <- classes %||% named_classes(c(truth, prediction))

@@ -81,7 +81,7 @@ print.summary.seg_model <- function(x, ...) {
 #' model |> compile(optimizer = "adamw", learning_rate = 1e-3, loss = "bce_dice")
 compile.seg_model <- function(object, optimizer = "adam", learning_rate = NULL, loss = NULL,
                               metrics = c("iou", "dice"), ...) {
-  rlang::check_dots_empty()
+  check_no_dots(...)
   check_model(object)
   learning_rate <- check_number(learning_rate, min = 0, null = TRUE)
   if (is.character(loss)) loss <- seg_loss(check_choice(loss, names(loss_arguments)))
@@ -127,7 +127,7 @@ fit.seg_model <- function(object, x, y = NULL, validation_data = NULL, epochs = 
                           batch_size = 8, monitor = "val_loss", restore_best = TRUE, ...,
                           precision = c("auto", "float32", "bfloat16"), callbacks = list(),
                           verbose = NULL) {
-  rlang::check_dots_empty()
+  check_no_dots(...)
   check_model(object)
   classes <- check_has_classes(object)
   batch_size <- check_whole(batch_size, min = 1)
@@ -144,7 +144,7 @@ fit.seg_model <- function(object, x, y = NULL, validation_data = NULL, epochs = 
     restore_best = check_flag(restore_best),
     precision = check_choice(precision, c("auto", "float32", "bfloat16")),
     seed = draw_seed(),
-    callbacks = as.list(callbacks),
+    callbacks = if (is.list(callbacks)) callbacks else list(callbacks),
     progress = progress_reporter(verbose)
   )
   say_why_stopped(result)
@@ -204,7 +204,7 @@ say_why_stopped <- function(result) {
 predict.seg_model <- function(object, x, type = c("mask", "prob", "logit"), threshold = 0.5,
                               precision = c("auto", "float32", "bfloat16", "float16"),
                               batch_size = NULL, ..., verbose = NULL) {
-  rlang::check_dots_empty()
+  check_no_dots(...)
   check_model(object)
   type <- check_choice(type, c("mask", "prob", "logit"))
   threshold <- check_number(threshold, min = 0, max = 1)
@@ -303,7 +303,7 @@ counting_progress <- function(verbose, total, what) {
 #' model <- seg_unet(weights = "nuclei")
 #' seg_evaluate(model, seg_example("nuclei", n = 2))
 seg_evaluate <- function(model, dataset, ..., precision = c("auto", "float32", "bfloat16")) {
-  rlang::check_dots_empty()
+  check_no_dots(...)
   check_model(model, arg = "model")
   classes <- check_has_classes(model)
   precision <- check_choice(precision, c("auto", "float32", "bfloat16"))
@@ -355,7 +355,8 @@ set_trainable <- function(model, layers, trainable, call = rlang::caller_env()) 
 #'
 #' A model is written as a `.keras` file, a detector as a `.safetensors` file: weights, classes,
 #' preprocessing and the recipe of the network, but never code. A network from PyTorch Hub needs
-#' `trust = TRUE` again when it is loaded, a wrapped module needs the module.
+#' `trust = TRUE` again when it is loaded, a wrapped module needs the module. How it was compiled and
+#' which layers were frozen is not kept.
 #'
 #' @param model A [`seg_model`][seg_model] or `seg_detector`.
 #' @param path File to write or read. Its folder must exist; an existing file is replaced.
@@ -384,7 +385,7 @@ seg_save.default <- function(model, path, ...) {
 
 #' @export
 seg_save.seg_model <- function(model, path, ...) {
-  rlang::check_dots_empty()
+  check_no_dots(...)
   check_model(model, arg = "model")
   path <- check_output_path(path, ".keras")
   py_call("storage", "save", model, path)
@@ -394,9 +395,9 @@ seg_save.seg_model <- function(model, path, ...) {
 #' @rdname seg_save
 #' @export
 seg_load <- function(path, ..., module = NULL, trust = FALSE) {
-  rlang::check_dots_empty()
+  check_no_dots(...)
   check_string(path)
-  path <- check_paths(path)
+  path <- check_paths(path, arg = "path")
   trust <- check_flag(trust)
   py_call("storage", "load", path, module, trust)
 }

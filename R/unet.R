@@ -36,7 +36,7 @@
 #' plot(mask, image = scene$images[[1]])
 seg_unet <- function(in_channels = 3, classes = NULL, weights = NULL, ..., encoder = NULL,
                      encoder_weights = NULL, init_features = 32, preprocess = NULL) {
-  rlang::check_dots_empty()
+  check_no_dots(...)
   if (!is.null(encoder) || !is.null(encoder_weights)) {
     maskr_abort("argument", c(
       "{.arg encoder} and {.arg encoder_weights} must be NULL.",

@@ -93,7 +93,7 @@ say_yolo_licence <- function() {
 #' predict(detector, scene$images[[1]])
 predict.seg_detector <- function(object, x, conf = 0.25, iou = 0.7, classes = NULL, max_det = 300,
                                  size = NULL, ..., verbose = NULL) {
-  rlang::check_dots_empty()
+  check_no_dots(...)
   check_detector(object)
   sources <- as_sources(x)
   images <- unname(lapply(sources$images, image_for_python))
@@ -295,7 +295,7 @@ check_detector <- function(x, arg = "object", call = rlang::caller_env()) {
 #' @rdname seg_save
 #' @export
 seg_save.seg_detector <- function(model, path, ...) {
-  rlang::check_dots_empty()
+  check_no_dots(...)
   check_detector(model, arg = "model")
   path <- check_output_path(path, ".safetensors")
   py_call("detectors", "save", model, path)

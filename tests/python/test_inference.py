@@ -165,3 +165,10 @@ def test_evaluation_equals_counting_predictions(rng):
     truth, masks = np.stack(truth), np.stack(masks)
     expected = [[((truth == a) & (masks == b)).sum() for b in (0, 1, 5)] for a in (0, 1, 5)]
     np.testing.assert_array_equal(confusion, expected)
+
+
+def test_a_network_that_fails_says_so_quietly(image, capfd):
+    model = SegModel(nn.Conv2d(3, 1, 99), Spec("wrapped", in_channels=3, classes=BINARY))
+    with pytest.raises(ShapeError, match="can't take images of 3 x 48 x 80"):
+        predict(model, [image], "mask")
+    assert capfd.readouterr().err == ""

@@ -179,3 +179,9 @@ test_that("instances are printed, summarised and saved", {
   saveRDS(x, file)
   expect_identical(as.array(readRDS(file)), planes)
 })
+
+test_that("a missing score picks no object", {
+  x <- seg_instances(array(TRUE, c(2, 3, 2)), class = 1, classes = c(cell = 1))
+  expect_identical(nrow(x[x$score > 0.5, ]), 0L)
+  expect_s3_class(x[x$score > 0.5, ], "seg_instances")
+})

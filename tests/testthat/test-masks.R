@@ -208,3 +208,14 @@ test_that("a real mask has the shares that its pixels say", {
   expect_equal(sum(is.na(x)), sum(plain == 11))
   expect_equal(summary(x)$pixels[4], sum(plain == 3))
 })
+
+test_that("classes can be compared by name", {
+  mask <- seg_mask(matrix(c(0, 7, 7, NA, 0, 7), 2), classes = c(background = 0, cell = 7))
+  expect_identical(sum(mask == "cell", na.rm = TRUE), 3L)
+  expect_identical("cell" != mask, mask != 7)
+  expect_error(mask == "cat", "no class", class = "maskr_error_data")
+})
+
+test_that("ids beyond R's integers are an error", {
+  expect_error(seg_mask(matrix(1e10, 2, 2)), "below 2\\^31", class = "maskr_error_data")
+})

@@ -223,3 +223,25 @@ test_that("both generics called evaluate find the verb", {
   data <- blobs(2, 1)
   expect_equal(generics::evaluate(model, data), seg_evaluate(model, data))
 })
+
+test_that("callbacks are Keras's, one or several", {
+  skip_if_no_python()
+  model <- small_model()
+  keras <- reticulate::import("keras")
+  history <- fit(model, blobs(4, 1), epochs = 3,
+                 callbacks = keras$callbacks$EarlyStopping("loss", min_delta = 9, patience = 0L))
+  expect_equal(max(history$epoch), 2)
+  expect_error(fit(model, blobs(2, 1), callbacks = list("x")), class = "maskr_error_data")
+})
+
+test_that("networks that fail, whole models as weights, and folders are said", {
+  skip_if_no_python()
+  model <- small_model()
+  path <- withr::local_tempfile(fileext = ".keras")
+  seg_save(model, path)
+  expect_error(seg_unet(weights = path), class = "maskr_error_weights")
+  expect_error(predict(model, tempdir()), class = "maskr_error_file")
+  scenes <- seg_example("nuclei", n = 2, size = 32)
+  expect_s3_class(seg_metrics(scenes, scenes$masks), "seg_metrics")
+  expect_output(summary(seg_dataset(scenes)), "2 images")
+})

@@ -98,6 +98,12 @@ def named_weights(name: str, cache: str, classes: dict[str, int] | None) -> tupl
             hint='Weights are "nuclei", "brain-mri" or the path of a file.',
             argument="weights",
         )
+    if path.suffix == ".keras":
+        raise WeightsError(
+            f'"{name}" is a whole model, not weights alone.',
+            hint=f'Load it by `seg_load("{name}")`.',
+            argument="weights",
+        )
     state = weights.load_state_dict(str(path))
     metadata = weights.metadata(str(path))
     if metadata is not None:

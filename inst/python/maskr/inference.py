@@ -1,6 +1,8 @@
 """Prediction: an evaluation copy of the network, fed in batches while the next are being read."""
 
+import contextlib
 import copy
+import io
 import itertools
 import math
 import weakref
@@ -14,7 +16,7 @@ from torch.fx.experimental.optimization import fuse
 from maskr import device
 from maskr.arrays import image_to_r, mask_to_r
 from maskr.datasets.loader import DataSpec, Loader, load_image
-from maskr.errors import DataError, DeviceError
+from maskr.errors import DataError, DeviceError, ShapeError
 from maskr.metrics import semantic
 from maskr.metrics.confusion import count
 from maskr.model import SegModel, activate, logits_of, take_tensor
@@ -90,13 +92,21 @@ def run(
 ) -> torch.Tensor:
     """What the network returns for a batch, as float32."""
     try:
-        with torch.inference_mode(), device.autocast(where, precision):
+        # torch.fx prints the traceback of a network that fails
+        silent = contextlib.redirect_stderr(io.StringIO())
+        with torch.inference_mode(), device.autocast(where, precision), silent:
             return take_tensor(network(x.to(memory_format=torch.channels_last))).float()
-    except torch.OutOfMemoryError as error:
+    except torch.OutOfMemoryError as error:  # a RuntimeError, too, so it comes first
         raise DeviceError(
             f"The device {where} ran out of memory on a batch of {len(x)} images of "
             f"{x.shape[2]} x {x.shape[3]} pixels.",
             hint='Set `batch_size = 1`, or `seg_device("cpu")`.',
+        ) from error
+    except RuntimeError as error:
+        raise ShapeError(
+            f"The network can't take images of {' x '.join(map(str, x.shape[1:]))} (C x H x W): "
+            f"{str(error).splitlines()[0]}",
+            argument="x",
         ) from error
 
 

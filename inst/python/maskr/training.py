@@ -118,7 +118,8 @@ def fit(
     Returns
     -------
     dict
-        `epoch, metric, data, value`: columns of equal length; `best_epoch`, `monitor`;
+        `epoch, metric, data, value`: columns of equal length; `best_epoch`; `monitor`, which is
+        "epoch" without validation data;
         `stopped`: "" or why training ended early: "interrupted", "not finite".
 
     Raises
@@ -131,6 +132,11 @@ def fit(
     if seed is not None:
         keras.utils.set_random_seed(seed)
     where = device.choose()
+    for callback in callbacks:
+        if not isinstance(callback, keras.callbacks.Callback):
+            raise DataError(
+                f"A {type(callback).__name__} is no Keras callback.", argument="callbacks"
+            )
     best = Best(model, monitor if validation is not None else None, restore_best)
     recorder = Recorder(progress)
     model.precision = device.precision(precision, where)
@@ -153,7 +159,7 @@ def fit(
         best.restore()
     return recorder.columns() | {
         "best_epoch": best.epoch or len(recorder.logs),
-        "monitor": monitor,
+        "monitor": "epoch" if validation is None else monitor,
         "stopped": recorder.stopped or best.stopped,
     }
 

@@ -81,7 +81,7 @@ def results(
         rows.append(
             {
                 "image_id": image,
-                "category_id": translate[class_id],
+                "category_id": int(translate[class_id]),
                 "bbox": [xmin, ymin, xmax - xmin, ymax - ymin],
                 "segmentation": {"size": list(found.size), "counts": found.rles[i]},
                 "score": score,
