@@ -44,7 +44,8 @@ print.seg_history <- function(x, ...) {
   epochs <- max(x$epoch)
   judged <- if (attr(x, "monitor") == "epoch") "the last is kept" else
     paste0("best: ", best, " (by ", attr(x, "monitor"), ")")
-  cat("<seg_history> ", epochs, if (epochs == 1) " epoch, " else " epochs, ", judged, "\n", sep = "")
+  cat("<seg_history> ", epochs, if (epochs == 1) " epoch, " else " epochs, ", judged, "\n",
+      sep = "")
   last <- x[x$epoch == best, ]
   wide <- tapply(last$value, list(last$metric, last$data), mean)
   wide <- wide[unique(last$metric), colSums(!is.na(wide)) > 0, drop = FALSE]

@@ -293,7 +293,8 @@ counting_progress <- function(verbose, total, what) {
 #' confusion matrix.
 #'
 #' @param model A [`seg_model`][seg_model].
-#' @param dataset A [seg_dataset()] or what [seg_example()] returns.
+#' @param dataset A [seg_dataset()], what [seg_example()] returns, or images (paths or a list).
+#' @param y Masks, where `dataset` is images.
 #' @param ... Must be empty.
 #' @param precision As in [predict()][predict.seg_model()].
 #' @return As [seg_metrics()].
@@ -302,11 +303,13 @@ counting_progress <- function(verbose, total, what) {
 #' @examplesIf seg_available()
 #' model <- seg_unet(weights = "nuclei")
 #' seg_evaluate(model, seg_example("nuclei", n = 2))
-seg_evaluate <- function(model, dataset, ..., precision = c("auto", "float32", "bfloat16")) {
+seg_evaluate <- function(model, dataset, y = NULL, ...,
+                         precision = c("auto", "float32", "bfloat16")) {
   check_no_dots(...)
   check_model(model, arg = "model")
   classes <- check_has_classes(model)
   precision <- check_choice(precision, c("auto", "float32", "bfloat16"))
+  if (!is.null(y)) dataset <- list(dataset, y)
   dataset <- validation_dataset(dataset, 8L, classes)
   out <- py_call("inference", "evaluate", model, dataset_for_python(dataset, classes), precision)
   new_seg_metrics(out$columns, out$confusion, classes)
@@ -355,8 +358,8 @@ set_trainable <- function(model, layers, trainable, call = rlang::caller_env()) 
 #'
 #' A model is written as a `.keras` file, a detector as a `.safetensors` file: weights, classes,
 #' preprocessing and the recipe of the network, but never code. A network from PyTorch Hub needs
-#' `trust = TRUE` again when it is loaded, a wrapped module needs the module. How it was compiled and
-#' which layers were frozen is not kept.
+#' `trust = TRUE` again when it is loaded, a wrapped module needs the module. How it was compiled
+#' and which layers were frozen is not kept.
 #'
 #' @param model A [`seg_model`][seg_model] or `seg_detector`.
 #' @param path File to write or read. Its folder must exist; an existing file is replaced.

@@ -222,6 +222,7 @@ test_that("both generics called evaluate find the verb", {
   model <- small_model()
   data <- blobs(2, 1)
   expect_equal(generics::evaluate(model, data), seg_evaluate(model, data))
+  expect_equal(seg_evaluate(model, data$images, data$targets), seg_evaluate(model, data))
 })
 
 test_that("callbacks are Keras's, one or several", {
