@@ -127,41 +127,60 @@ def fit(
     DataError
         If `monitor` is not among the metrics.
     """
+    check_callbacks(callbacks)
     if not model.compiled:
         compile(model)
     if seed is not None:
         keras.utils.set_random_seed(seed)
-    where = device.choose()
-    for callback in callbacks:
-        if not isinstance(callback, keras.callbacks.Callback):
-            raise DataError(
-                f"A {type(callback).__name__} is no Keras callback.", argument="callbacks"
-            )
     best = Best(model, monitor if validation is not None else None, restore_best)
     recorder = Recorder(progress)
-    model.precision = device.precision(precision, where)
     try:
-        with keras.device(where), contextlib.ExitStack() as loaders:
-            model.module.to(where, memory_format=torch.channels_last)
-            given = [data for data in (train, validation) if data is not None]
-            opened = [loaders.enter_context(Loader(DataSpec(**d), model.spec)) for d in given]
-            model.fit(
-                opened[0],
-                validation_data=opened[1] if len(opened) > 1 else None,
-                epochs=epochs,
-                verbose=0,
-                callbacks=[recorder, best, *callbacks],
-            )
+        train_by_keras(model, train, validation, epochs, precision, [recorder, best, *callbacks])
     except KeyboardInterrupt:
         recorder.stopped = "interrupted"
     finally:
-        model.precision = "float32"
         best.restore()
     return recorder.columns() | {
         "best_epoch": best.epoch or len(recorder.logs),
         "monitor": "epoch" if validation is None else monitor,
         "stopped": recorder.stopped or best.stopped,
     }
+
+
+def check_callbacks(callbacks: Sequence) -> None:
+    """Raise a DataError unless all are Keras's."""
+    for callback in callbacks:
+        if not isinstance(callback, keras.callbacks.Callback):
+            raise DataError(
+                f"A {type(callback).__name__} is no Keras callback.", argument="callbacks"
+            )
+
+
+def train_by_keras(
+    model: SegModel,
+    train: dict,
+    validation: dict | None,
+    epochs: int,
+    precision: str,
+    callbacks: Sequence[keras.callbacks.Callback],
+) -> None:
+    """Run Keras's loop on the session's device and in the wanted precision."""
+    where = device.choose()
+    given = [DataSpec(**data) for data in (train, validation) if data is not None]
+    model.precision = device.precision(precision, where)
+    try:
+        with keras.device(where), contextlib.ExitStack() as stack:
+            model.module.to(where, memory_format=torch.channels_last)
+            loaders = [stack.enter_context(Loader(data, model.spec)) for data in given]
+            model.fit(
+                loaders[0],
+                validation_data=loaders[1] if validation is not None else None,
+                epochs=epochs,
+                verbose=0,
+                callbacks=callbacks,
+            )
+    finally:
+        model.precision = "float32"
 
 
 class Best(keras.callbacks.Callback):
