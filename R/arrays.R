@@ -9,10 +9,7 @@ bare_image <- function(x, arg = rlang::caller_arg(x), call = rlang::caller_env()
       x = "It is {describe(x)}."
     ), arg = arg, call = call)
   }
-  if (length(x) == 0) {
-    maskr_abort("shape", "{.arg {arg}} holds no pixel: it is {describe(x)}.",
-                arg = arg, call = call)
-  }
+  check_has_pixels(x, arg, call)
   if (is.logical(x)) storage.mode(x) <- "double"
   if (is.raw(x)) storage.mode(x) <- "integer"
   only_dim(x)
@@ -30,10 +27,7 @@ bare_mask <- function(x, arg = rlang::caller_arg(x), call = rlang::caller_env())
       i = if (is.factor(x)) "Use {.fn as_seg_mask} for factors."
     ), arg = arg, call = call)
   }
-  if (length(x) == 0) {
-    maskr_abort("shape", "{.arg {arg}} holds no pixel: it is {describe(x)}.",
-                arg = arg, call = call)
-  }
+  check_has_pixels(x, arg, call)
   if (is.double(x) && any(x != round(x), na.rm = TRUE)) {
     maskr_abort("data", c(
       "{.arg {arg}} must hold whole class ids, and holds fractions.",
@@ -53,4 +47,10 @@ bare_mask <- function(x, arg = rlang::caller_arg(x), call = rlang::caller_env())
 only_dim <- function(x) {
   if (length(attributes(x)) > 1) attributes(x) <- list(dim = dim(x))
   x
+}
+
+check_has_pixels <- function(x, arg, call) {
+  if (length(x) > 0) return(invisible(x))
+  maskr_abort("shape", "{.arg {arg}} holds no pixel: it is {describe(x)}.",
+              arg = arg, call = call)
 }

@@ -65,10 +65,7 @@ image_array <- function(x, arg = "x", call = rlang::caller_env()) {
       x = "It is {describe(x)}."
     ), arg = arg, call = call)
   }
-  if (length(x) == 0) {
-    maskr_abort("shape", "{.arg {arg}} holds no pixel: it is {describe(x)}.",
-                arg = arg, call = call)
-  }
+  check_has_pixels(x, arg, call)
   if (length(size) == 2) size <- c(size, 1L)
   array(if (is.raw(x)) as.integer(x) + 0 else as.double(x), dim = size)
 }

@@ -507,6 +507,6 @@ def test_names_that_come_twice_stay_apart():
 
 
 def test_saving_to_a_folder_that_is_not_there_leaves_nothing(untrained, tmp_path):
-    with pytest.raises(OSError):
+    with pytest.raises(FormatError, match="does not exist"):
         detectors.save(untrained, str(tmp_path / "no" / "x.safetensors"))
     assert list(tmp_path.iterdir()) == []

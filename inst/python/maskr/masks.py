@@ -1,8 +1,5 @@
 """Masks: class ids in files and arrays. Ids are those of the files and are never shifted."""
 
-import os
-import tempfile
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +7,7 @@ import numpy as np
 from maskr import images
 from maskr.arrays import IGNORE, mask_from_r, mask_to_r
 from maskr.errors import DataError, FormatError
+from maskr.files import atomically
 
 IGNORE_8 = 255
 IGNORE_16 = 65535
@@ -274,26 +272,3 @@ def save_tiff(stored: np.ndarray, colours: np.ndarray | None, path: str) -> None
         table = colours.T.astype(np.uint16) * 257
         options = {"photometric": "palette", "colormap": table}
     tifffile.imwrite(path, stored, compression="zlib", **options)
-
-
-def atomically(path: str, save: Callable[[str], None]) -> None:
-    """Call `save` with a temporary name beside `path`, then move the file into place."""
-    folder = Path(path).resolve().parent
-    if not folder.is_dir():
-        raise FormatError(f"The folder {folder} does not exist.", argument="path")
-    try:
-        handle, temporary = tempfile.mkstemp(dir=folder, suffix=Path(path).suffix)
-        os.close(handle)
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(temporary, 0o666 & ~umask)
-    except OSError as error:
-        raise FormatError(f"{path} cannot be written: {error.strerror}.") from error
-    try:
-        save(temporary)
-        os.replace(temporary, path)
-    except OSError as error:
-        raise FormatError(f"{path} cannot be written: {error.strerror}.") from error
-    finally:
-        if os.path.exists(temporary):
-            os.unlink(temporary)

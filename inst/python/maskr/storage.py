@@ -2,9 +2,6 @@
 
 import copy
 import json
-import os
-import pathlib
-import tempfile
 import zipfile
 from typing import TYPE_CHECKING
 
@@ -12,6 +9,7 @@ import torch
 
 from maskr import detectors, hub
 from maskr.errors import FormatError, WeightsError
+from maskr.files import atomically
 from maskr.model import SegModel
 from maskr.spec import Spec
 
@@ -27,16 +25,7 @@ def save(model: SegModel, path: str) -> None:
     FormatError
         If the folder doesn't exist or can't be written to.
     """
-    target = pathlib.Path(path)
-    try:
-        with tempfile.TemporaryDirectory(dir=target.parent, prefix=".maskr-") as folder:
-            written = pathlib.Path(folder) / "model.keras"
-            model.save(written)
-            os.replace(written, target)
-    except OSError as error:
-        raise FormatError(
-            f'The file "{path}" can\'t be written: {error.strerror}.', argument="path"
-        ) from error
+    atomically(path, model.save)
 
 
 def load(

@@ -8,9 +8,10 @@ classes (0 to 79 in YOLO) are matched to them by name.
 import json
 import os
 from collections.abc import Sequence
+from pathlib import Path
 
-from maskr.annotations import write_atomically
 from maskr.errors import DataError, FormatError
+from maskr.files import atomically
 from maskr.instances import Instances
 
 Ids = dict[str, int]
@@ -59,7 +60,8 @@ def write_results(
     for name, one in zip(names, objects, strict=True):
         found = Instances.from_r(one["columns"], one["size"])
         rows += results(found, one["classes"], image_id(name, image_ids), category_ids)
-    write_atomically(path, json.dumps(rows, allow_nan=False))
+    text = json.dumps(rows, allow_nan=False)
+    atomically(path, lambda part: Path(part).write_text(text, encoding="utf-8"))
     return len(rows)
 
 

@@ -7,10 +7,12 @@ says how to build the module again. Reading such a file never unpickles anything
 import json
 from collections.abc import Sequence
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 from maskr.detectors.base import Detector
 from maskr.errors import FormatError
+from maskr.files import atomically
 
 METADATA = "maskr"
 VERSION = 1
@@ -38,8 +40,6 @@ def save(detector: Detector, path: str) -> None:
     """Write a detector to a safetensors file, which is there as a whole or not at all."""
     from safetensors.torch import save
 
-    from maskr.annotations import write_atomically
-
     header = {
         "version": VERSION,
         "kind": "detector",
@@ -47,7 +47,8 @@ def save(detector: Detector, path: str) -> None:
         "config": detector.config(),
     }
     state = {name: value.contiguous().cpu() for name, value in detector.state().items()}
-    write_atomically(path, save(state, metadata={METADATA: json.dumps(header)}))
+    data = save(state, metadata={METADATA: json.dumps(header)})
+    atomically(path, lambda part: Path(part).write_bytes(data))
 
 
 def load(path: str) -> Detector:
