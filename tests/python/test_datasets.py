@@ -146,6 +146,18 @@ def test_a_mask_of_another_size_names_the_image():
         loader([image], [np.zeros((4, 7), dtype=np.int32)])[0]
 
 
+def test_an_epoch_without_a_pixel_that_counts_is_an_error():
+    image, ids = sample()
+    blank = np.full_like(ids, NA_INTEGER)
+    data = loader([image, image], [blank, blank], batch_size=1)
+    data[0], data[1]
+    with pytest.raises(DataError, match="Every pixel of every mask is ignored"):
+        data.on_epoch_end()
+    mixed = loader([image, image], [blank, ids], batch_size=1)
+    mixed[0], mixed[1]
+    mixed.on_epoch_end()
+
+
 def test_lookup_knows_absent_classes():
     table = class_lookup([0, -1, 4])
     ids = np.array([[0, 4], [IGNORE, 0]])

@@ -80,6 +80,8 @@ class Loader(keras.utils.PyDataset):
         self.index_of = class_lookup(data.class_ids)
         self.cached: dict[int, tuple[np.ndarray, np.ndarray]] = {}
         self.rng = np.random.default_rng(data.seed)
+        self.served = 0
+        self.counts = False
         self._draw_order()
 
     def __len__(self) -> int:
@@ -89,6 +91,7 @@ class Loader(keras.utils.PyDataset):
     def __getitem__(self, batch: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Batch number `batch`, from 0; the threads go on with those that follow."""
         self._prepare(batch)
+        self.served += 1
         return self.waiting.pop(batch).result()
 
     def __enter__(self) -> "Loader":
@@ -99,7 +102,20 @@ class Loader(keras.utils.PyDataset):
         self.pool.shutdown(cancel_futures=True)
 
     def on_epoch_end(self) -> None:
-        """Draw the order of the next epoch, and begin with its first batches."""
+        """Draw the order of the next epoch, and begin with its first batches.
+
+        Raises
+        ------
+        DataError
+            If no pixel of the epoch counted: its loss of 0 would look like success.
+        """
+        # Keras also calls this before a validation, when nothing was read yet
+        if self.served >= len(self) and not self.counts:
+            raise DataError(
+                "Every pixel of every mask is ignored, so there is nothing to learn or to judge.",
+                hint="Look at the masks with seg_check(); the usual cause is `ignore` or NA.",
+                argument="targets",
+            )
         self.waiting.clear()
         self._draw_order()
         self._prepare(0)
@@ -144,18 +160,7 @@ class Loader(keras.utils.PyDataset):
         return image, target
 
     def _target(self, i: int) -> np.ndarray:
-        target = self.data.targets[i]
-        if isinstance(target, str):
-            known = [class_id for class_id in self.data.class_ids if class_id >= 0]
-            ids = masks.load(
-                target, self.data.ignore, self.data.values, self.data.explicit_ignore, known
-            )
-        elif isinstance(target, dict):
-            found = Instances.from_r(target["columns"], target["size"])
-            ids = np.append(0, found.class_ids)[found.flatten()]
-        else:
-            ids = mask_from_r(target)
-        return class_indices(ids, self.index_of, self.data.names[i])
+        return class_indices(target_ids(self.data, i), self.index_of, self.data.names[i])
 
     def _collate(self, samples: list) -> tuple[torch.Tensor, torch.Tensor]:
         multiple = self.spec.multiple
@@ -169,6 +174,8 @@ class Loader(keras.utils.PyDataset):
         for n, (image, target) in enumerate(samples):
             x[n, :, : image.shape[1], : image.shape[2]] = image
             y[n, : target.shape[0], : target.shape[1]] = target
+            # looked at until the first pixel that counts, so it costs nothing later
+            self.counts = self.counts or bool((target != IGNORE).any())
         return torch.from_numpy(x), torch.from_numpy(y)
 
 
@@ -176,6 +183,18 @@ def load_image(source: str | np.ndarray, spec: Spec) -> np.ndarray:
     """A path or an R array as float32 `[C, H, W]` with the model's number of channels."""
     image = images.load(source) if isinstance(source, str) else image_from_r(source)
     return image if spec.in_channels is None else images.fit_channels(image, spec.in_channels)
+
+
+def target_ids(data: DataSpec, i: int) -> np.ndarray:
+    """The class ids of target `i`, whatever it is given as: int32 `[H, W]` with IGNORE."""
+    target = data.targets[i]
+    if isinstance(target, str):
+        known = [class_id for class_id in data.class_ids if class_id >= 0]
+        return masks.load(target, data.ignore, data.values, data.explicit_ignore, known)
+    if isinstance(target, dict):
+        found = Instances.from_r(target["columns"], target["size"])
+        return np.append(0, found.class_ids)[found.flatten()]
+    return mask_from_r(target)
 
 
 def class_lookup(class_ids: Sequence[int]) -> np.ndarray:
