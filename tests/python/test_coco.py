@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from maskr.annotations import coco
-from maskr.annotations.polygons import contours, joined
+from maskr.instances import contours, joined
 from maskr.errors import DataError, FormatError
 from maskr.instances import Instances
 from scipy import ndimage

@@ -1,1 +1,173 @@
-"""Annotation files, one module for each format."""
+"""Annotation files: one module for each format, all meeting in `table.Annotations`.
+
+A module has `matches(path)`, which tells quickly whether a file or folder is of its format,
+`read(path, options, report)` and `write(annotations, path, options, report, progress)`; formats
+whose truth lies in label images also have `labels(annotations, i)`. Functions whose name begins
+with `r_` serve one call from R.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from maskr.annotations.formats import MODULES, module_of
+from maskr.annotations.report import Report
+from maskr.annotations.table import Annotations
+from maskr.arrays import mask_from_r, mask_to_r
+from maskr.errors import FormatError
+from maskr.instances import labelled
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass
+class ReadOptions:
+    """What a reader is told beside the path.
+
+    Attributes
+    ----------
+    images
+        Folder of the images; None looks for them where the format puts them.
+    classes
+        Class ids by name, for formats that hold no names.
+    colours
+        "#RRGGBB" by class name, for label images that are colour-coded.
+    ignore, values, explicit_ignore
+        As in `maskr.masks.load()`.
+    """
+
+    images: str | None = None
+    classes: dict[str, int] | None = None
+    colours: dict[str, str] | None = None
+    ignore: int | None = 255
+    values: list[int] | None = None
+    explicit_ignore: bool = False
+
+
+@dataclass
+class WriteOptions:
+    """What a writer is told beside the path: whether image files go along."""
+
+    copy_images: bool = True
+
+
+def detect(path: Path) -> str:
+    """Find the format of a file or folder.
+
+    Raises
+    ------
+    FormatError
+        If no format knows it.
+    """
+    found = next((name for name in MODULES if module_of(name).matches(path)), None)
+    if found is None:
+        raise FormatError(
+            f"The format of {path} is not known by its content.",
+            hint='Name it, such as format = "coco"; the help of seg_read_annotations() lists them.',
+            argument="format",
+        )
+    return found
+
+
+def read(path: str, format: str, options: ReadOptions, report: Report) -> Annotations:
+    """Read a file or folder; `format` "auto" looks at its content.
+
+    Raises
+    ------
+    FormatError
+        If it is not there, not of the format, or damaged.
+    """
+    place = Path(path)
+    if not place.exists():
+        raise FormatError(f"{path} does not exist.", argument="path")
+    name = detect(place) if format == "auto" else format
+    return module_of(name).read(place, options, report)
+
+
+def write(
+    annotations: Annotations,
+    path: str,
+    format: str,
+    options: WriteOptions,
+    report: Report,
+    progress: Progress | None = None,
+) -> None:
+    """Write a file or folder, whole or not at all.
+
+    Raises
+    ------
+    FormatError
+        If it cannot be written there.
+    DataError
+        If the annotations lack what the format needs.
+    """
+    module_of(format).write(annotations, Path(path), options, report, progress or no_progress)
+
+
+def no_progress(done: int, total: int) -> None:
+    """Show nothing."""
+
+
+def r_read(path: str, format: str, options: dict) -> dict:
+    """Read for R: the tables of `Annotations.to_r()`, with `report`."""
+    report = Report()
+    found = read(path, format, ReadOptions(**options), report)
+    return {**found.to_r(), "report": report.to_r()}
+
+
+def r_write(
+    tables: dict, path: str, format: str, options: dict, progress: Progress | None = None
+) -> dict:
+    """Write R's tables, and give the report."""
+    report = Report()
+    write(Annotations.from_r(tables), path, format, WriteOptions(**options), report, progress)
+    return report.to_r()
+
+
+def r_instances(tables: dict, i: int) -> dict:
+    """Give R the objects of one image: `columns` of `Instances.to_r()` with `id`, and `size`."""
+    found, ids = Annotations.from_r(tables).instances(i)
+    return {"columns": {"id": ids.astype(float), **found.to_r()}, "size": list(found.size)}
+
+
+def r_mask(tables: dict, i: int) -> dict:
+    """Give R the class ids of one image, and the class id of pixels without object."""
+    annotations = Annotations.from_r(tables)
+    classes = annotations.labels(i).classes
+    return {"data": mask_to_r(classes), "void": annotations.void()}
+
+
+def r_panoptic(tables: dict, i: int) -> dict:
+    """Give R the segments of one image, as `Panoptic.to_r()`."""
+    return Annotations.from_r(tables).panoptic(i).to_r()
+
+
+def r_encode(labels: list[np.ndarray]) -> list[dict]:
+    """Encode R's matrices of object numbers: columns of `labelled()` for each."""
+    return [labelled(mask_from_r(one), 0) for one in labels]
+
+
+def r_count(tables: dict, progress: Progress | None = None) -> dict:
+    """Count the objects and pixels of each class in label images.
+
+    Returns
+    -------
+    dict
+        Of equal-length columns `image` (row, from 0), `class`, `objects` and `pixels`.
+    """
+    annotations = Annotations.from_r(tables)
+    show = progress or no_progress
+    rows: list[tuple[int, int, int, int]] = []
+    for i in range(len(annotations.images)):
+        labels = annotations.labels(i)
+        numbers = labels.objects if labels.objects is not None else np.zeros_like(labels.classes)
+        pairs = np.unique(np.stack((labels.classes.ravel(), numbers.ravel())), axis=1)
+        ids, counts = np.unique(labels.classes, return_counts=True)
+        for class_id, pixels in zip(ids.tolist(), counts.tolist(), strict=True):
+            objects = int(((pairs[0] == class_id) & (pairs[1] > 0)).sum())
+            rows.append((i, class_id, objects, pixels))
+        show(i + 1, len(annotations.images))
+    columns = zip(*rows, strict=True) if rows else ((),) * 4
+    return dict(zip(("image", "class", "objects", "pixels"), map(list, columns), strict=True))

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
-from maskr.annotations.polygons import contours, joined
+from maskr.annotations.polygons import joined
 from maskr.errors import DataError, FormatError
-from maskr.instances import Instances
+from maskr.instances import Instances, contours
 
 SUFFIXES = {".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
 

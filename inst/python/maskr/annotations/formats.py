@@ -1,0 +1,12 @@
+"""The registry of annotation formats."""
+
+import importlib
+from types import ModuleType
+
+MODULES: dict[str, str] = {}
+"""Modules by format, in the order in which they are asked whether a file is theirs."""
+
+
+def module_of(name: str) -> ModuleType:
+    """Import the module of a format."""
+    return importlib.import_module(f"maskr.annotations.{MODULES[name]}")

@@ -1,0 +1,483 @@
+"""The form that all annotation formats meet in: tables of images, objects and classes.
+
+Reading a file fills the tables and decodes nothing: an object keeps the polygon or the run lengths
+that its file has, and images whose truth is a label image name that file. Masks are made when one
+image is asked for.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import orjson
+
+from maskr.annotations.formats import module_of
+from maskr.annotations.polygons import area_of, box_of, parse, rasterise
+from maskr.arrays import IGNORE
+from maskr.errors import DataError, FormatError
+from maskr.instances import Instances
+from maskr.panoptic import Panoptic
+
+BACKGROUND = "background"
+NO_BOX = (float("nan"),) * 4
+
+
+@dataclass
+class Category:
+    """A class; `isthing` tells countable objects from stuff, `colour` is "#RRGGBB" or ""."""
+
+    id: int
+    name: str
+    supercategory: str = ""
+    isthing: bool = True
+    colour: str = ""
+
+
+@dataclass
+class Images:
+    """Images, a column each.
+
+    Attributes
+    ----------
+    ids
+        Distinct numbers.
+    files
+        Names relative to the annotations' folder, with "/".
+    heights, widths
+        Pixels; 0 where neither the annotation nor the image tells.
+    mask_files
+        Paths of the label images of formats that have them, else "".
+    splits
+        "train", "val" and so on, or "".
+    """
+
+    ids: list[int] = field(default_factory=list)
+    files: list[str] = field(default_factory=list)
+    heights: list[int] = field(default_factory=list)
+    widths: list[int] = field(default_factory=list)
+    mask_files: list[str] = field(default_factory=list)
+    splits: list[str] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def add(
+        self,
+        file: str,
+        height: int = 0,
+        width: int = 0,
+        mask_file: str = "",
+        split: str = "",
+        id: int | None = None,
+    ) -> int:
+        """Append an image, and return its id: by default the next number from 1."""
+        number = len(self.ids) + 1 if id is None else int(id)
+        self.ids.append(number)
+        self.files.append(file)
+        self.heights.append(int(height))
+        self.widths.append(int(width))
+        self.mask_files.append(mask_file)
+        self.splits.append(split)
+        return number
+
+
+@dataclass
+class Objects:
+    """Objects, a column each; the masks as polygon or as run lengths, or neither.
+
+    Attributes
+    ----------
+    ids, image_ids, class_ids
+        int64 `[N]`.
+    scores
+        float64 `[N]`; NaN where there is none.
+    boxes
+        float64 `[N, 4]`: xmin, ymin, xmax, ymax in pixels, 0-based and half-open.
+    areas
+        float64 `[N]` in pixels, as the file tells, else of the polygon or box.
+    iscrowd
+        bool `[N]`: regions of many objects that were not told apart.
+    rles
+        COCO's compressed counts, or "".
+    polygons
+        COCO's notation `[[x1,y1,x2,y2,...],...]` as JSON, or "".
+    attributes
+        Whatever else the file says of an object, as a JSON object, or "".
+    """
+
+    ids: np.ndarray
+    image_ids: np.ndarray
+    class_ids: np.ndarray
+    scores: np.ndarray
+    boxes: np.ndarray
+    areas: np.ndarray
+    iscrowd: np.ndarray
+    rles: list[str]
+    polygons: list[str]
+    attributes: list[str]
+
+    def __len__(self) -> int:
+        return len(self.rles)
+
+
+class ObjectTable:
+    """Builds `Objects` one by one."""
+
+    def __init__(self) -> None:
+        self.rows: list[tuple] = []
+
+    def add(
+        self,
+        image_id: int,
+        class_id: int,
+        polygon: Sequence[Sequence[float]] | None = None,
+        rle: str = "",
+        box: Sequence[float] | None = None,
+        area: float | None = None,
+        score: float = float("nan"),
+        iscrowd: bool = False,
+        attributes: dict | None = None,
+        id: int | None = None,
+    ) -> None:
+        """Append an object.
+
+        Parameters
+        ----------
+        polygon
+            Parts, each x1, y1, x2, y2, ... in pixels.
+        rle
+            Compressed counts; `box` and `area` are then needed too.
+        box
+            xmin, ymin, xmax, ymax; by default that of the polygon.
+        area
+            Pixels; by default of the polygon, else of the box.
+        attributes
+            Anything else, kept for formats that can hold it.
+        id
+            By default the next number from 1.
+        """
+        if polygon is not None:
+            box = box_of(polygon) if box is None else box
+            area = area_of(polygon) if area is None else area
+        box = NO_BOX if box is None else box
+        if area is None:
+            area = (box[2] - box[0]) * (box[3] - box[1])
+        text = orjson.dumps(polygon, option=orjson.OPT_SERIALIZE_NUMPY).decode() if polygon else ""
+        self.rows.append(
+            (
+                len(self.rows) + 1 if id is None else id,
+                image_id,
+                class_id,
+                score,
+                *box,
+                area,
+                iscrowd,
+                rle,
+                text,
+                orjson.dumps(attributes).decode() if attributes else "",
+            )
+        )
+
+    def finish(self) -> Objects:
+        """Make the columns."""
+        columns = list(zip(*self.rows, strict=True)) or [()] * 13
+        whole = [np.array(column, dtype=np.int64) for column in columns[:3]]
+        boxes = np.array(columns[4:8], dtype=float).reshape(4, -1).T
+        return Objects(
+            *whole,
+            np.array(columns[3], dtype=float),
+            boxes,
+            np.array(columns[8], dtype=float),
+            np.array(columns[9], dtype=bool),
+            *(list(column) for column in columns[10:]),
+        )
+
+
+@dataclass
+class Labels:
+    """The pixels of an image or volume.
+
+    Attributes
+    ----------
+    classes
+        int32 `[H, W]` or `[D, H, W]` class ids; IGNORE where there is none.
+    objects
+        int32 in the same shape: the number of the object that a pixel belongs to, 0 for none;
+        None where the format does not tell objects apart.
+    """
+
+    classes: np.ndarray
+    objects: np.ndarray | None = None
+
+
+@dataclass
+class Annotations:
+    """Images with their objects and classes.
+
+    Attributes
+    ----------
+    format
+        The format that they were read from, which decodes their label images.
+    folder
+        Where the images are; "" if that is unknown.
+    reading
+        How label images and polygons are understood: `rasteriser` ("coco" or "pil"), `ignore`,
+        `values`, `explicit_ignore`, and whatever else the format needs, as plain values.
+        `renumber` replaces class ids in label images: pairs of old and new, -1 for none.
+    """
+
+    format: str
+    folder: str
+    images: Images
+    objects: Objects
+    classes: list[Category]
+    reading: dict = field(default_factory=dict)
+
+    @cached_property
+    def _places(self) -> dict[int, np.ndarray]:
+        order = np.argsort(self.objects.image_ids, kind="stable")
+        ids, starts = np.unique(self.objects.image_ids[order], return_index=True)
+        return dict(zip(ids.tolist(), np.split(order, starts[1:]), strict=False))
+
+    def rows(self, i: int) -> np.ndarray:
+        """Rows of the objects of image `i` (counted from 0), in their order."""
+        return self._places.get(int(self.images.ids[i]), np.zeros(0, dtype=np.int64))
+
+    def size(self, i: int) -> tuple[int, int]:
+        """Height and width of image `i`.
+
+        Raises
+        ------
+        DataError
+            If they are unknown.
+        """
+        size = (int(self.images.heights[i]), int(self.images.widths[i]))
+        if min(size) > 0:
+            return size
+        raise DataError(
+            f'The size of the image "{self.images.files[i]}" is not known: it was not found.',
+            hint="Name the folder of the images: seg_read_annotations(path, images = folder).",
+            argument="images",
+        )
+
+    def image_path(self, i: int) -> Path:
+        """Path of image `i`."""
+        return Path(self.folder) / self.images.files[i]
+
+    def names(self) -> dict[int, str]:
+        """Class names by id."""
+        return {one.id: one.name for one in self.classes}
+
+    def things(self) -> set[int]:
+        """Ids of the classes whose objects are counted."""
+        return {one.id for one in self.classes if one.isthing and one.name.lower() != BACKGROUND}
+
+    def instances(self, i: int) -> tuple[Instances, np.ndarray]:
+        """Make the objects of image `i`, and give their ids.
+
+        Those without a mask of their own (boxes) get the rectangle of their box.
+        """
+        if self.images.mask_files[i]:
+            labels = self.labels(i)
+            return from_labels(labels, self.things())
+        rows, size = self.rows(i), self.size(i)
+        take = self.objects
+        rles = [take.rles[r] or "" for r in rows]
+        missing = [n for n, rle in enumerate(rles) if not rle]
+        outlines = [outline(take, rows[n]) for n in missing]
+        drawn = rasterise(outlines, size, self.reading.get("rasteriser", "coco"))
+        for n, rle in zip(missing, drawn, strict=True):
+            rles[n] = rle
+        found = Instances.from_rles(rles, size, take.class_ids[rows], take.scores[rows])
+        return found, take.ids[rows]
+
+    def void(self) -> int:
+        """Give the class id of pixels that belong to no object.
+
+        Raises
+        ------
+        DataError
+            If things have class id 0, so that it can't be the background.
+        """
+        for one in self.classes:
+            if one.name.lower() == BACKGROUND:
+                return one.id
+        if all(one.id != 0 for one in self.classes):
+            return 0
+        if not self.things():
+            return IGNORE
+        name = self.names()[0]
+        raise DataError(
+            f'Objects become a mask where class id 0 is the background, and here it is "{name}".',
+            hint="Give classes = c(background = 0, ...) with new ids for the others.",
+            argument="classes",
+        )
+
+    def labels(self, i: int) -> Labels:
+        """Make the class ids and object numbers of image `i`.
+
+        Where objects overlap, the higher score wins, and of equal or missing scores the later
+        object; crowds lie below all others.
+        """
+        if self.images.mask_files[i]:
+            return self._renumbered(module_of(self.format).labels(self, i))
+        found, _ = self.instances(i)
+        owner = flatten(found, self.objects.iscrowd[self.rows(i)])
+        classes = np.append(self.void(), found.class_ids).astype(np.int32)[owner]
+        things = np.isin(found.class_ids, list(self.things()))
+        numbers = np.append(0, np.where(things, np.arange(1, len(found) + 1), 0))
+        return Labels(classes, numbers.astype(np.int32)[owner])
+
+    def _renumbered(self, labels: Labels) -> Labels:
+        pairs = self.reading.get("renumber")
+        if not pairs:
+            return labels
+        top = max(int(labels.classes.max(initial=0)), *(int(old) for old, _ in pairs))
+        table = np.arange(top + 1, dtype=np.int32)
+        for old, new in pairs:
+            table[int(old)] = self.void() if int(new) < 0 else int(new)
+        classes = np.where(labels.classes < 0, IGNORE, table[np.maximum(labels.classes, 0)])
+        return Labels(classes, labels.objects)
+
+    def panoptic(self, i: int) -> Panoptic:
+        """Make the segments of image `i`: one for each thing, one for each class of stuff."""
+        labels = self.labels(i)
+        things = labels.objects
+        things = np.zeros(labels.classes.shape, np.int32) if things is None else things
+        stuff = np.where((things == 0) & (labels.classes != IGNORE), labels.classes + 1, 0)
+        if self.void() != IGNORE and not any(one.id == self.void() for one in self.classes):
+            stuff[labels.classes == self.void()] = 0
+        first = int(things.max(initial=0)) + 1
+        ids = np.where(things > 0, things, np.where(stuff > 0, stuff + first - 1, 0))
+        numbers, places = np.unique(ids, return_index=True)
+        places, numbers = places[numbers > 0], numbers[numbers > 0]
+        return Panoptic(
+            ids.astype(np.int32),
+            numbers.astype(np.int32),
+            labels.classes.ravel()[places],
+            numbers < first,
+            np.full(len(numbers), np.nan),
+        )
+
+    def to_r(self) -> dict:
+        """Give the three tables as columns, and the rest."""
+        take = self.objects
+        return {
+            "format": self.format,
+            "folder": self.folder,
+            "reading": self.reading,
+            "images": {
+                "id": np.array(self.images.ids, dtype=float),
+                "file": self.images.files,
+                "height": np.array(self.images.heights, dtype=np.int32),
+                "width": np.array(self.images.widths, dtype=np.int32),
+                "mask_file": self.images.mask_files,
+                "split": self.images.splits,
+            },
+            "objects": {
+                "id": take.ids.astype(float),
+                "class": take.class_ids.astype(np.int32),
+                "score": take.scores,
+                "xmin": take.boxes[:, 0].copy(),
+                "ymin": take.boxes[:, 1].copy(),
+                "xmax": take.boxes[:, 2].copy(),
+                "ymax": take.boxes[:, 3].copy(),
+                "area": take.areas,
+                "rle": take.rles,
+                "image_id": take.image_ids.astype(float),
+                "iscrowd": take.iscrowd,
+                "polygon": take.polygons,
+                "attributes": take.attributes,
+            },
+            "classes": [asdict(one) for one in self.classes],
+        }
+
+    @classmethod
+    def from_r(cls, tables: dict) -> "Annotations":
+        """Make annotations from R's tables; the inverse of `to_r()`."""
+        images, objects = tables["images"], tables["objects"]
+        boxes = [objects[name] for name in ("xmin", "ymin", "xmax", "ymax")]
+        return cls(
+            tables["format"],
+            tables["folder"],
+            Images(
+                [int(i) for i in images["id"]],
+                list(images["file"]),
+                list(images["height"]),
+                list(images["width"]),
+                list(images["mask_file"]),
+                list(images["split"]),
+            ),
+            Objects(
+                np.array(objects["id"], dtype=float).astype(np.int64),
+                np.array(objects["image_id"], dtype=float).astype(np.int64),
+                np.array(objects["class"], dtype=np.int64),
+                np.array(objects["score"], dtype=float),
+                np.array(boxes, dtype=float).reshape(4, -1).T,
+                np.array(objects["area"], dtype=float),
+                np.array(objects["iscrowd"], dtype=bool),
+                list(objects["rle"]),
+                list(objects["polygon"]),
+                list(objects["attributes"]),
+            ),
+            [Category(**{**one, "id": int(one["id"])}) for one in tables["classes"]],
+            dict(tables["reading"]),
+        )
+
+
+def outline(objects: Objects, row: int) -> list[list[float]]:
+    """Take the polygon of an object, or the rectangle of its box."""
+    if objects.polygons[row]:
+        return parse(objects.polygons[row])
+    xmin, ymin, xmax, ymax = objects.boxes[row].tolist()
+    return [[xmin, ymin, xmax, ymin, xmax, ymax, xmin, ymax]]
+
+
+def flatten(found: Instances, iscrowd: np.ndarray) -> np.ndarray:
+    """Tell which object owns each pixel: int32 `[H, W]` of positions from 1, 0 for none."""
+    order = np.argsort(~iscrowd, kind="stable")
+    rles = [found.rles[n] for n in order]
+    # a crowd loses against every object, whatever its score
+    scores = np.where(iscrowd, -1.0, np.nan_to_num(found.scores, nan=0.0))[order]
+    owner = Instances.from_rles(rles, found.size, found.class_ids[order], scores).flatten()
+    return np.append(0, order + 1).astype(np.int32)[owner]
+
+
+def from_labels(labels: Labels, things: set[int]) -> tuple[Instances, np.ndarray]:
+    """Make instances of the objects in a label image, and give their numbers."""
+    if labels.objects is None:
+        raise DataError(
+            "These annotations are masks of classes, which do not tell objects apart.",
+            hint="Use as_seg_mask(), or as_seg_panoptic() for segments of classes.",
+            argument="annotations",
+        )
+    if labels.objects.ndim != 2:
+        raise DataError("Instances are 2D only, and this is a volume.", argument="image")
+    kept = np.where(np.isin(labels.classes, list(things)), labels.objects, 0)
+    numbers, places = np.unique(kept, return_index=True)
+    places, numbers = places[numbers > 0], numbers[numbers > 0]
+    found = Instances.from_labels(kept, 0)
+    found.class_ids = labels.classes.ravel()[places].astype(np.int32)
+    return found, numbers.astype(np.int64)
+
+
+def relative(name: str, folder: Path, record: str) -> str:
+    """Give a file name of an annotation with "/", if it stays inside its folder.
+
+    Raises
+    ------
+    FormatError
+        If it leaves the folder by ".." or is an absolute path elsewhere.
+    """
+    path = Path(str(name).replace("\\", "/"))
+    full = Path(path if path.is_absolute() else folder / path).resolve()
+    root = folder.resolve()
+    if full.is_relative_to(root) and full != root:
+        return full.relative_to(root).as_posix()
+    raise FormatError(
+        f'The file name "{name}" in {record} leads out of the folder {folder}.',
+        hint="Name the folder of the images: seg_read_annotations(path, images = folder).",
+        argument="path",
+    )
