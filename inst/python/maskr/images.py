@@ -331,3 +331,30 @@ def black_and_white(raw: np.ndarray, scale: bool) -> tuple[float, float]:
     divisor = maximum(raw.dtype) if scale else 1.0
     low, high = float(np.nanmin(raw)) / divisor, float(np.nanmax(raw)) / divisor
     return (0.0, 1.0) if low >= 0 and high <= 1 else (low, high)
+
+
+def size_of(path: str) -> tuple[int, int]:
+    """Read height and width of an image, upright, from the head of its file.
+
+    Raises
+    ------
+    FormatError
+        If the file cannot be read as an image.
+    """
+    if is_tiff(path):
+        return tiff_size(path)
+    with open_image(path) as image:
+        turned = image.getexif().get(ORIENTATION_TAG, 1) >= 5
+        return (image.width, image.height) if turned else (image.height, image.width)
+
+
+def tiff_size(path: str) -> tuple[int, int]:
+    """Read height and width of a TIFF's first page."""
+    import tifffile
+
+    try:
+        with tifffile.TiffFile(path) as file:
+            page = file.pages[0]
+            return int(page.imagelength), int(page.imagewidth)
+    except (tifffile.TiffFileError, ValueError, IndexError, OSError) as error:
+        raise FormatError(f"{path} cannot be read as a TIFF: {error}") from error
