@@ -3,10 +3,21 @@
 #' A plain description that `fit()`, `predict()` and [seg_evaluate()] accept: files are read only
 #' then, by threads that stay ahead of the model, so that memory does not grow with their number.
 #'
-#' @param images Paths, a list of images ([seg_image()], matrices or arrays `[H, W, C]`), or what
-#'   [seg_example()] returns, which brings its own masks, instances (for detectors) and classes.
-#' @param targets For each image its truth, in the same order: paths of masks, a list of
-#'   [seg_mask()]s or matrices of class ids, or a list of [seg_instances()].
+#' # Pairs
+#' Files are matched by name, whatever their order: `7.jpg` belongs to `7.png`, and, where all pairs
+#' agree, to `7_mask.png`, `gt_7.png` or whatever else stands before or after all names; files of
+#' one name in many folders, such as `7/image.png` and `7/mask.png`, are matched by folder. An
+#' image without its target, or a target without its image, is a `maskr_error_data` that lists the
+#' first of them. To pair files of unlike names yourself, name the targets after the images,
+#' `targets = setNames(masks, basename(images))`, or give a list, whose order counts:
+#' `targets = as.list(masks)`.
+#'
+#' @param images Paths, a folder (its image files, not those of its subfolders), a list of images
+#'   ([seg_image()], matrices or arrays `[H, W, C]`), or what [seg_example()] returns, which brings
+#'   its own masks, instances (for detectors) and classes.
+#' @param targets For each image its truth: paths of masks or their folder, matched to the images
+#'   by name; or, in the order of the images (or with their names), a list of [seg_mask()]s or
+#'   matrices of class ids, of [seg_instances()], or of paths.
 #' @param classes Named vector of class ids, such as `c(background = 0, nucleus = 1)`; by default
 #'   that of the first target that has one. Classes are matched to a model's by name.
 #' @param size `c(height, width)` in pixels that every image is brought to, or `NULL` for its own
@@ -44,6 +55,8 @@ seg_dataset <- function(images, targets = NULL, classes = NULL, size = NULL,
       i = "Augment the images and masks beforehand."
     ), arg = "augment")
   }
+  images <- files_in(images)
+  targets <- pair_targets(images, files_in(targets))
   images <- check_images(images)
   targets <- check_targets(targets, length(images))
   classes <- check_classes(classes, min = 2) %||% classes_of_targets(targets)
@@ -134,6 +147,35 @@ check_sample_weights <- function(x, n, call = rlang::caller_env()) {
 
 #' @export
 length.seg_dataset <- function(x) length(x$images)
+
+# Part of a dataset, by number, logical vector or name of the images.
+#' @export
+`[.seg_dataset` <- function(x, i) {
+  chosen <- check_samples(i, names(x$images))
+  fields <- unclass(x)
+  for (field in intersect(per_image, names(fields))) {
+    if (!is.null(fields[[field]])) fields[[field]] <- fields[[field]][chosen]
+  }
+  fields$sample_weights <- check_sample_weights(fields$sample_weights, length(chosen))
+  structure(fields, class = class(x))
+}
+
+# The fields of a dataset that hold one value for each image.
+per_image <- c("images", "targets", "instances", "sample_weights", "groups")
+
+check_samples <- function(i, names, call = rlang::caller_env()) {
+  n <- length(names)
+  at <- stats::setNames(seq_len(n), names)
+  ok <- is.numeric(i) && !anyNA(i) && all(i == round(i)) && all(i != 0) && all(abs(i) <= n) &&
+    (all(i > 0) || all(i < 0)) || is.logical(i) && length(i) == n && !anyNA(i) ||
+    is.character(i) && all(i %in% names)
+  chosen <- if (ok) unname(at[i])
+  if (length(chosen) > 0) return(chosen)
+  maskr_abort("argument", c(
+    "Choose images by numbers from 1 to {n}, by their names, or by a logical vector of length {n}.",
+    x = if (ok) "{.arg i} chooses no image." else "{.arg i} is {describe(i)}."
+  ), arg = "i", call = call)
+}
 
 #' @export
 format.seg_dataset <- function(x, ...) {
