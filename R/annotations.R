@@ -1,90 +1,605 @@
-#' Write annotations and results
+# Annotations: three data frames that every annotation format meets in.
+
+#' Images with their objects and classes
 #'
-#' Writes objects in images to a file in a format of other programs.
+#' `seg_annotations` holds what an annotation file says, in three plain data frames that can be
+#' looked at, filtered and changed. Nothing is drawn until the mask of one image is asked for, so
+#' that annotations of a hundred thousand images are as handy as those of three.
 #'
-#' The one format yet is `"coco_results"`: COCO's results of instance segmentation, as its
-#' evaluation reads them. That is a JSON array with `image_id`, `category_id`, `bbox`,
-#' `segmentation` (compressed run lengths) and `score` of each object.
+#' `images`: one row for each image.
 #'
-#' @param x A named list of [seg_instances()] with scores, as `predict()` gives it for several
-#'   images; the names are those of the image files.
-#' @param path File to write. Its folder must exist; an existing file is replaced, as a whole or not
-#'   at all.
-#' @param format The format: `"coco_results"`.
-#' @param categories Category ids by class name, such as `c(person = 1, bus = 6)`, or the path of a
-#'   COCO ground-truth JSON that holds them. Classes are matched by name, so that YOLO's person (0)
-#'   becomes COCO's (1). `NULL` writes the class ids of `x`.
-#' @param images Image ids by name, such as `c("bus.jpg" = 17)`, or the path of a COCO ground truth.
-#'   An image is found by its full name, else by its file's name, else by that without extension.
-#'   `NULL` takes those of the ground truth that `categories` names, else the number that is the
-#'   file's name (`"000000000139.jpg"` has id 139).
-#' @return `path`, invisibly. A class or image without an id, and objects without a score are a
-#'   `maskr_error_data`; a file that is no ground truth is a `maskr_error_format`.
-#' @references Lin T-Y et al. (2014). Microsoft COCO: common objects in context. *ECCV*.
-#'   <https://arxiv.org/abs/1405.0312>; <https://cocodataset.org/#format-results>
+#' | column | meaning |
+#' |---|---|
+#' | `id` | number of the image |
+#' | `file` | its name, relative to the field `folder` |
+#' | `height`, `width` | pixels; `NA` where neither the file nor the image tells |
+#' | `mask_file` | the label image of formats that have one (only there) |
+#' | `split` | `"train"`, `"val"`, ... of formats that tell (only there) |
+#'
+#' `objects`: the columns of [seg_instances()] and
+#'
+#' | column | meaning |
+#' |---|---|
+#' | `image_id` | the image |
+#' | `iscrowd` | a region of many objects that were not told apart |
+#' | `polygon` | COCO's notation `[[x1,y1,x2,y2,...],...]`: a closed polygon for each part, in pixels |
+#' | `attributes` | what else the file says of the object, as JSON (only where there is some) |
+#'
+#' An object has a `polygon` or an `rle`, the other is `NA`; both are `NA` where the file has a box
+#' only, or where the mask lies in a label image. Objects of label images are not listed: they are
+#' found when an image is asked for.
+#'
+#' `classes`: `id`, `name`, `supercategory`, `isthing` (countable objects, as against stuff) and
+#' `colour` (`"#RRGGBB"`).
+#'
+#' @param x,object A `seg_annotations`; for `as_seg_annotations()` a list of [seg_instances()],
+#'   [seg_mask()]s or [seg_panoptic()]s, named by the images' files, such as `predict()` returns for
+#'   several paths. Every class of a mask but the background becomes one object of stuff.
+#' @param image The image: its id, or the name of its file (with or without folder and ending). Not
+#'   needed where there is only one.
+#' @param classes A named vector of class ids that the result shall have, such as
+#'   `c(background = 0, person = 1)`, matched by name; by default those of `x`.
+#' @param i Images: row numbers, a logical vector, or names of files.
+#' @param j Classes to keep, by name or id. Pixels of the others become background.
+#' @param folder Folder of the images' files.
+#' @param ... Not used.
+#' @return `as_seg_instances()`, `as_seg_mask()` and `as_seg_panoptic()` make the objects, the mask
+#'   or the segments of one image. Objects of which the file has a box only get the box's rectangle
+#'   as mask, and a message says so. Where objects overlap in a mask, the higher score wins, and of
+#'   equal or missing scores the later object; crowds lie below all others. Pixels of no object are
+#'   the class "background", else class id 0, which is added as background; where the id 0 belongs
+#'   to a thing, `classes` must be given (`maskr_error_data`). An image that is not there is a
+#'   `maskr_error_argument`. `x[i, j]` is a `seg_annotations` again. `summary()` returns a list of
+#'   class `summary_seg_annotations`: `classes` (objects and images of each class, mean area),
+#'   `sizes` and `empty` (files of images without objects); label images are read for it.
+#' @seealso [seg_read_annotations()]
+#' @name seg_annotations
 #' @concept data
-#' @export
 #' @examplesIf seg_available()
-#' found <- seg_instances(matrix(c(TRUE, FALSE, TRUE, FALSE), 2), class = "bus", score = 0.8,
-#'                        classes = c(person = 0, bus = 5))
-#' path <- tempfile(fileext = ".json")
-#' seg_write_annotations(list("139.jpg" = found), path, categories = c(person = 1, bus = 6))
-#' readLines(path, warn = FALSE)
-seg_write_annotations <- function(x, path, format = "coco_results", categories = NULL,
-                                  images = NULL) {
-  x <- check_named_instances(x)
-  path <- check_new_file(path)
-  check_choice(format, "coco_results")
-  categories <- check_ids(categories, null = TRUE)
-  images <- check_ids(images, null = TRUE)
-  if (is.null(images) && is.character(categories)) images <- categories
-  objects <- lapply(unname(x), function(one) {
-    list(columns = instance_columns(one), size = as.list(attr(one, "size")),
-         classes = as.list(attr(one, "classes")))
+#' scenes <- seg_example("shapes", n = 3, size = c(64, 96))
+#' x <- as_seg_annotations(stats::setNames(scenes$instances, c("a.png", "b.png", "c.png")))
+#' x
+#' summary(x)
+#' as_seg_instances(x, "b")
+#' as_seg_mask(x[, c("circle", "triangle")], "b")
+NULL
+
+# No checks. Missing text is NA here and "" in Python.
+new_seg_annotations <- function(images, objects, classes, format, folder, reading) {
+  structure(
+    list(images = images, objects = objects, classes = classes, format = format, folder = folder,
+         reading = reading),
+    class = "seg_annotations"
+  )
+}
+
+# From what Python's `Annotations.to_r()` gives.
+annotations_from_python <- function(tables) {
+  text <- function(x) {
+    x <- as.character(unlist(x))
+    x[!nzchar(x)] <- NA
+    x
+  }
+  images <- data.frame(
+    id = as.double(tables$images$id), file = as.character(unlist(tables$images$file)),
+    height = as.integer(tables$images$height), width = as.integer(tables$images$width)
+  )
+  images[c("height", "width")][images[c("height", "width")] == 0] <- NA
+  for (column in c("mask_file", "split")) images[[column]] <- text(tables$images[[column]])
+  classes <- classes_table(tables$classes)
+  found <- tables$objects
+  columns <- new_seg_instances(found, c(0, 0), stats::setNames(classes$id, classes$name))
+  objects <- plain_frame(columns)
+  objects$id <- as.double(found$id)
+  objects$rle <- text(found$rle)
+  objects$image_id <- as.double(found$image_id)
+  objects$iscrowd <- as.logical(found$iscrowd)
+  objects$polygon <- text(found$polygon)
+  objects$attributes <- text(found$attributes)
+  new_seg_annotations(
+    drop_empty(images, c("mask_file", "split")), drop_empty(objects, "attributes"), classes,
+    tables$format, tables$folder, tables$reading
+  )
+}
+
+# Columns that say nothing are left out.
+drop_empty <- function(x, columns) {
+  x[setdiff(names(x), columns[vapply(x[columns], function(v) all(is.na(v)), logical(1))])]
+}
+
+classes_table <- function(rows) {
+  text <- vapply(rows, function(one) one$colour, "")
+  data.frame(
+    id = vapply(rows, function(one) as.integer(one$id), 1L),
+    name = vapply(rows, function(one) one$name, ""),
+    supercategory = vapply(rows, function(one) one$supercategory, ""),
+    isthing = vapply(rows, function(one) one$isthing, TRUE),
+    colour = ifelse(nzchar(text), text, NA_character_)
+  )
+}
+
+# What crosses to Python's `Annotations.from_r()`.
+annotations_for_python <- function(x) {
+  text <- function(column, n) {
+    column <- column %||% rep("", n)
+    column[is.na(column)] <- ""
+    as.list(column)
+  }
+  number <- function(column) {
+    column[is.na(column)] <- 0L
+    as.list(as.integer(column))
+  }
+  images <- x$images
+  n <- nrow(images)
+  objects <- unclass(x$objects)
+  m <- nrow(x$objects)
+  plain <- c("id", "class", "score", "xmin", "ymin", "xmax", "ymax", "area", "image_id", "iscrowd")
+  classes <- lapply(seq_len(nrow(x$classes)), function(i) {
+    one <- as.list(x$classes[i, ])
+    one$colour <- if (is.na(one$colour)) "" else one$colour
+    one
   })
-  py_call("annotations.coco", "write_results", path, as.list(names(x)), objects,
-          ids_for_python(categories), ids_for_python(images))
-  invisible(path)
+  list(
+    format = x$format, folder = x$folder, reading = x$reading,
+    images = list(
+      id = as.list(images$id), file = as.list(images$file), height = number(images$height),
+      width = number(images$width), mask_file = text(images$mask_file, n),
+      split = text(images$split, n)
+    ),
+    objects = c(
+      lapply(objects[plain], function(column) array(column, dim = m)),
+      list(rle = text(objects$rle, m), polygon = text(objects$polygon, m),
+           attributes = text(objects$attributes, m))
+    ),
+    classes = classes
+  )
 }
 
-check_named_instances <- function(x, arg = "x", call = rlang::caller_env()) {
-  named <- is.list(x) && !is.data.frame(x) && length(names(x)) == length(x) && all(nzchar(names(x)))
-  if (!named) {
-    maskr_abort("argument", c(
-      "{.arg {arg}} must be a list of instances, named by the images' files.",
-      x = "It is {describe(x)}{if (is.list(x) && !is.data.frame(x)) ' without names'}.",
-      i = "{.code predict(detector, paths)} gives such a list for two or more paths; write
-           {.code list(\"file.jpg\" = instances)} for one."
-    ), arg = arg, call = call)
-  }
-  for (i in seq_along(x)) {
-    check_instances(x[[i]], arg = paste0(arg, "[[", i, "]]"), call = call)
-  }
-  x
-}
-
-check_new_file <- function(path, call = rlang::caller_env()) {
-  path <- path.expand(check_string(path, arg = "path", call = call))
-  if (dir.exists(dirname(path)) && !dir.exists(path)) return(path)
-  maskr_abort("file", c(
-    "{.arg path} must be a file in a folder that exists, not {.path {path}}."
-  ), arg = "path", call = call)
-}
-
-# A named vector of ids, or the path of a file that holds them.
-check_ids <- function(x, null = FALSE, arg = rlang::caller_arg(x), call = rlang::caller_env()) {
-  if (null && is.null(x)) return(NULL)
-  if (is.character(x)) return(check_paths(check_string(x, arg = arg, call = call), arg, call))
-  ok <- is.numeric(x) && length(x) > 0 && !is.null(names(x)) && all(nzchar(names(x))) &&
-    !anyDuplicated(names(x)) && all(is.finite(x)) && all(x == round(x))
-  if (ok) return(x)
-  maskr_abort("argument", c(
-    "{.arg {arg}} must be whole numbers with distinct names, or the path of a COCO ground truth.",
-    x = "It is {describe(x)}."
+# Annotations that can be used: complete, and in step with each other.
+check_annotations <- function(x, arg = rlang::caller_arg(x), call = rlang::caller_env()) {
+  problem <- annotations_problem(x)
+  if (is.null(problem)) return(invisible(x))
+  maskr_abort("data", c(
+    "{.arg {arg}} is no complete set of annotations: {problem}.",
+    i = "{.fn seg_read_annotations} and {.fn as_seg_annotations} make one."
   ), arg = arg, call = call)
 }
 
-# Image ids may exceed R's integers, so they cross as doubles.
-ids_for_python <- function(x) {
-  if (is.null(x) || is.character(x)) x else as.list(stats::setNames(as.double(x), names(x)))
+annotations_problem <- function(x) {
+  if (!inherits(x, "seg_annotations")) return(paste("it is", describe(x)))
+  needed <- list(
+    images = c("id", "file", "height", "width"),
+    objects = c(instance_fields, "image_id", "iscrowd", "polygon"),
+    classes = c("id", "name", "supercategory", "isthing", "colour")
+  )
+  for (table in names(needed)) {
+    lost <- setdiff(needed[[table]], names(x[[table]]))
+    if (length(lost) > 0) return(paste0("`", table, "` lacks the column ", lost[[1]]))
+  }
+  if (anyDuplicated(x$images$id)) return("`images` has an id twice")
+  if (anyDuplicated(x$classes$id) || anyDuplicated(x$classes$name)) {
+    return("`classes` has an id or a name twice")
+  }
+  if (!all(x$objects$class %in% x$classes$id)) return("`objects` has ids that are not in `classes`")
+  if (!all(x$objects$image_id %in% x$images$id)) return("`objects` has images not in `images`")
+  NULL
+}
+
+is_label_images <- function(x) !is.null(x$images$mask_file)
+
+# Class ids by name.
+annotation_classes <- function(x) stats::setNames(as.integer(x$classes$id), x$classes$name)
+
+# Class ids by name as masks have them: with the background that pixels of no object are.
+mask_classes <- function(x) {
+  classes <- annotation_classes(x)
+  if (any(is_background_name(names(classes))) || 0 %in% classes) return(classes)
+  c(background = 0L, classes)
+}
+
+is_background_name <- function(names) tolower(names) == "background"
+
+image_paths <- function(x) {
+  if (nzchar(x$folder)) file.path(x$folder, x$images$file) else x$images$file
+}
+
+#' @export
+length.seg_annotations <- function(x) nrow(x$images)
+
+#' @rdname seg_annotations
+#' @export
+`[.seg_annotations` <- function(x, i, j, ...) {
+  if (!missing(i)) {
+    rows <- image_rows(x, i)
+    x$images <- x$images[rows, ]
+    rownames(x$images) <- NULL
+    x$objects <- x$objects[x$objects$image_id %in% x$images$id, ]
+  }
+  if (!missing(j)) {
+    dropped <- !x$classes$id %in% class_ids_of(x, j)
+    if (is_label_images(x)) x <- renumbered_files(x, x$classes$id[dropped], -1L)
+    x$objects <- x$objects[!x$objects$class %in% x$classes$id[dropped], ]
+    kept <- !dropped | is_background_name(x$classes$name)
+    x$classes <- x$classes[kept, ]
+    rownames(x$classes) <- NULL
+  }
+  rownames(x$objects) <- NULL
+  x
+}
+
+image_rows <- function(x, i, call = rlang::caller_env()) {
+  if (is.character(i)) return(vapply(i, find_image, 1L, x = x, arg = "i", call = call))
+  rows <- seq_len(nrow(x$images))
+  if (is.logical(i) && length(i) == length(rows) && !anyNA(i)) return(rows[i])
+  if (is.numeric(i) && !anyNA(i) && all(i %in% c(rows, -rows))) return(rows[i])
+  maskr_abort("argument", c(
+    "{.arg i} must be row numbers from 1 to {length(rows)}, a logical vector of that length, or
+     names of files.",
+    x = "It is {describe(i)}."
+  ), arg = "i", call = call)
+}
+
+class_ids_of <- function(x, j, call = rlang::caller_env()) {
+  ids <- if (is.character(j)) annotation_classes(x)[j] else j
+  if (!anyNA(ids) && all(ids %in% x$classes$id)) return(ids)
+  maskr_abort("data", c(
+    "{.arg j} must be names or ids of classes.", x = "It is {describe(j)}.",
+    i = "The classes are {class_words(annotation_classes(x))}."
+  ), arg = "j", call = call)
+}
+
+# The row of an image, by its id, or by its file's name as far as it tells one image.
+find_image <- function(image, x, arg = "image", call = rlang::caller_env()) {
+  files <- x$images$file
+  rows <- if (is.numeric(image) && length(image) == 1) {
+    which(x$images$id == image)
+  } else if (is.character(image) && length(image) == 1) {
+    matches <- list(which(files == image), which(basename(files) == basename(image)),
+                    which(stem(files) == stem(image)))
+    c(Filter(length, matches), list(integer()))[[1]]
+  }
+  if (length(rows) == 1) return(rows)
+  maskr_abort("argument", c(
+    "{.arg {arg}} must be the id or the file name of one image.",
+    x = "{describe(image)} names {length(rows)} image{?s}.",
+    i = "Ids and files are in {.code x$images}; the first file is {.val {utils::head(files, 1)}}."
+  ), arg = arg, call = call)
+}
+
+stem <- function(file) tools::file_path_sans_ext(basename(file))
+
+one_image <- function(x, image, call = rlang::caller_env()) {
+  check_annotations(x, arg = "x", call = call)
+  if (is.null(image) && nrow(x$images) == 1) return(x)
+  x[find_image(image, x, call = call), ]
+}
+
+#' @rdname seg_annotations
+#' @export
+as_seg_instances.seg_annotations <- function(x, image = NULL, ...) {
+  check_no_dots(...)
+  x <- one_image(x, image)
+  out <- py_call("annotations", "r_instances", annotations_for_python(x), 0L)
+  say_boxes(x)
+  found <- new_seg_instances(out$columns, unlist(out$size), annotation_classes(x))
+  if (any(x$objects$iscrowd)) found$iscrowd <- x$objects$iscrowd
+  found
+}
+
+#' @rdname seg_annotations
+#' @export
+as_seg_mask.seg_annotations <- function(x, image = NULL, classes = NULL, ...) {
+  check_no_dots(...)
+  x <- one_image(x, image)
+  if (!is.null(classes)) x <- renumber(x, check_classes(classes))
+  out <- py_call("annotations", "r_mask", annotations_for_python(x), 0L)
+  say_boxes(x)
+  classes <- mask_classes(x)
+  check_known_ids(out$data, classes)
+  new_seg_mask(out$data, classes, palette = annotation_palette(x, classes),
+               spacing = unlist(out$spacing), affine = out$affine)
+}
+
+#' @rdname seg_annotations
+#' @export
+as_seg_panoptic.seg_annotations <- function(x, image = NULL, ...) {
+  check_no_dots(...)
+  x <- one_image(x, image)
+  out <- py_call("annotations", "r_panoptic", annotations_for_python(x), 0L)
+  say_boxes(x)
+  rows <- out$segments
+  seg_panoptic(
+    out$ids,
+    data.frame(id = as.integer(rows$id), class = as.integer(rows$class),
+               isthing = as.logical(rows$isthing), score = na_for_nan(rows$score)),
+    mask_classes(x)
+  )
+}
+
+say_boxes <- function(x) {
+  n <- sum(is.na(x$objects$rle) & is.na(x$objects$polygon))
+  if (n == 0 || is_label_images(x)) return(invisible())
+  cli::cli_inform(c(i = "{n} object{?s} {?has/have} a box and no mask: the box's rectangle stands
+                         for it."), class = "maskr_message_changed")
+}
+
+annotation_palette <- function(x, classes) {
+  colours <- x$classes$colour[match(names(classes), x$classes$name)]
+  if (all(is.na(colours))) return(NULL)
+  colours[is.na(colours)] <- mask_palette(classes)[is.na(colours)]
+  stats::setNames(colours, names(classes))
+}
+
+# The same annotations with the class ids that `classes` gives to their names.
+renumber <- function(x, classes, arg = "classes", call = rlang::caller_env()) {
+  own <- annotation_classes(x)
+  used <- if (is_label_images(x)) x$classes else x$classes[x$classes$id %in% x$objects$class, ]
+  lost <- setdiff(used$name, names(classes))
+  lost <- lost[!is_background_name(lost)]
+  if (length(lost) > 0) {
+    maskr_abort("data", c(
+      "The annotations hold classes that are not in {.arg {arg}}: {.val {utils::head(lost, 5)}}
+       {if (length(lost) > 5) 'and others'}.",
+      i = "Name them too, or choose classes with {.code x[, {.val {names(classes)}}]}."
+    ), arg = arg, call = call)
+  }
+  new <- classes[names(own)]
+  if (is_label_images(x)) {
+    kept <- !is.na(new)
+    x <- renumbered_files(x, own, ifelse(kept, new, -1L))
+  }
+  x$objects$class <- unname(classes[x$objects$label])
+  rows <- match(names(classes), x$classes$name)
+  table <- x$classes[rows, ]
+  table$name <- names(classes)
+  table$id <- unname(classes)
+  table$supercategory[is.na(rows)] <- ""
+  table$isthing[is.na(rows)] <- !is_background_name(names(classes)[is.na(rows)])
+  rownames(table) <- NULL
+  x$classes <- table
+  x
+}
+
+# Class ids are replaced as label images are read: pairs of old and new, -1 for none.
+renumbered_files <- function(x, from, to) {
+  pairs <- x$reading$renumber %||% lapply(x$classes$id, function(id) list(id, id))
+  x$reading$renumber <- lapply(pairs, function(pair) {
+    at <- match(pair[[2]], from)
+    list(as.integer(pair[[1]]), if (is.na(at)) as.integer(pair[[2]]) else as.integer(to[[at]]))
+  })
+  x
+}
+
+#' @rdname seg_annotations
+#' @export
+as_seg_annotations <- function(x, ...) UseMethod("as_seg_annotations")
+
+#' @export
+as_seg_annotations.seg_annotations <- function(x, ...) x
+
+#' @rdname seg_annotations
+#' @export
+as_seg_annotations.default <- function(x, folder = "", ...) {
+  check_no_dots(...)
+  kinds <- c("seg_instances", "seg_mask", "seg_panoptic")
+  named <- is.list(x) && !is.data.frame(x) && length(x) > 0 && length(names(x)) == length(x) &&
+    all(nzchar(names(x)))
+  if (!named || !all(vapply(x, inherits, TRUE, what = kinds))) {
+    maskr_abort("argument", c(
+      "{.arg x} must be a list of instances, masks or panoptic segmentations, named by the images'
+       files.",
+      x = "It is {describe(x)}{if (is.list(x) && !named) ' without names'}.",
+      i = "{.code predict(object, paths)} gives such a list for two or more paths; write
+           {.code list(\"file.jpg\" = mask)} for one."
+    ), arg = "x")
+  }
+  for (i in seq_along(x)) {
+    if (is.data.frame(x[[i]])) check_instances(x[[i]], arg = paste0("x[[", i, "]]"))
+  }
+  folder <- path.expand(check_text(folder))
+  classes <- classes_of_all(lapply(x, attr, "classes"))
+  parts <- objects_of_all(x)
+  images <- data.frame(
+    id = as.double(seq_along(x)), file = names(x),
+    height = vapply(x, function(one) image_size(one)[[1]], 1L, USE.NAMES = FALSE),
+    width = vapply(x, function(one) image_size(one)[[2]], 1L, USE.NAMES = FALSE)
+  )
+  objects <- do.call(rbind, lapply(seq_along(parts), function(i) {
+    one <- parts[[i]]
+    one$class <- unname(classes[one$label])
+    one$image_id <- rep(as.double(i), nrow(one))
+    one
+  }))
+  objects$id <- as.double(seq_len(nrow(objects)))
+  objects$iscrowd <- rep(FALSE, nrow(objects))
+  objects$polygon <- rep(NA_character_, nrow(objects))
+  isthing <- names(classes) %in% unlist(lapply(x, thing_names))
+  table <- data.frame(
+    id = unname(classes), name = names(classes), supercategory = rep("", length(classes)),
+    isthing = isthing, colour = rep(NA_character_, length(classes))
+  )
+  reading <- list(rasteriser = "coco")
+  new_seg_annotations(images, objects[c(instance_fields, "image_id", "iscrowd", "polygon")], table,
+                      "memory", folder, reading)
+}
+
+check_text <- function(x, arg = rlang::caller_arg(x), call = rlang::caller_env()) {
+  if (identical(x, "")) x else check_string(x, arg = arg, call = call)
+}
+
+image_size <- function(x) as.integer(if (is.data.frame(x)) attr(x, "size") else dim(x)[1:2])
+
+thing_names <- function(x) {
+  if (is.data.frame(x)) return(names(attr(x, "classes")))
+  if (inherits(x, "seg_mask")) return(character())
+  segments <- attr(x, "segments")
+  unique(segments$label[segments$isthing])
+}
+
+# One vector of class ids for all; a class keeps its id where they agree.
+classes_of_all <- function(all, call = rlang::caller_env()) {
+  classes <- unlist(unname(all))
+  classes <- classes[!duplicated(data.frame(names(classes), classes))]
+  if (!anyDuplicated(classes) && !anyDuplicated(names(classes))) return(classes)
+  maskr_abort("data", "The images give one class id two names, or one class two ids.",
+              arg = "x", call = call)
+}
+
+# The objects of each, as plain data frames of `instance_fields`; masks and segments are encoded by
+# one call to Python.
+objects_of_all <- function(x) {
+  drawn <- which(!vapply(x, is.data.frame, TRUE))
+  out <- lapply(x, function(one) if (is.data.frame(one)) plain_frame(one)[instance_fields])
+  if (length(drawn) == 0) return(out)
+  flat <- vapply(x[drawn], function(one) length(dim(one)) == 2, TRUE)
+  if (!all(flat)) {
+    maskr_abort("shape", "{.arg x} holds a volume, and objects are 2D only.", arg = "x",
+                call = rlang::caller_env())
+  }
+  coded <- py_call("annotations", "r_encode", unname(lapply(x[drawn], object_numbers)))
+  for (k in seq_along(drawn)) {
+    one <- x[[drawn[[k]]]]
+    classes <- attr(one, "classes")
+    rows <- segment_rows(one)
+    columns <- coded[[k]]
+    rows <- rows[match(columns$id, rows$id), ]
+    columns$class <- rows$class
+    columns$score <- rows$score
+    out[[drawn[[k]]]] <- plain_frame(new_seg_instances(columns, dim(one), classes))
+  }
+  out
+}
+
+# A matrix of numbers for the objects of a mask or panoptic segmentation, and what they are.
+object_numbers <- function(x) {
+  if (inherits(x, "seg_panoptic")) return(bare(x))
+  rows <- segment_rows(x)
+  numbers <- rows$id[match(x, rows$class)]
+  array(ifelse(is.na(numbers), 0L, numbers), dim(x))
+}
+
+segment_rows <- function(x) {
+  if (inherits(x, "seg_panoptic")) return(attr(x, "segments")[c("id", "class", "score")])
+  classes <- attr(x, "classes")
+  classes <- classes[!is_background_name(names(classes))]
+  data.frame(id = seq_along(classes), class = unname(classes), score = rep(NA_real_, length(classes)))
+}
+
+#' @export
+format.seg_annotations <- function(x, ...) {
+  n <- nrow(x$images)
+  with <- length(unique(x$objects$image_id))
+  crowds <- sum(x$objects$iscrowd)
+  splits <- table(x$images$split %||% character())
+  c(
+    paste0("<seg_annotations> ", x$format, ", ", n, if (n == 1) " image" else " images"),
+    paste0("classes: ", nrow(x$classes), " (", class_words(annotation_classes(x)), ")"),
+    paste0("objects: ", if (nrow(x$objects) == 0 && is_label_images(x)) {
+      "in label images, read when they are asked for"
+    } else {
+      paste0(nrow(x$objects), " in ", with, if (with == 1) " image" else " images",
+             if (crowds > 0) paste0(", ", crowds, if (crowds == 1) " crowd" else " crowds"))
+    }),
+    paste0("images:  ", if (nzchar(x$folder)) x$folder else "folder unknown"),
+    if (length(splits) > 0) {
+      paste0("splits:  ", paste0(names(splits), " (", splits, ")", collapse = ", "))
+    }
+  )
+}
+
+#' @export
+print.seg_annotations <- function(x, ...) {
+  problem <- annotations_problem(x)
+  if (is.null(problem)) {
+    cat(format(x), sep = "\n")
+  } else {
+    cat("<seg_annotations>\nincomplete: ", problem, "\n", sep = "")
+  }
+  invisible(x)
+}
+
+#' @rdname seg_annotations
+#' @export
+summary.seg_annotations <- function(object, ...) {
+  check_no_dots(...)
+  check_annotations(object)
+  counts <- if (is_label_images(object)) counts_in_files(object) else counts_in_table(object)
+  ids <- object$classes$id
+  sum_of <- function(what) {
+    unname(tapply(what, factor(counts$class, ids), sum, default = 0))
+  }
+  size <- ifelse(is.na(object$images$height), "unknown",
+                 paste(object$images$height, "x", object$images$width))
+  structure(
+    list(
+      images = nrow(object$images),
+      classes = data.frame(
+        class = ids, label = object$classes$name, objects = sum_of(counts$objects),
+        images = sum_of(counts$pixels > 0 | counts$objects > 0), pixels = sum_of(counts$pixels)
+      ),
+      sizes = sort(table(size), decreasing = TRUE),
+      empty = object$images$file[!seq_len(nrow(object$images)) %in% used_images(object, counts)]
+    ),
+    class = "summary_seg_annotations"
+  )
+}
+
+used_images <- function(x, counts) {
+  background <- x$classes$id[is_background_name(x$classes$name)]
+  empty <- c(background, if (length(background) == 0 && !0 %in% x$classes$id) 0)
+  unique(counts$image[counts$class >= 0 & !counts$class %in% empty])
+}
+
+counts_in_files <- function(x) {
+  out <- py_call("annotations", "r_count", annotations_for_python(x),
+                 counting_progress(NULL, nrow(x$images), "Reading label images"))
+  out <- as.data.frame(lapply(out, as.numeric))
+  out$image <- out$image + 1
+  out
+}
+
+counts_in_table <- function(x) {
+  if (nrow(x$objects) == 0) {
+    return(data.frame(image = 1, class = 1, objects = 0, pixels = 0)[0, ])
+  }
+  key <- list(image = match(x$objects$image_id, x$images$id), class = x$objects$class)
+  counts <- stats::aggregate(
+    data.frame(objects = rep(1, nrow(x$objects)), pixels = x$objects$area), key, sum
+  )
+  counts
+}
+
+#' @export
+print.summary_seg_annotations <- function(x, ...) {
+  cat("<seg_annotations> ", x$images, if (x$images == 1) " image" else " images", "\n", sep = "")
+  print(x$classes, row.names = FALSE)
+  shown <- utils::head(x$sizes, 5)
+  cat("sizes: ", paste0(names(shown), " (", shown, ")", collapse = ", "),
+      if (length(x$sizes) > 5) ", ...", "\n", sep = "")
+  n <- length(x$empty)
+  cat("images without objects: ", n, if (n > 0) {
+    paste0(" (", paste(utils::head(x$empty, 3), collapse = ", "), if (n > 3) ", ...", ")")
+  }, "\n", sep = "")
+  invisible(x)
+}
+
+#' Draw annotated images
+#'
+#' @param x A [seg_annotations].
+#' @param image The image: its id or the name of its file; by default the first.
+#' @param ... Passed on to the plot method of [seg_instances()] or, for label images of classes,
+#'   of [seg_mask()].
+#' @return `x`, invisibly. The objects are drawn over the image where its file is found.
+#' @concept plots
+#' @export
+#' @examplesIf seg_available()
+#' scenes <- seg_example("shapes", n = 2)
+#' plot(as_seg_annotations(stats::setNames(scenes$instances, c("a.png", "b.png"))), "b")
+plot.seg_annotations <- function(x, image = NULL, ...) {
+  one <- one_image(x, image %||% x$images$id[[1]])
+  path <- image_paths(one)
+  under <- if (file.exists(path)) seg_read_image(path)
+  drawn <- if (is_label_images(one)) as_seg_panoptic(one) else as_seg_instances(one)
+  plot(drawn, image = under, ...)
+  invisible(x)
 }
