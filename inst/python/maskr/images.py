@@ -4,24 +4,34 @@ Pillow decodes 8-bit files, OpenCV the 16-bit colour PNGs that Pillow would redu
 tifffile the TIFFs; OpenCV is asked again for TIFF compressions that tifffile cannot undo alone.
 """
 
+import logging
+import struct
 import warnings
+import zlib
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from maskr import volumes
 from maskr.arrays import array_to_r
 from maskr.errors import DataError, FormatError, ShapeError
+from maskr.limits import DEFLATE, check_claim
 
 if TYPE_CHECKING:
     import tifffile
 
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+# tifffile reports damage on stderr, too
+logging.getLogger("tifffile").setLevel(logging.CRITICAL)
 
 TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
 ORIENTATION_TAG = 274
+TIFF_RATIOS = {1: 1, 8: DEFLATE, 32946: DEFLATE, 32773: 64, 5: 1400}
+"""Times that a TIFF's compression can shrink data at most: none, deflate, PackBits, LZW."""
 
 
 def read(path: str, scale: bool = True, pages: list[int] | None = None) -> dict:
@@ -30,7 +40,8 @@ def read(path: str, scale: bool = True, pages: list[int] | None = None) -> dict:
     Parameters
     ----------
     path
-        File to read; its kind is told by its content, not by its name.
+        File to read, its kind told by its content (NIfTI by its name), or the folder of a DICOM
+        series.
     scale
         Divide integers by the maximum of their type.
     pages
@@ -39,19 +50,30 @@ def read(path: str, scale: bool = True, pages: list[int] | None = None) -> dict:
     Returns
     -------
     dict
-        `data`: float64 `[H, W, C]`, or `[D, H, W, C]` for more than one page;
-        `range`: the two values that stand for black and white.
+        `data`: float64 `[H, W, C]`, or `[D, H, W, C]` for a volume or more than one page;
+        `range`: the two values that stand for black and white; `spacing` and `affine` as
+        `volumes.Volume` has them, or None.
 
     Raises
     ------
     FormatError
         If the file cannot be read as an image.
+    MissingPackageError
+        If it needs nibabel or pydicom.
     """
-    raw = decode(path, pages)
+    if volumes.is_volume(path):
+        if pages is not None:
+            raise FormatError(f"{path} is not a TIFF file and has no pages.", argument="pages")
+        volume = volumes.open_volume(path)
+        raw, unit, where = volume.whole(), volume.unit, volume.geometry()
+    else:
+        raw, where = decode(path, pages), {"spacing": None, "affine": None}
+        unit = maximum(raw.dtype)
     data = array_to_r(raw, np.float64)
     if scale:
-        data /= maximum(raw.dtype)
-    return {"data": data, "range": np.array(black_and_white(raw, scale), dtype=np.float64)}
+        data /= unit
+    limits = black_and_white(raw, unit if scale else 1.0)
+    return {"data": data, "range": np.array(limits, dtype=np.float64)} | where
 
 
 def load(path: str, scale: bool = True) -> np.ndarray:
@@ -66,15 +88,21 @@ def load(path: str, scale: bool = True) -> np.ndarray:
     DataError
         If it holds NaN or infinite values.
     """
-    raw = decode(path)
+    if volumes.is_volume(path):
+        volume = volumes.open_volume(path)
+        raw, unit = volume.whole(), volume.unit
+        what, mend = "slices", "seg_read_image(path)[1, , , ]"
+    else:
+        raw = decode(path)
+        unit, what, mend = maximum(raw.dtype), "pages", "seg_read_image(path, pages = 1)"
     if raw.ndim != 3:
         raise ShapeError(
-            f"{Path(path).name} holds {raw.shape[0]} pages, and one image is needed.",
-            hint="Read the page that you want with seg_read_image(path, pages = 1).",
+            f"{Path(path).name} holds {raw.shape[0]} {what}, and one image is needed.",
+            hint=f"Read the one that you want with {mend}; seg_data_volume() makes a dataset.",
         )
     image = np.ascontiguousarray(raw.transpose(2, 0, 1)).astype(np.float32)
     if scale and raw.dtype.kind != "f":
-        image /= np.float32(maximum(raw.dtype))
+        image /= np.float32(unit)
     if raw.dtype.kind == "f" and not np.isfinite(image).all():
         raise DataError(f"{Path(path).name} holds missing or infinite values.")
     return image
@@ -97,6 +125,13 @@ def fit_channels(image: np.ndarray, in_channels: int) -> np.ndarray:
         return fit_channels(image[:-1], in_channels)
     if channels == 1 and in_channels == 3:
         return np.repeat(image, 3, axis=0)
+    if (channels, in_channels) in ((2, 1), (4, 3)):
+        raise ShapeError(
+            f"The image has {channels} channels and the model takes {in_channels}: "
+            "it has an alpha channel that is not opaque.",
+            hint=f"Leave the last channel out with image[, , 1:{in_channels}], or build a model "
+            f"with in_channels = {channels} if it is more than transparency.",
+        )
     raise ShapeError(
         f"The image has {channels} channel{'s' if channels > 1 else ''}, "
         f"and the model takes {in_channels}.",
@@ -110,12 +145,11 @@ def is_opaque(alpha: np.ndarray) -> bool:
 
 
 def decode(path: str, pages: list[int] | None = None) -> np.ndarray:
-    """Read a file's own numbers, upright, as `[H, W, C]` or `[D, H, W, C]`; palettes as colours."""
-    if is_tiff(path):
-        raw, palette = decode_tiff(path, pages)
-        raw = raw if palette is None else palette[raw[..., 0]]
-    else:
-        raw = decode_single(path, pages)
+    """Read a file's own numbers, upright, as `[H, W, C]` or `[D, H, W, C]`; palettes as colours.
+
+    Where a TIFF counts from white to black, its numbers are turned round.
+    """
+    raw = decode_tiff(path, pages).as_picture() if is_tiff(path) else decode_single(path, pages)
     if raw.size == 0:
         raise FormatError(f"{path} holds no pixel.")
     return raw
@@ -149,7 +183,10 @@ def decode_single(path: str, pages: list[int] | None) -> np.ndarray:
 def open_image(path: str) -> Image.Image:
     """Open a file with Pillow, which decodes the pixels later."""
     try:
-        return Image.open(path)
+        image = Image.open(path)
+        if image.format == "PNG":
+            check_claim(path, png_bytes(path), DEFLATE)
+        return image
     except UnidentifiedImageError as error:
         raise FormatError(
             f"{path} is not an image that can be read.",
@@ -159,6 +196,14 @@ def open_image(path: str) -> Image.Image:
         raise FormatError(f"{path} is too large to be read as a whole.") from error
     except (OSError, SyntaxError, ValueError) as error:
         raise FormatError(f"{path} is damaged: {error}") from error
+
+
+def png_bytes(path: str) -> int:
+    """Find how many bytes the pixels of a PNG take, by its header."""
+    head = first_bytes(path, 26)
+    width, height = (int.from_bytes(head[i : i + 4], "big") for i in (16, 20))
+    channels = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}.get(head[25], 1)
+    return height * (width * channels * head[24] // 8)
 
 
 def image_pixels(image: Image.Image, path: str) -> np.ndarray:
@@ -187,6 +232,12 @@ def is_colour_png16(path: str) -> bool:
 
 def decode_png16(path: str) -> np.ndarray:
     """Decode a 16-bit colour PNG."""
+    # libpng would write about damage to stderr, so it is looked for before
+    try:
+        with Image.open(path) as image:
+            image.verify()
+    except (OSError, SyntaxError, ValueError) as error:
+        raise FormatError(f"{path} is damaged: {error}") from error
     pixels = opencv_pages(path)[0]
     # OpenCV expands 16-bit grey with alpha to four channels
     if first_bytes(path, 26)[25] == 4:
@@ -221,36 +272,145 @@ def swap_blue_red(page: np.ndarray) -> np.ndarray:
     return page[:, :, [2, 1, 0, *range(3, page.shape[2])]]
 
 
-def decode_tiff(path: str, pages: list[int] | None = None) -> tuple[np.ndarray, np.ndarray | None]:
-    """Read a TIFF's own numbers, upright, and its palette as uint8 `[n, 3]` if it has one."""
+@dataclass(frozen=True)
+class TiffPixels:
+    """What a TIFF stores, upright.
+
+    Attributes
+    ----------
+    stored
+        `[H, W, C]`, or `[D, H, W, C]` for several pages.
+    palette
+        uint8 `[n, 3]`, or None.
+    white_is_zero
+        Whether 0 means white, as in scans of print.
+    bits
+        Bits of a number.
+    """
+
+    stored: np.ndarray
+    palette: np.ndarray | None = None
+    white_is_zero: bool = False
+    bits: int = 8
+
+    def as_picture(self) -> np.ndarray:
+        """Turn stored numbers into colours, with 0 as black."""
+        if self.palette is not None:
+            return self.palette[self.stored[..., 0]]
+        if not self.white_is_zero or self.stored.dtype.kind not in "bu":
+            return self.stored
+        if self.stored.dtype.kind == "b":
+            return ~self.stored
+        return self.stored.dtype.type(2**self.bits - 1) - self.stored
+
+
+def decode_tiff(path: str, pages: list[int] | None = None) -> TiffPixels:
+    """Read a TIFF's own numbers, upright, and what they mean.
+
+    Raises
+    ------
+    FormatError
+        If the file is damaged, claims more than it can hold, or has no such pages.
+    """
     import tifffile
 
-    palette = None
+    orientation, meaning, count = 1, {}, count_pages(path)
     try:
         with tifffile.TiffFile(path) as file:
             first = file.pages[0]
             orientation = first.tags.valueof(ORIENTATION_TAG, 1)
-            if first.photometric == tifffile.PHOTOMETRIC.PALETTE:
-                palette = (first.colormap.T >> 8).astype(np.uint8)
+            meaning = tiff_meaning(first)
             pixels = tiff_pages(file, path, pages) if pages is not None else tiff_series(file, path)
     except FormatError:
         raise
-    except (tifffile.TiffFileError, ValueError, RuntimeError, IndexError, KeyError, OSError):
+    except (
+        tifffile.TiffFileError,
+        ValueError,
+        RuntimeError,
+        LookupError,
+        OSError,
+        TypeError,
+        ArithmeticError,
+        struct.error,
+        zlib.error,
+    ):
         # compressions that tifffile leaves to imagecodecs, and files that break its rules
-        orientation, pixels = 1, chosen_pages(opencv_pages(path), path, pages)
-    return np.ascontiguousarray(upright(pixels, orientation)), palette
+        decoded = opencv_pages(path)
+        if len(decoded) < count:
+            raise FormatError(f"{path} is damaged after {len(decoded)} of its pages.") from None
+        orientation, pixels = 1, as_stored(chosen_pages(decoded, path, pages), **meaning)
+    return TiffPixels(np.ascontiguousarray(upright(pixels, orientation)), **meaning)
+
+
+def tiff_meaning(page: "tifffile.TiffPage") -> dict:
+    """Find what the numbers of a page mean: fields of `TiffPixels`."""
+    palette = (page.colormap.T >> 8).astype(np.uint8) if page.colormap is not None else None
+    return {
+        "palette": palette if page.photometric == 3 else None,
+        "white_is_zero": page.photometric == 0,
+        "bits": page.bitspersample,
+    }
+
+
+def as_stored(
+    pixels: np.ndarray, white_is_zero: bool = False, bits: int = 8, **_: object
+) -> np.ndarray:
+    """Undo what OpenCV does to the numbers of a TIFF."""
+    if bits == 1:
+        pixels = pixels > 127
+    if white_is_zero and pixels.dtype.itemsize == 1:
+        return ~pixels
+    return pixels
+
+
+def count_pages(path: str) -> int:
+    """Follow the pages of a TIFF to the last one, which decoders do only as far as they get.
+
+    Raises
+    ------
+    FormatError
+        If a page lies beyond the file's end.
+    """
+    head = first_bytes(path, 16)
+    order = "<" if head.startswith(b"II") else ">"
+    is_big = 43 in head[2:4]
+    number, entry, place = ("Q", 20, "Q") if is_big else ("H", 12, "I")
+    seen: set[int] = set()
+    try:
+        (offset,) = struct.unpack_from(order + place, head, 8 if is_big else 4)
+        with open(path, "rb") as file:
+            while offset and offset not in seen:
+                seen.add(offset)
+                file.seek(offset)
+                (tags,) = struct.unpack(order + number, file.read(struct.calcsize(number)))
+                file.seek(tags * entry, 1)
+                (offset,) = struct.unpack(order + place, file.read(struct.calcsize(place)))
+    except (struct.error, OSError, OverflowError) as error:
+        raise FormatError(f"{path} is damaged: it ends before page {len(seen)} does.") from error
+    return len(seen)
 
 
 def tiff_pages(file: "tifffile.TiffFile", path: str, pages: list[int]) -> np.ndarray:
     """Read the chosen pages of an open TIFF as `[H, W, C]` or `[D, H, W, C]`."""
     check_pages(pages, len(file.pages), path)
-    return stack([channels_last(p.asarray(), p.axes) for p in (file.pages[i - 1] for i in pages)])
+    chosen = [file.pages[i - 1].aspage() for i in pages]
+    check_tiff_claim(path, sum(page.nbytes for page in chosen), chosen[0])
+    return stack([channels_last(page.asarray(), page.axes) for page in chosen])
 
 
 def tiff_series(file: "tifffile.TiffFile", path: str) -> np.ndarray:
     """Read the first series of an open TIFF as `[H, W, C]` or `[D, H, W, C]`."""
     series = file.series[0]
+    check_tiff_claim(path, series.nbytes, file.pages[0])
     return channels_last(series.asarray(), series.axes, path)
+
+
+def check_tiff_claim(path: str, claimed: int, page: "tifffile.TiffPage") -> None:
+    """Compare what pages claim to hold with the file; tiles that are left out count for nothing."""
+    held = sum(count > 0 for count in page.databytecounts)
+    share = held / max(len(page.databytecounts), 1)
+    check_claim(path, int(claimed * share), TIFF_RATIOS.get(page.compression))
+    check_claim(path, claimed)
 
 
 def channels_last(pixels: np.ndarray, axes: str, path: str = "The file") -> np.ndarray:
@@ -322,13 +482,10 @@ def maximum(dtype: np.dtype) -> float:
     return float(np.iinfo(dtype).max) if dtype.kind in "iu" else 1.0
 
 
-def black_and_white(raw: np.ndarray, scale: bool) -> tuple[float, float]:
+def black_and_white(raw: np.ndarray, divisor: float) -> tuple[float, float]:
     """Find the values of black and white: the type's, or the data's where it has none."""
-    if raw.dtype.kind == "b" or (scale and raw.dtype.kind == "u"):
-        return 0.0, 1.0
-    if raw.dtype.kind == "u":
-        return 0.0, maximum(raw.dtype)
-    divisor = maximum(raw.dtype) if scale else 1.0
+    if raw.dtype.kind in "bu":
+        return 0.0, maximum(raw.dtype) / divisor
     low, high = float(np.nanmin(raw)) / divisor, float(np.nanmax(raw)) / divisor
     return (0.0, 1.0) if low >= 0 and high <= 1 else (low, high)
 

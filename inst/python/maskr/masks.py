@@ -82,9 +82,9 @@ def read(
 def decode(path: str) -> tuple[np.ndarray, list[str] | None]:
     """Read the numbers `[H, W]` or `[D, H, W]` of a file of one channel, and its palette if any."""
     if images.is_tiff(path):
-        raw, palette = images.decode_tiff(path)
-        colours = None if palette is None else hex_colours(palette)
-        return one_channel(raw, path), colours
+        tiff = images.decode_tiff(path)
+        colours = None if tiff.palette is None else hex_colours(tiff.palette)
+        return one_channel(tiff.stored, path), colours
     with images.open_image(path) as image:
         if image.mode in ("P", "PA"):
             try:

@@ -1,0 +1,317 @@
+"""DICOM images (https://www.dicomstandard.org), read by pydicom.
+
+A series becomes what its usual conversion to NIfTI holds (dcm2niix, dicom2nifti), so that labels
+drawn on that fit: slices go along the normal of the image plane, rows from the bottom of the
+picture to its top, and the affine maps (i, j, k) to mm in RAS+, while DICOM itself counts x and y
+to the patient's left and back (part 3, C.7.6.2.1.1). Numbers are those after the modality's
+rescaling, such as Hounsfield units. Files without position (X-rays, ultrasound, multi-frame files)
+keep their rows and have no affine.
+"""
+
+import functools
+import warnings
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from maskr.errors import FormatError, MissingPackageError
+from maskr.limits import check_claim
+from maskr.volumes import Volume
+
+if TYPE_CHECKING:
+    import pydicom
+
+UNEVEN = 0.05
+"""Share by which the distances of slices may differ; a missing slice doubles one."""
+
+TAGS = [
+    "BitsAllocated", "BitsStored", "Columns", "ImageOrientationPatient", "ImagePositionPatient",
+    "ModalityLUTSequence", "NumberOfFrames", "PixelRepresentation", "PixelSpacing",
+    "RescaleIntercept", "RescaleSlope", "Rows", "SamplesPerPixel", "SeriesDescription",
+    "SeriesInstanceUID", "SliceThickness", "SpacingBetweenSlices",
+]  # fmt: skip
+
+
+@functools.cache
+def load_pydicom() -> ModuleType:
+    """Import pydicom, which may be missing, and keep it from warning on stderr."""
+    try:
+        import pydicom
+    except ModuleNotFoundError as error:
+        raise MissingPackageError(
+            "DICOM files are read by the Python package pydicom, which is not installed.",
+            hint='Install it with seg_install(extras = "volumes"), then restart R.',
+        ) from error
+    warnings.filterwarnings("ignore", module=r"pydicom\.")
+    return pydicom
+
+
+@dataclass(frozen=True)
+class Slice:
+    """The header of one file, and where its picture lies."""
+
+    path: str
+    header: "pydicom.Dataset"
+
+    @property
+    def size(self) -> tuple[int, int, int]:
+        """Rows, columns and channels."""
+        return (
+            int(self.header.Rows),
+            int(self.header.Columns),
+            int(self.header.get("SamplesPerPixel", 1)),
+        )
+
+    @property
+    def axes(self) -> np.ndarray:
+        """Unit vectors along a row and along a column, `[2, 3]`, in DICOM's coordinates."""
+        return np.array(self.header.ImageOrientationPatient, dtype=np.float64).reshape(2, 3)
+
+    @property
+    def position(self) -> np.ndarray:
+        """Centre of the first pixel in mm."""
+        return np.array(self.header.ImagePositionPatient, dtype=np.float64)
+
+    @property
+    def has_place(self) -> bool:
+        """Whether the file says where it lies."""
+        fields = ("ImageOrientationPatient", "ImagePositionPatient", "PixelSpacing")
+        return all(self.header.get(name) for name in fields)
+
+
+def open_series(folder: str) -> Volume:
+    """Read the headers of all DICOM images in a folder, which must be one series.
+
+    Raises
+    ------
+    FormatError
+        If there is none or more than one series, or a slice is missing or doubled.
+    """
+    slices = [one for one in map(read_slice, files_of(folder)) if one is not None]
+    if not slices:
+        raise FormatError(
+            f"The folder {folder} holds no DICOM image.",
+            hint="Name the folder that holds the files of one series.",
+        )
+    check_one_series(slices, folder)
+    if len(slices) == 1:
+        return as_one_slice(slices[0], folder)
+    slices = sorted_slices(slices, folder)
+    kind, unit = number_kind(slices)
+    spacing, affine = geometry(slices)
+    height, width, channels = slices[0].size
+    shape = (len(slices), height, width, channels)
+    check_claim(slices[0].path, int(np.prod(shape)) * kind.itemsize)
+
+    def box(part: tuple[slice, slice, slice]) -> np.ndarray:
+        return np.stack([pixels(one, kind)[part[1:]] for one in slices[part[0]]])
+
+    everything = (slice(None), slice(None), slice(None))
+    return Volume(
+        folder, shape, lambda: box(everything), box, True, unit, tuple(spacing), affine
+    )
+
+
+def open_file(path: str) -> Volume:
+    """Read the header of one DICOM file: an image, or a volume if it has several frames.
+
+    Raises
+    ------
+    FormatError
+        If it is damaged or holds no image.
+    """
+    one = read_slice(path)
+    if one is None:
+        raise FormatError(f"{path} is a DICOM file without an image, or damaged.")
+    frames = int(one.header.get("NumberOfFrames") or 1)
+    kind, unit = number_kind([one])
+    shape = (frames, *one.size) if frames > 1 else one.size
+    check_claim(path, int(np.prod(shape)) * kind.itemsize)
+    if frames == 1 and one.has_place:
+        spacing, affine = geometry([one])
+        spacing = spacing[1:]
+    else:
+        given = one.header.get("PixelSpacing")
+        spacing = tuple(map(float, given)) if given and frames == 1 else None
+        affine = None
+    return Volume(path, shape, lambda: pixels(one, kind), unit=unit, spacing=spacing, affine=affine)
+
+
+def as_one_slice(one: Slice, folder: str) -> Volume:
+    """Make a volume of a folder that holds one file."""
+    volume = open_file(one.path)
+    if len(volume.shape) == 4:
+        return volume
+    spacing = tuple(geometry([one])[0]) if one.has_place else None
+    return Volume(
+        folder, (1, *volume.shape), lambda: volume.whole()[None], unit=volume.unit,
+        spacing=spacing, affine=volume.affine,
+    )  # fmt: skip
+
+
+def files_of(folder: str) -> list[str]:
+    """List the files of a folder, hidden ones left out."""
+    try:
+        found = sorted(Path(folder).iterdir())
+    except OSError as error:
+        raise FormatError(f"{folder} cannot be read: {error.strerror}.") from error
+    return [str(one) for one in found if one.is_file() and not one.name.startswith(".")]
+
+
+def read_slice(path: str) -> Slice | None:
+    """Read the header of a file; None for what is not DICOM or holds no image."""
+    pydicom = load_pydicom()
+    try:
+        header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=TAGS)
+        whole = all(int(header.get(name, 0)) > 0 for name in ("Rows", "Columns", "BitsStored"))
+        return Slice(path, header) if whole else None
+    except pydicom.errors.InvalidDicomError:
+        return None
+    # pydicom raises whatever a damaged element leads it to
+    except Exception as error:
+        raise damaged(path, error) from error
+
+
+def damaged(path: str, error: Exception) -> FormatError:
+    """Make the error for a file that pydicom fails on."""
+    first = (str(error).splitlines() or [type(error).__name__])[0]
+    return FormatError(
+        f"{path} cannot be read: {first}",
+        hint="It is damaged, or compressed in a way for which pydicom needs a further package, "
+        "such as pylibjpeg.",
+    )
+
+
+def check_one_series(slices: list[Slice], folder: str) -> None:
+    """Raise a FormatError that lists the series of a folder unless there is one."""
+    series: dict[str, list[Slice]] = {}
+    for one in slices:
+        series.setdefault(str(one.header.get("SeriesInstanceUID", "")), []).append(one)
+    if len(series) > 1:
+        listed = "; ".join(
+            f'"{group[0].header.get("SeriesDescription", "")}" ({len(group)} files, the first '
+            f"{Path(group[0].path).name})"
+            for group in series.values()
+        )
+        raise FormatError(
+            f"The folder {folder} holds {len(series)} DICOM series: {listed}.",
+            hint="Move each series into a folder of its own.",
+        )
+
+
+def sorted_slices(slices: list[Slice], folder: str) -> list[Slice]:
+    """Order slices along the normal of their plane, if they make one block.
+
+    Raises
+    ------
+    FormatError
+        If slices differ in size or direction, or their distances do.
+    """
+    first = slices[0]
+    for one in slices:
+        name = Path(one.path).name
+        if int(one.header.get("NumberOfFrames") or 1) > 1 or not one.has_place:
+            raise FormatError(
+                f"{name} in {folder} does not say where its slice lies, so the series cannot be "
+                "put in order.",
+                hint="Read the files one by one.",
+            )
+        if one.size != first.size or not np.allclose(one.axes, first.axes, atol=1e-3):
+            raise FormatError(
+                f"{name} in {folder} has another size or direction than "
+                f"{Path(first.path).name}: they make no volume.",
+                hint="A localiser among the slices is the usual reason; move it elsewhere.",
+            )
+    normal = np.cross(*first.axes)
+    heights = np.array([one.position @ normal for one in slices])
+    order = np.argsort(heights, kind="stable")
+    ordered = [slices[i] for i in order]
+    check_distances(np.diff(heights[order]), ordered, folder)
+    return ordered
+
+
+def check_distances(gaps: np.ndarray, slices: list[Slice], folder: str) -> None:
+    """Raise a FormatError where a slice is missing or doubled."""
+    usual = float(np.median(gaps))
+    off = np.flatnonzero(np.abs(gaps - usual) > UNEVEN * max(usual, 1e-6))
+    if len(off) == 0 and usual > 0:
+        return
+    n = int(off[0]) if usual > 0 else int(np.argmin(gaps))
+    names = " and ".join(Path(slices[i].path).name for i in (n, n + 1))
+    what = "doubled" if gaps[n] < 0.5 * usual or usual == 0 else "missing or unevenly spaced"
+    raise FormatError(
+        f"The series in {folder} has slices that are {what}: {names} are {gaps[n]:.4g} mm apart, "
+        f"and {usual:.4g} mm is usual.",
+    )
+
+
+def geometry(slices: list[Slice]) -> tuple[tuple[float, float, float], np.ndarray]:
+    """Find spacing (D, H, W) in mm and the affine of slices in order."""
+    first = slices[0]
+    # distance of rows, then of columns
+    down, across = (float(s) for s in first.header.PixelSpacing)
+    along_row, along_column = first.axes
+    if len(slices) > 1:
+        step = (slices[-1].position - first.position) / (len(slices) - 1)
+    else:
+        given = first.header.get("SpacingBetweenSlices") or first.header.get("SliceThickness")
+        step = np.cross(along_row, along_column) * float(given or 1)
+    affine = np.eye(4)
+    affine[:3, 0] = along_row * across
+    # rows are counted from the bottom
+    affine[:3, 1] = -along_column * down
+    affine[:3, 2] = step
+    affine[:3, 3] = first.position + along_column * down * (first.size[0] - 1)
+    affine[:2] *= -1
+    # no negative zeros
+    return (float(np.linalg.norm(step)), down, across), affine + 0.0
+
+
+def number_kind(slices: Iterable[Slice]) -> tuple[np.dtype, float]:
+    """Find the type that holds rescaled numbers, and what `scale` divides them by.
+
+    Whole numbers that are rescaled to whole numbers count as signed 16-bit ones, as they do in
+    NIfTI files made from them.
+    """
+    headers = [one.header for one in slices]
+    slopes = {float(h.get("RescaleSlope", 1)) for h in headers}
+    intercepts = {float(h.get("RescaleIntercept", 0)) for h in headers}
+    has_table = any("ModalityLUTSequence" in h for h in headers)
+    if has_table or not all(x.is_integer() for x in slopes | intercepts):
+        return np.dtype(np.float32), 1.0
+    signed = any(int(h.get("PixelRepresentation", 0)) for h in headers)
+    width = max(int(h.get("BitsAllocated", 16)) for h in headers)
+    if slopes == {1.0} and intercepts == {0.0} and width <= 16:
+        kind = np.dtype(f"{'i' if signed else 'u'}{1 if width <= 8 else 2}")
+        return kind, float(np.iinfo(kind).max)
+    return np.dtype(np.int32), float(np.iinfo(np.int16).max)
+
+
+def pixels(one: Slice, kind: np.dtype) -> np.ndarray:
+    """Read a file's numbers, rescaled: `[H, W, C]`, or `[D, H, W, C]` of several frames."""
+    pydicom = load_pydicom()
+    try:
+        full = pydicom.dcmread(one.path)
+        values = pydicom.pixels.pixel_array(full)
+        if full.PhotometricInterpretation == "MONOCHROME1":
+            values = turned_round(values, full)
+        elif full.PhotometricInterpretation == "PALETTE COLOR":
+            values = pydicom.pixels.apply_color_lut(values, full)
+        values = pydicom.pixels.apply_modality_lut(values, full).astype(kind)
+    # pydicom and its decoders raise whatever a damaged file leads them to
+    except Exception as error:
+        raise damaged(one.path, error) from error
+    values = values.reshape(*values.shape[: values.ndim - (one.size[2] > 1)], -1)
+    return values[::-1] if one.has_place and values.ndim == 3 else values
+
+
+def turned_round(values: np.ndarray, header: "pydicom.Dataset") -> np.ndarray:
+    """Make 0 black where a file counts from white to black."""
+    ends = 2 ** int(header.BitsStored) - 1 - (2 ** int(header.BitsStored)) * int(
+        header.PixelRepresentation
+    )
+    return (ends - values.astype(np.int64)).astype(values.dtype)
