@@ -15,7 +15,7 @@ def atomically(path: str, save: Callable[[str], None]) -> None:
     Parameters
     ----------
     path
-        The file; the temporary name has the same suffix.
+        The file; the temporary name has the same endings.
     save
         Writes the file that it is given the name of.
 
@@ -28,7 +28,9 @@ def atomically(path: str, save: Callable[[str], None]) -> None:
     if not folder.is_dir():
         raise FormatError(f"The folder {folder} does not exist.", argument="path")
     try:
-        handle, temporary = tempfile.mkstemp(dir=folder, suffix=Path(path).suffix)
+        # both endings of names such as "a.nii.gz", which tell writers what to do
+        ending = "".join(Path(path).suffixes[-2:])
+        handle, temporary = tempfile.mkstemp(dir=folder, suffix=ending)
         os.close(handle)
         umask = os.umask(0)
         os.umask(umask)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from maskr import images
+from maskr import images, volumes
 from maskr.arrays import IGNORE, mask_from_r, mask_to_r
 from maskr.errors import DataError, FormatError
 from maskr.files import atomically
@@ -27,7 +27,7 @@ def load(
     Parameters
     ----------
     path
-        Index PNG, grey PNG or TIFF, or another image of one channel.
+        Index PNG, grey PNG or TIFF, another image of one channel, or a NIfTI label volume.
     ignore
         The file's value for "ignore"; None where every value is a class.
     values
@@ -41,7 +41,8 @@ def load(
     Returns
     -------
     np.ndarray
-        int32 `[H, W]`, or `[D, H, W]` for a TIFF of several pages; IGNORE (-1) for "ignore".
+        int32 `[H, W]`, or `[D, H, W]` for a volume or a TIFF of several pages; IGNORE (-1) for
+        "ignore".
 
     Raises
     ------
@@ -67,20 +68,28 @@ def read(
     -------
     dict
         `data`: int32 array with R's NA; `ids`: the class ids seen, ascending; `palette`: the file's
-        colours "#RRGGBB" from class id 0 up, or None.
+        colours "#RRGGBB" from class id 0 up, or None; `spacing` and `affine` as
+        `volumes.Volume` has them, or None.
     """
-    raw, palette = decode(path)
+    where: dict = {"spacing": None, "affine": None}
+    if volumes.is_volume(path):
+        volume = volumes.open_volume(path)
+        raw, palette, where = one_channel(volume.whole(), path), None, volume.geometry()
+    else:
+        raw, palette = decode(path)
     mask = to_ids(raw, path, ignore, values, explicit, classes)
     ids = np.unique(mask)
     return {
         "data": mask_to_r(mask),
         "ids": ids[ids != IGNORE].astype(np.int32),
         "palette": None if values is not None else palette,
-    }
+    } | where
 
 
 def decode(path: str) -> tuple[np.ndarray, list[str] | None]:
     """Read the numbers `[H, W]` or `[D, H, W]` of a file of one channel, and its palette if any."""
+    if volumes.is_volume(path):
+        return one_channel(volumes.open_volume(path).whole(), path), None
     if images.is_tiff(path):
         tiff = images.decode_tiff(path)
         colours = None if tiff.palette is None else hex_colours(tiff.palette)
@@ -102,6 +111,8 @@ def hex_colours(palette: np.ndarray) -> list[str]:
 
 def one_channel(pixels: np.ndarray, path: str) -> np.ndarray:
     """Take the one channel of `[..., C]`; equal colour channels count as grey."""
+    if pixels.shape[-1] == 1:
+        return pixels[..., 0]
     colours = pixels[..., :-1] if pixels.shape[-1] in (2, 4) else pixels
     first = colours[..., :1]
     if colours.shape[-1] <= 3 and (colours == first).all():
@@ -123,9 +134,31 @@ def to_ids(
     """Turn a file's numbers into int32 class ids with IGNORE."""
     mask = whole(raw, path)
     found = np.unique(mask)
-    ignored = ignored_values(found, raw.dtype.itemsize, ignore, explicit, classes)
+    ignored = meaning_of(found, raw.dtype.itemsize, path, ignore, values, explicit, classes)
+    return replaced(mask, path, ignored, values)
+
+
+def meaning_of(
+    found: np.ndarray,
+    width: int,
+    path: str,
+    ignore: int | None,
+    values: list[int] | None,
+    explicit: bool,
+    classes: list[int] | None,
+) -> set[int]:
+    """Find which values of a file mean "ignore", from all that were `found` in it.
+
+    Raises
+    ------
+    DataError
+        If that can't be told, or there are values which can't be class ids.
+    """
+    ignored = ignored_values(found, width, ignore, explicit, classes)
     if values is not None:
-        return by_value(mask, found, list(values), ignored, explicit, path)
+        if explicit and ignored & set(values):
+            raise DataError("ignore must not be among values.", argument="ignore")
+        return ignored - set(values)
     if not explicit and set(found.tolist()) <= {0, IGNORE_8} and IGNORE_8 in ignored & set(found):
         raise DataError(
             f"{path} holds only the values 0 and 255.",
@@ -135,8 +168,24 @@ def to_ids(
         )
     if found[0] < 0 and int(found[0]) not in ignored:
         raise DataError(f"{path} holds negative values ({found[0]}), which are no class ids.")
-    mask[np.isin(mask, list(ignored))] = IGNORE
-    return mask
+    return ignored
+
+
+def replaced(
+    mask: np.ndarray, path: str, ignored: set[int], values: list[int] | None
+) -> np.ndarray:
+    """Turn a file's whole numbers into class ids, those that are `ignored` into IGNORE."""
+    if values is None:
+        mask[np.isin(mask, list(ignored))] = IGNORE
+        return mask
+    unknown = np.setdiff1d(mask, [*values, *ignored])
+    if len(unknown) > 0:
+        shown = ", ".join(map(str, unknown[:5])) + (", ..." if len(unknown) > 5 else "")
+        raise DataError(f"{path} also holds {shown}, not among values.", argument="values")
+    out = np.full(mask.shape, IGNORE, dtype=np.int32)
+    for class_id, value in enumerate(values):
+        out[mask == value] = class_id
+    return out
 
 
 def whole(raw: np.ndarray, path: str) -> np.ndarray:
@@ -164,42 +213,29 @@ def ignored_values(
     return {IGNORE_16} if beyond or IGNORE_8 in (classes or []) else {IGNORE_16, int(ignore)}
 
 
-def by_value(
-    mask: np.ndarray,
-    found: np.ndarray,
-    values: list[int],
-    ignored: set[int],
-    explicit: bool,
-    path: str,
-) -> np.ndarray:
-    """Replace each of `values` by its place, counted from 0."""
-    if explicit and ignored & set(values):
-        raise DataError("ignore must not be among values.", argument="ignore")
-    unknown = sorted(set(found.tolist()) - set(values) - ignored)
-    if unknown:
-        shown = ", ".join(map(str, unknown[:5])) + (", ..." if len(unknown) > 5 else "")
-        raise DataError(f"{path} also holds {shown}, not among values.", argument="values")
-    out = np.full(mask.shape, IGNORE, dtype=np.int32)
-    for class_id, value in enumerate(values):
-        out[mask == value] = class_id
-    return out
-
-
 def write(
-    mask: np.ndarray, path: str, ids: list[int], palette: list[str], bits: int | None = None
+    mask: np.ndarray,
+    path: str,
+    ids: list[int],
+    palette: list[str],
+    bits: int | None = None,
+    spacing: list[float] | None = None,
+    affine: np.ndarray | None = None,
 ) -> None:
-    """Write an R mask to an index PNG (8 bit), grey PNG (16 bit) or TIFF, whole or not at all.
+    """Write an R mask to an index PNG (8 bit), grey PNG (16 bit), TIFF or NIfTI, or not at all.
 
     Parameters
     ----------
     mask
-        Class ids `[H, W]` or `[D, H, W]` (TIFF only) as R holds them.
+        Class ids `[H, W]` or `[D, H, W]` (not PNG) as R holds them.
     path
-        File name ending in .png, .tif or .tiff.
+        File name ending in .png, .tif, .tiff, .nii or .nii.gz.
     ids, palette
         The class ids, and the colour "#RRGGBB" of each.
     bits
         8 or 16; None takes 8 where every id fits.
+    spacing, affine
+        Those of the mask, for NIfTI.
 
     Raises
     ------
@@ -210,14 +246,18 @@ def write(
     """
     mask = mask_from_r(mask)
     suffix = Path(path).suffix.lower()
-    if suffix not in (".png", ".tif", ".tiff"):
+    if suffix not in (".png", ".tif", ".tiff") and not volumes.is_nifti(path):
         raise FormatError(
-            f"Masks are written as .png or .tif, not {suffix or 'without an ending'}.",
+            f"Masks are written as .png or .tif, volumes also as .nii or .nii.gz, and not "
+            f"{suffix or 'without an ending'}.",
             argument="path",
         )
     if mask.ndim == 3 and suffix == ".png":
-        raise FormatError("A volume does not fit into a PNG file.", hint="Write a .tif.")
+        raise FormatError("A volume does not fit into a PNG file.", hint="Write a .nii.gz or .tif.")
     stored = stored_values(mask, ids, bits)
+    if volumes.is_nifti(path):
+        save_nifti(stored, path, spacing, affine)
+        return
     colours = palette_bytes(ids, palette) if stored.dtype == np.uint8 else None
     save = save_png if suffix == ".png" else save_tiff
     atomically(path, lambda temporary: save(stored, colours, temporary))
@@ -272,3 +312,12 @@ def save_tiff(stored: np.ndarray, colours: np.ndarray | None, path: str) -> None
         table = colours.T.astype(np.uint16) * 257
         options = {"photometric": "palette", "colormap": table}
     tifffile.imwrite(path, stored, compression="zlib", **options)
+
+
+def save_nifti(
+    stored: np.ndarray, path: str, spacing: list[float] | None, affine: np.ndarray | None
+) -> None:
+    """Save a label volume, by way of a temporary file."""
+    from maskr import nifti
+
+    atomically(path, lambda temporary: nifti.save(stored, temporary, spacing, affine))
