@@ -7,8 +7,9 @@
 #'
 #' * `"bce"`: binary cross-entropy, the mean over pixels; for two classes.
 #' * `"cross_entropy"`: the mean over pixels of the negative logarithm of the true class's
-#'   probability. Argument `class_weights`: one number per class, in the order of the model's
-#'   classes; the weighted sum is divided by the sum of the weights, as PyTorch does.
+#'   probability. Argument `class_weights`: one number per class, named by class as
+#'   [seg_class_weights()] gives them, or without names in the order of the model's classes; the
+#'   weighted sum is divided by the sum of the weights, as PyTorch does.
 #' * `"dice"`: one minus the mean over classes of soft Dice
 #'   \eqn{(2 \sum p g + s) / (\sum p + \sum g + s)}, each class summed over the whole batch; a
 #'   binary model has one class, its foreground. Argument `smooth` (s), 1 by default: the Dice of a
@@ -52,7 +53,7 @@ seg_loss <- function(name, ...) {
         x = "It is {describe(weights)}."
       ), arg = "class_weights")
     }
-    arguments$class_weights <- as.list(unname(weights))
+    arguments$class_weights <- as.list(stats::setNames(as.double(weights), names(weights)))
   }
   new_seg_loss(name, arguments)
 }
@@ -66,9 +67,25 @@ new_seg_loss <- function(name, arguments) {
   fun <- function(truth, prob) {
     prob <- bare_image(prob)
     truth <- class_index(truth)
-    py_call("losses", "value", name, as_dict(arguments), truth, prob)
+    py_call("losses", "value", name, as_dict(lapply(arguments, unname)), truth, prob)
   }
   structure(fun, name = name, arguments = arguments, class = c("seg_loss", "function"))
+}
+
+# What crosses to Python's `SegLoss`: class weights that have names, in the order of the model's.
+loss_for_python <- function(loss, classes, call = rlang::caller_env()) {
+  arguments <- attr(loss, "arguments")
+  given <- names(arguments$class_weights)
+  if (!is.null(given) && !is.null(classes)) {
+    if (!setequal(given, names(classes))) {
+      maskr_abort("data", c(
+        "The {.arg class_weights} are of {.val {given}}.",
+        x = "The model's classes are {.val {names(classes)}}; they are matched by name."
+      ), arg = "class_weights", call = call)
+    }
+    arguments$class_weights <- unname(arguments$class_weights[names(classes)])
+  }
+  list(name = attr(loss, "name"), arguments = as_dict(arguments))
 }
 
 # Class ids of a seg_mask become indices in the order of its classes; plain matrices hold indices.

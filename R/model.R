@@ -86,7 +86,7 @@ compile.seg_model <- function(object, optimizer = "adam", learning_rate = NULL, 
   learning_rate <- check_number(learning_rate, min = 0, null = TRUE)
   if (is.character(loss)) loss <- seg_loss(check_choice(loss, names(loss_arguments)))
   if (inherits(loss, "seg_loss")) {
-    loss <- list(name = attr(loss, "name"), arguments = as_dict(attr(loss, "arguments")))
+    loss <- loss_for_python(loss, model_classes(object))
   }
   py_call("training", "compile", object, optimizer, learning_rate, loss, as.list(metrics))
   invisible(object)
@@ -159,7 +159,7 @@ validation_dataset <- function(x, batch_size, classes, call = rlang::caller_env(
     as_dataset(x, NULL, batch_size, classes, call)
   }
   data$shuffle <- FALSE
-  data["sample_weights"] <- list(NULL)
+  data[c("sample_weights", "augment")] <- list(NULL)
   data
 }
 
