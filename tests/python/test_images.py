@@ -138,3 +138,17 @@ def test_real_files(shared_data):
     assert volume.dtype == np.uint16
     assert images.decode(shared_data("geotiff/zh17.tif")).shape == (1025, 1112, 4)
     assert images.load(shared_data("yolo/bus.jpg")).shape == (3, 1080, 810)
+
+
+@pytest.mark.parametrize("orientation", [1, 3, 6])
+def test_the_size_of_a_png_is_read_without_decoding_it(tmp_path, monkeypatch, orientation):
+    exif = Image.Exif()
+    exif[images.ORIENTATION_TAG] = orientation
+    path = str(tmp_path / "a.png")
+    Image.new("L", (70, 40)).save(path, exif=exif)
+    assert images.size_of(path) == ((70, 40) if orientation == 6 else (40, 70))
+    plain = str(tmp_path / "b.png")
+    Image.new("RGB", (70, 40)).save(plain)
+    monkeypatch.setattr(Image.Image, "load", lambda self: pytest.fail("it was decoded"))
+    monkeypatch.setattr("PIL.ImageFile.ImageFile.load", lambda self: pytest.fail("it was decoded"))
+    assert images.size_of(plain) == (40, 70)

@@ -501,8 +501,23 @@ def size_of(path: str) -> tuple[int, int]:
     if is_tiff(path):
         return tiff_size(path)
     with open_image(path) as image:
-        turned = image.getexif().get(ORIENTATION_TAG, 1) >= 5
+        # Pillow decodes a whole PNG to look for EXIF data behind the pixels
+        whole = image.format != "PNG" or has_exif_chunk(path)
+        exif = image.getexif() if whole else Image.Image.getexif(image)
+        turned = exif.get(ORIENTATION_TAG, 1) >= 5
         return (image.width, image.height) if turned else (image.height, image.width)
+
+
+def has_exif_chunk(path: str) -> bool:
+    """Tell by the heads of its chunks whether a PNG holds EXIF data, even behind its pixels."""
+    with open(path, "rb") as file:
+        file.seek(len(PNG_MAGIC))
+        while len(head := file.read(8)) == 8:
+            if head[4:] == b"eXIf":
+                return True
+            # the chunk's content and its checksum
+            file.seek(int.from_bytes(head[:4], "big") + 4, 1)
+    return False
 
 
 def tiff_size(path: str) -> tuple[int, int]:
