@@ -110,6 +110,7 @@ seg_write_annotations <- function(x, path, format, classes = NULL, like = NULL, 
   options <- list(copy_images = check_flag(copy_images))
   if (!is.null(classes)) x <- renumber(x, check_classes(classes))
   if (!is.null(like)) x <- with_ids_of(x, like)
+  if (format == "coco_results" && is.null(like)) check_result_ids(x)
   report <- py_call("annotations", "r_write", annotations_for_python(x), path, format, options,
                     counting_progress(verbose, nrow(x$images), "Writing"))
   say_changed(report)
@@ -173,6 +174,17 @@ with_ids_of <- function(x, like, call = rlang::caller_env()) {
   x$objects$image_id <- ids[match(x$objects$image_id, x$images$id)]
   x$images$id <- ids
   x
+}
+
+# Results name images by the ids of the truth, which predictions do not know.
+check_result_ids <- function(x, call = rlang::caller_env()) {
+  if (x$format != "memory" || !is.null(numbers_in_names(x$images$file))) return(invisible())
+  maskr_abort("data", c(
+    "Results name images by their ids, and {.val {x$images$file[[1]]}} has none: its name is no
+     number.",
+    i = "Give the annotations that they are to be compared with:
+         {.code like = \"instances.json\"}."
+  ), arg = "like", call = call)
 }
 
 warn_skipped <- function(report, path) {

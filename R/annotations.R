@@ -34,7 +34,8 @@
 #'
 #' @param x,object A `seg_annotations`; for `as_seg_annotations()` a list of [seg_instances()],
 #'   [seg_mask()]s or [seg_panoptic()]s, named by the images' files, such as `predict()` returns for
-#'   several paths. Every class of a mask but the background becomes one object of stuff.
+#'   several paths. Every class of a mask but the background becomes one object of stuff. Where all
+#'   names are numbers, such as `"000000000139.jpg"`, these are the image ids.
 #' @param image The image: its id, or the name of its file (with or without folder and ending). Not
 #'   needed where there is only one.
 #' @param classes A named vector of class ids that the result shall have, such as
@@ -203,6 +204,20 @@ image_paths <- function(x) {
   if (nzchar(x$folder)) file.path(x$folder, x$images$file) else x$images$file
 }
 
+# The files of all images, named as the annotations name them.
+annotated_images <- function(x, call = rlang::caller_env()) {
+  check_annotations(x, arg = "images", call = call)
+  paths <- image_paths(x)
+  lost <- which(!file.exists(paths))
+  if (length(lost) == 0) return(stats::setNames(paths, x$images$file))
+  maskr_abort("file", c(
+    "{length(lost)} of {length(paths)} images of the annotations {cli::qty(length(lost))}{?was/were}
+     not found.",
+    x = "{.path {utils::head(paths[lost], 3)}}{if (length(lost) > 3) ', ...'}",
+    i = "Name their folder: {.code seg_read_annotations(path, images = folder)}."
+  ), arg = "images", call = call)
+}
+
 #' @export
 length.seg_annotations <- function(x) nrow(x$images)
 
@@ -337,10 +352,13 @@ renumber <- function(x, classes, arg = "classes", call = rlang::caller_env()) {
   lost <- setdiff(used$name, names(classes))
   lost <- lost[!is_background_name(lost)]
   if (length(lost) > 0) {
+    chosen <- deparse(intersect(names(own), names(classes)))[[1]]
     maskr_abort("data", c(
-      "The annotations hold classes that are not in {.arg {arg}}: {.val {utils::head(lost, 5)}}
-       {if (length(lost) > 5) 'and others'}.",
-      i = "Name them too, or choose classes with {.code x[, {.val {names(classes)}}]}."
+      "The annotations hold {cli::qty(length(lost))}{?a class that is/classes that are} not in
+       {.arg {arg}}.",
+      x = "{.val {utils::head(lost, 5)}}{if (length(lost) > 5) ', ...'}",
+      i = "Name {cli::qty(length(lost))}{?it/them} too, or leave {?it/them} out:
+           {.code annotations[, {chosen}]}."
     ), arg = arg, call = call)
   }
   new <- classes[names(own)]
@@ -399,15 +417,16 @@ as_seg_annotations.default <- function(x, folder = "", ...) {
   folder <- path.expand(check_text(folder))
   classes <- classes_of_all(lapply(x, attr, "classes"))
   parts <- objects_of_all(x)
+  ids <- numbers_in_names(names(x)) %||% as.double(seq_along(x))
   images <- data.frame(
-    id = as.double(seq_along(x)), file = names(x),
+    id = ids, file = names(x),
     height = vapply(x, function(one) image_size(one)[[1]], 1L, USE.NAMES = FALSE),
     width = vapply(x, function(one) image_size(one)[[2]], 1L, USE.NAMES = FALSE)
   )
   objects <- do.call(rbind, lapply(seq_along(parts), function(i) {
     one <- parts[[i]]
     one$class <- unname(classes[one$label])
-    one$image_id <- rep(as.double(i), nrow(one))
+    one$image_id <- rep(ids[[i]], nrow(one))
     one
   }))
   objects$id <- as.double(seq_len(nrow(objects)))
@@ -421,6 +440,12 @@ as_seg_annotations.default <- function(x, folder = "", ...) {
   reading <- list(rasteriser = "coco")
   new_seg_annotations(images, objects[c(instance_fields, "image_id", "iscrowd", "polygon")], table,
                       "memory", folder, reading)
+}
+
+# Ids of images whose names are numbers, as COCO's are: "000000000139.jpg" has id 139.
+numbers_in_names <- function(files) {
+  names <- stem(files)
+  if (all(grepl("^[0-9]{1,15}$", names)) && !anyDuplicated(names)) as.double(names)
 }
 
 check_text <- function(x, arg = rlang::caller_arg(x), call = rlang::caller_env()) {

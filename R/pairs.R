@@ -20,6 +20,10 @@ image_ending <- "[.](png|jpe?g|tiff?|bmp|webp)$"
 # The targets in the order of their images. Vectors of files are matched by name; lists are taken
 # in their order, unless images and targets have the same names.
 pair_targets <- function(images, targets, call = rlang::caller_env()) {
+  if (inherits(targets, "seg_annotations") && is.character(images)) {
+    files <- names(images) %||% basename(images)
+    return(targets[vapply(files, find_image, 1L, x = targets, arg = "images", call = call), ])
+  }
   if (is.object(images) || is.object(targets)) return(targets)
   if (!is.character(images) || !is.character(targets)) {
     same <- !is.null(names(images)) && !anyDuplicated(names(images)) &&

@@ -215,7 +215,7 @@ check_yolo_settings <- function(x, call = rlang::caller_env()) {
   x
 }
 
-dataset_field <- function(data, field) if (inherits(data, "seg_dataset")) data[[field]]
+dataset_field <- function(data, field) if (inherits(data, "seg_dataset")) unclass(data)[[field]]
 
 # What crosses to `maskr.detectors.yolo.fit()`: images and their objects, or a description's path.
 detector_data <- function(data, arg = rlang::caller_arg(data), call = rlang::caller_env()) {
@@ -233,6 +233,7 @@ detector_data <- function(data, arg = rlang::caller_arg(data), call = rlang::cal
     ), arg = arg, call = call)
   }
   targets <- data$instances %||% data$targets
+  if (inherits(targets, "seg_annotations")) return(detector_annotations(data))
   targets <- lapply(seq_along(targets), function(i) {
     objects_of(targets[[i]], data$classes, paste0("targets[[", i, "]]"), call)
   })
@@ -242,6 +243,15 @@ detector_data <- function(data, arg = rlang::caller_arg(data), call = rlang::cal
     instances = lapply(targets, instances_for_python, classes = classes, call = call),
     class_names = as.list(names(classes)),
     class_ids = as.list(unname(classes))
+  )
+}
+
+detector_annotations <- function(data) {
+  list(
+    images = unname(lapply(data$images, image_for_python)),
+    annotations = annotations_for_python(data$targets),
+    class_names = as.list(names(data$classes)),
+    class_ids = as.list(unname(data$classes))
   )
 }
 

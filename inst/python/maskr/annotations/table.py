@@ -20,7 +20,9 @@ from maskr.errors import DataError, FormatError
 from maskr.instances import Instances
 from maskr.panoptic import Panoptic
 
-BACKGROUND = "background"
+BACKGROUND = ("background", "unlabeled")
+"""Names of classes that stand for no object; the second is that of Cityscapes."""
+
 NO_BOX = (float("nan"),) * 4
 
 
@@ -272,18 +274,18 @@ class Annotations:
 
     def things(self) -> set[int]:
         """Ids of the classes whose objects are counted."""
-        return {one.id for one in self.classes if one.isthing and one.name.lower() != BACKGROUND}
+        return {one.id for one in self.classes if one.isthing and one.name.lower() not in BACKGROUND}
 
-    def instances(self, i: int) -> tuple[Instances, np.ndarray]:
-        """Make the objects of image `i`, and give their ids.
+    def instances(self, i: int, crowds: bool = True) -> tuple[Instances, np.ndarray]:
+        """Make the objects of image `i`, with or without its crowds, and give their ids.
 
         Those without a mask of their own (boxes) get the rectangle of their box.
         """
         if self.images.mask_files[i]:
             labels = self.labels(i)
             return from_labels(labels, self.things())
-        rows, size = self.rows(i), self.size(i)
-        take = self.objects
+        take, rows, size = self.objects, self.rows(i), self.size(i)
+        rows = rows if crowds else rows[~take.iscrowd[rows]]
         rles = [take.rles[r] or "" for r in rows]
         missing = [n for n, rle in enumerate(rles) if not rle]
         outlines = [outline(take, rows[n]) for n in missing]
@@ -302,7 +304,7 @@ class Annotations:
             If things have class id 0, so that it can't be the background.
         """
         for one in self.classes:
-            if one.name.lower() == BACKGROUND:
+            if one.name.lower() in BACKGROUND:
                 return one.id
         if all(one.id != 0 for one in self.classes):
             return 0
@@ -319,14 +321,15 @@ class Annotations:
         """Make the class ids and object numbers of image `i`.
 
         Where objects overlap, the higher score wins, and of equal or missing scores the later
-        object; crowds lie below all others.
+        object; crowds lie below all others, and their pixels belong to no single object.
         """
         if self.images.mask_files[i]:
             return self._renumbered(module_of(self.format).labels(self, i))
         found, _ = self.instances(i)
-        owner = flatten(found, self.objects.iscrowd[self.rows(i)])
+        iscrowd = self.objects.iscrowd[self.rows(i)]
+        owner = flatten(found, iscrowd)
         classes = np.append(self.void(), found.class_ids).astype(np.int32)[owner]
-        things = np.isin(found.class_ids, list(self.things()))
+        things = np.isin(found.class_ids, list(self.things())) & ~iscrowd
         numbers = np.append(0, np.where(things, np.arange(1, len(found) + 1), 0))
         return Labels(classes, numbers.astype(np.int32)[owner])
 

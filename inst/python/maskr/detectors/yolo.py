@@ -26,6 +26,7 @@ import numpy as np
 
 from maskr import arrays, device, images, weights
 from maskr.annotations import yolo as folders
+from maskr.annotations.table import Annotations
 from maskr.detectors.base import Detector
 from maskr.errors import (
     DataError,
@@ -373,8 +374,9 @@ class Yolo(Detector):
         Parameters
         ----------
         train, valid
-            `images`, `instances` (each `columns` and `size`), `class_names` and `class_ids`, or
-            `path` of a YOLO description. Without `valid`, the last epoch is the best.
+            `images`, `instances` (each `columns` and `size`) or `annotations` (the
+            `Annotations` of those images), `class_names` and `class_ids`, or `path` of a YOLO description.
+            Without `valid`, the last epoch is the best.
         settings
             `epochs`, `size` (None for the detector's), `batch_size`, `seed`, and further settings
             of ultralytics by its names.
@@ -446,6 +448,9 @@ def fit(
     progress: Callable[[dict], Any] | None = None,
 ) -> dict:
     """Train for R, see `Yolo.fit()`."""
+    for data in (train, valid):
+        if data is not None and "annotations" in data:
+            data["annotations"] = Annotations.from_r(data["annotations"])
     return detector.fit(train, valid, settings, progress)
 
 
@@ -529,8 +534,7 @@ def object_classes(train: dict, valid: dict | None) -> dict[str, int]:
     classes = dict(zip(train["class_names"], train["class_ids"], strict=True))
     used: set[int] = set()
     for one in (train, valid):
-        for objects in one["instances"] if one else ():
-            used.update(np.asarray(objects["columns"]["class"]).reshape(-1).tolist())
+        used |= used_classes(one) if one else set()
     unknown = sorted(used - set(classes.values()))
     if unknown:
         raise DataError(
@@ -542,11 +546,31 @@ def object_classes(train: dict, valid: dict | None) -> dict[str, int]:
     return {n: i for n, i in classes.items() if i in used or n.casefold() != "background"}
 
 
+def used_classes(data: dict) -> set[int]:
+    """Collect the class ids of all objects; of label images, those of all things."""
+    if "annotations" in data:
+        annotations = data["annotations"]
+        listed = set(annotations.objects.class_ids.tolist())
+        return listed if not any(annotations.images.mask_files) else annotations.things()
+    columns = (objects["columns"]["class"] for objects in data["instances"])
+    return {int(i) for column in columns for i in np.asarray(column).reshape(-1)}
+
+
+def objects_of(data: dict) -> Iterator[Instances]:
+    """Yield the objects of each image; crowds are no single objects and are left out."""
+    if "annotations" in data:
+        annotations = data["annotations"]
+        for i in range(len(annotations.images)):
+            yield annotations.instances(i, crowds=False)[0]
+    else:
+        for objects in data["instances"]:
+            yield Instances.from_r(objects["columns"], objects["size"])
+
+
 def pairs(data: dict, in_channels: int) -> Iterator[tuple[np.ndarray, Instances]]:
     """Yield images and their objects."""
-    for image, objects in zip(data["images"], data["instances"], strict=True):
+    for image, found in zip(data["images"], objects_of(data), strict=True):
         pixels = pixels_of(image, in_channels)
-        found = Instances.from_r(objects["columns"], objects["size"])
         if pixels.shape[:2] != found.size:
             raise ShapeError(
                 f"An image of {pixels.shape[0]} x {pixels.shape[1]} pixels came with objects of "
