@@ -14,17 +14,21 @@
 #'
 #' @param images Paths, a folder (its image files, not those of its subfolders), a list of images
 #'   ([seg_image()], matrices or arrays `[H, W, C]`), or what [seg_example()] returns, which brings
-#'   its own masks, instances (for detectors) and classes.
+#'   its own masks, instances (for detectors) and classes. [seg_annotations] bring all of it too:
+#'   `seg_dataset(seg_read_annotations(path))`.
 #' @param targets For each image its truth: paths of masks or their folder, matched to the images
 #'   by name; or, in the order of the images (or with their names), a list of [seg_mask()]s or
-#'   matrices of class ids, of [seg_instances()], or of paths.
+#'   matrices of class ids, of [seg_instances()], or of paths; or [seg_annotations], whose images
+#'   are matched by name.
 #' @param classes Named vector of class ids, such as `c(background = 0, nucleus = 1)`; by default
-#'   that of the first target that has one. Classes are matched to a model's by name.
+#'   that of the annotations or of the first target that has one. Classes are matched by name, to a
+#'   model's and to those of annotations, which take the ids given here.
 #' @param size `c(height, width)` in pixels that every image is brought to, or `NULL` for its own
 #'   size; images of different size then share a batch by padding.
 #' @param resize How: `"pad"` (fit inside, keep the aspect ratio, pad with pixels that do not
 #'   count), `"crop"` (cover, keep the aspect ratio, cut the centre) or `"stretch"`.
-#' @param augment Must be `NULL`: augmentation is not part of this version.
+#' @param augment What [seg_augment()] returns, or the name of one of its presets; `NULL` for none.
+#'   Only training data is augmented.
 #' @param batch_size Images per batch, at least 1.
 #' @param shuffle Whether the order changes with every epoch of training.
 #' @param sample_weights One number of at least 0 per image: how often it is drawn, relative to the
@@ -49,17 +53,19 @@ seg_dataset <- function(images, targets = NULL, classes = NULL, size = NULL,
     classes <- classes %||% images$classes
     images <- images$images
   }
-  if (!is.null(augment)) {
-    maskr_abort("argument", c(
-      "{.arg augment} must be NULL: augmentation is not part of this version of maskr.",
-      i = "Augment the images and masks beforehand."
-    ), arg = "augment")
+  if (inherits(images, "seg_annotations")) {
+    targets <- targets %||% images
+    images <- annotated_images(images)
   }
   images <- files_in(images)
   targets <- pair_targets(images, files_in(targets))
   images <- check_images(images)
   targets <- check_targets(targets, length(images))
-  classes <- check_classes(classes, min = 2) %||% classes_of_targets(targets)
+  classes <- check_classes(classes, min = 2)
+  if (inherits(targets, "seg_annotations") && !is.null(classes)) {
+    targets <- renumber(targets, classes)
+  }
+  classes <- classes %||% classes_of_targets(targets)
   structure(
     list(
       images = images,
@@ -68,6 +74,7 @@ seg_dataset <- function(images, targets = NULL, classes = NULL, size = NULL,
       instances = instances,
       size = check_size(size),
       resize = check_choice(resize, c("pad", "crop", "stretch")),
+      augment = check_augment(augment, targets, instances),
       batch_size = check_whole(batch_size, min = 1),
       shuffle = check_flag(shuffle),
       sample_weights = check_sample_weights(sample_weights, length(images)),
@@ -106,6 +113,9 @@ check_images <- function(images, arg = "images", call = rlang::caller_env()) {
 }
 
 check_targets <- function(targets, n, call = rlang::caller_env()) {
+  if (inherits(targets, "seg_annotations") && length(targets) == n) {
+    return(check_annotations(targets, arg = "targets", call = call))
+  }
   if (is.character(targets)) targets <- as.list(check_paths(targets, arg = "targets", call = call))
   if (!is.list(targets) || is.data.frame(targets)) {
     maskr_abort("argument", c(
@@ -130,6 +140,7 @@ check_targets <- function(targets, n, call = rlang::caller_env()) {
 }
 
 classes_of_targets <- function(targets) {
+  if (inherits(targets, "seg_annotations")) return(mask_classes(targets))
   found <- Filter(Negate(is.null), lapply(targets, attr, "classes"))
   if (length(found) > 0) found[[1]]
 }
@@ -179,19 +190,23 @@ check_samples <- function(i, names, call = rlang::caller_env()) {
 
 #' @export
 format.seg_dataset <- function(x, ...) {
-  kind <- function(items) if (is.character(items[[1]])) "files" else "in memory"
+  kind <- function(items) {
+    if (inherits(items, "seg_annotations")) return(paste(items$format, "annotations"))
+    if (is.character(items[[1]])) "files" else "in memory"
+  }
   given <- paste0(x$size[1], " x ", x$size[2], " (", x$resize, ")")
   size <- if (is.null(x$size)) "their own" else given
   c(
     paste0("<seg_dataset> ", length(x$images), " images"),
     paste0("images:  ", kind(x$images)),
-    paste0("targets: ", if (inherits(x$targets[[1]], "seg_instances")) "instances, ",
+    paste0("targets: ", if (inherits(unclass(x$targets)[[1]], "seg_instances")) "instances, ",
            kind(x$targets)),
     paste0("classes: ", if (is.null(x$classes)) "the model's" else
       class_words(x$classes)),
     paste0("size:    ", size),
     paste0("batches: ", ceiling(length(x$images) / x$batch_size), " of ", x$batch_size,
-           if (x$shuffle) ", shuffled")
+           if (x$shuffle) ", shuffled"),
+    if (!is.null(x$augment)) paste0("augment: ", paste(names(x$augment), collapse = ", "))
   )
 }
 
@@ -237,11 +252,13 @@ dataset_for_python <- function(x, model_classes, call = rlang::caller_env()) {
   ids[is.na(ids)] <- -1L
   list(
     images = unname(lapply(x$images, image_for_python)),
-    targets = lapply(x$targets, target_for_python, classes = classes, call = call),
+    targets = targets_for_python(augmented_targets(x), classes, call),
+    annotations = if (inherits(x$targets, "seg_annotations")) annotations_for_python(x$targets),
     names = as.list(names(x$images)),
     class_ids = as.list(unname(ids)),
     size = if (!is.null(x$size)) as.list(x$size),
     resize = x$resize,
+    augment = augment_for_python(x$augment),
     batch_size = x$batch_size,
     shuffle = x$shuffle,
     sample_weights = if (!is.null(x$sample_weights)) as.list(x$sample_weights),
@@ -255,6 +272,11 @@ dataset_for_python <- function(x, model_classes, call = rlang::caller_env()) {
 }
 
 image_for_python <- function(x) if (is.character(x)) x else bare_image(x)
+
+targets_for_python <- function(x, classes, call) {
+  if (inherits(x, "seg_annotations")) return(as.list(seq_along(x$images$id) - 1L))
+  lapply(x, target_for_python, classes = classes, call = call)
+}
 
 target_for_python <- function(x, classes, call) {
   if (is.character(x)) return(x)

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 import torch
 from maskr.arrays import IGNORE, NA_INTEGER
-from maskr.datasets.loader import DataSpec, Loader, class_indices, class_lookup, resize
+from maskr.datasets.loader import DataSpec, Loader
+from maskr.datasets.resize import resize
+from maskr.datasets.samples import class_indices, class_lookup
 from maskr.errors import DataError, ShapeError
 from maskr.instances import Instances
 from maskr.preprocess import Preprocess

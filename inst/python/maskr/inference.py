@@ -15,7 +15,8 @@ from torch.fx.experimental.optimization import fuse
 
 from maskr import device
 from maskr.arrays import image_to_r, mask_to_r
-from maskr.datasets.loader import DataSpec, Loader, load_image
+from maskr.datasets.loader import DataSpec, Loader
+from maskr.datasets.samples import load_image
 from maskr.errors import DataError, DeviceError, ShapeError
 from maskr.metrics import semantic
 from maskr.metrics.confusion import count
@@ -137,7 +138,7 @@ def evaluate(model: SegModel, data: dict, precision: str = "auto") -> dict:
     network = evaluation_copy(model, where)
     size = len(model.spec.class_ids)
     confusion = np.zeros((size, size), dtype=np.int64)
-    with Loader(DataSpec(**data), model.spec) as loader:
+    with Loader(DataSpec.from_r(data), model.spec) as loader:
         for x, y in map(loader.__getitem__, range(len(loader))):
             out = run(network, x.to(where), where, precision)
             out = out if model.spec.activated != "none" else activate(out)

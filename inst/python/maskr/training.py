@@ -166,7 +166,7 @@ def train_by_keras(
 ) -> None:
     """Run Keras's loop on the session's device and in the wanted precision."""
     where = device.choose()
-    given = [DataSpec(**data) for data in (train, validation) if data is not None]
+    given = [DataSpec.from_r(data) for data in (train, validation) if data is not None]
     model.precision = device.precision(precision, where)
     try:
         with keras.device(where), contextlib.ExitStack() as stack:

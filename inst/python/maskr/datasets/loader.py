@@ -1,85 +1,47 @@
 """Batches for training and evaluation, read and prepared by threads ahead of the model."""
 
-import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
 
-import cv2
 import keras
 import numpy as np
 import torch
 
-from maskr import images, masks
-from maskr.arrays import IGNORE, image_from_r, mask_from_r
+from maskr.arrays import IGNORE
+from maskr.augment import Pipeline, Sample
+from maskr.datasets.resize import resize
+from maskr.datasets.samples import class_indices, class_lookup, decode, target_objects
+from maskr.datasets.spec import DataSpec
 from maskr.errors import DataError, ShapeError
-from maskr.instances import Instances
 from maskr.spec import Spec
 
-UNKNOWN = -2
-"""Class index of an id that is no class."""
-
-
-@dataclasses.dataclass(frozen=True)
-class DataSpec:
-    """What R's `seg_dataset()` describes, as it crosses the border.
-
-    Attributes
-    ----------
-    images
-        Paths, or arrays `[H, W, C]` from R.
-    targets
-        For each image a path, a matrix of class ids, or the columns of a `seg_instances`.
-    names
-        What to call each image in messages.
-    class_ids
-        The ids that the targets use for the model's classes, in their order; -1 for a class that
-        the targets don't have.
-    size
-        (H, W) of what the model sees, or None for each image's own.
-    resize
-        "pad" (fit inside and pad), "crop" (cover and cut the centre) or "stretch".
-    batch_size, shuffle, sample_weights, threads, cache, ignore, values
-        As in `seg_dataset()`.
-    explicit_ignore
-        Whether the user wrote `ignore` out, which settles what 255 means in files of 0 and 255.
-    seed
-        Of the order.
-    """
-
-    images: Sequence
-    targets: Sequence
-    names: Sequence[str]
-    class_ids: Sequence[int]
-    size: tuple[int, int] | None = None
-    resize: str = "pad"
-    batch_size: int = 8
-    shuffle: bool = True
-    sample_weights: Sequence[float] | None = None
-    threads: int = 2
-    cache: bool = False
-    ignore: int | None = 255
-    values: Sequence[int] | None = None
-    explicit_ignore: bool = False
-    seed: int = 0
+Kept = TypeVar("Kept")
 
 
 class Loader(keras.utils.PyDataset):
     """Batches `(x, y)`: float32 `[N, C, H, W]` preprocessed, int64 `[N, H, W]` class indices.
 
-    Images of different size share a batch by padding to its largest; padded pixels are ignored,
-    and so is whatever lies outside an image that `resize = "pad"` fitted into `size`.
+    Volumes have a depth before H. Images are decoded, augmented, preprocessed and resized, in this
+    order. Those of different size share a batch by padding to its largest; padded pixels are
+    ignored, and so is whatever lies outside an image that `resize = "pad"` fitted into `size`.
+
+    What augmentation draws depends on the seed, the epoch and the place in the epoch alone, so
+    that any number of threads gives the same batches.
     """
 
     def __init__(self, data: DataSpec, spec: Spec) -> None:
         super().__init__()
         self.data = data
         self.spec = spec
+        self.pipeline = Pipeline(data.augment) if data.augment else None
         self.pool = ThreadPoolExecutor(data.threads)
         self.waiting: dict[int, Future] = {}
-        self.index_of = class_lookup(data.class_ids)
-        self.cached: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+        self.table = None if data.class_ids is None else class_lookup(data.class_ids)
+        self.cached: dict[int, tuple[np.ndarray, np.ndarray] | Sample] = {}
         self.rng = np.random.default_rng(data.seed)
+        self.epoch = 0
         self.served = 0
         self.counts = False
         self._draw_order()
@@ -116,20 +78,40 @@ class Loader(keras.utils.PyDataset):
                 hint="Look at the masks with seg_check(); the usual cause is `ignore` or NA.",
                 argument="targets",
             )
+        for future in self.waiting.values():
+            future.cancel()
         self.waiting.clear()
+        self.epoch += 1
         self._draw_order()
         self._prepare(0)
+
+    def sample(self, i: int, place: int = 0) -> tuple[np.ndarray, np.ndarray]:
+        """Image and target of sample `i` as the model sees them, `place` being that in the epoch.
+
+        Returns
+        -------
+        image
+            float32 `[C, H, W]`, or `[C, D, H, W]`.
+        target
+            int32 `[H, W]` or `[D, H, W]`: class indices with IGNORE.
+        """
+        return self._sample(i, place, self.epoch, self.order)
 
     # Keras has threads for this too, but starts and stops them with every epoch: a sixth of the
     # time of short epochs.
     def _prepare(self, first: int) -> None:
+        size = self.data.batch_size
         for batch in range(first, min(first + self.data.threads + 1, len(self))):
             if batch not in self.waiting:
-                chosen = self.order[batch * self.data.batch_size :][: self.data.batch_size]
-                self.waiting[batch] = self.pool.submit(self._batch, chosen)
+                self.waiting[batch] = self.pool.submit(
+                    self._batch, batch * size, self.epoch, self.order
+                )
 
-    def _batch(self, chosen: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
-        return self._collate([self._sample(int(i)) for i in chosen])
+    def _batch(
+        self, first: int, epoch: int, order: np.ndarray
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        places = range(first, min(first + self.data.batch_size, len(order)))
+        return self._collate([self._sample(int(order[p]), p, epoch, order) for p in places])
 
     def _draw_order(self) -> None:
         n = len(self.data.images)
@@ -141,123 +123,56 @@ class Loader(keras.utils.PyDataset):
         else:
             self.order = np.arange(n)
 
-    def _sample(self, i: int) -> tuple[np.ndarray, np.ndarray]:
+    def _sample(
+        self, i: int, place: int, epoch: int, order: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        if self.pipeline is None:
+            return self._kept(i, lambda: self._finish(*self._decode(i)))
+        rng = np.random.default_rng((self.data.seed, epoch, place))
+        drawn = self.pipeline.apply(self._whole(i), rng, lambda rng: self._whole(rng.choice(order)))
+        return self._finish(drawn.image, drawn.mask)
+
+    def _kept(self, i: int, make: Callable[[], Kept]) -> Kept:
         if i in self.cached:
             return self.cached[i]
-        image = load_image(self.data.images[i], self.spec)
-        target = self._target(i)
-        if image.shape[1:] != target.shape:
-            raise ShapeError(
-                f'The image "{self.data.names[i]}" has size {image.shape[1]} x {image.shape[2]}, '
-                f"and its mask {target.shape[0]} x {target.shape[1]}.",
-                argument="targets",
-            )
-        image = self.spec.preprocess(image)
-        if self.data.size is not None:
-            image, target = resize(image, target, self.data.size, self.data.resize)
+        made = make()
         if self.data.cache:
-            self.cached[i] = image, target
-        return image, target
+            self.cached[i] = made
+        return made
 
-    def _target(self, i: int) -> np.ndarray:
-        return class_indices(target_ids(self.data, i), self.index_of, self.data.names[i])
+    def _decode(self, i: int) -> tuple[np.ndarray, np.ndarray]:
+        return decode(self.data, i, self.spec, self.table)
+
+    def _whole(self, i: int) -> Sample:
+        return self._kept(int(i), lambda: self._read(int(i)))
+
+    def _read(self, i: int) -> Sample:
+        objects = target_objects(self.data, i) if self.pipeline.needs_objects else None
+        if objects is not None:
+            objects.class_ids = class_indices(objects.class_ids, self.table, self.data.names[i])
+        return Sample.of(*self._decode(i), objects)
+
+    def _finish(self, image: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        image = self.spec.preprocess(image)
+        if self.data.size is None:
+            return image, target
+        if image.ndim == 4:
+            raise ShapeError(
+                "Volumes keep their size.", hint="Leave `size` out.", argument="size"
+            )
+        return resize(image, target, self.data.size, self.data.resize)
 
     def _collate(self, samples: list) -> tuple[torch.Tensor, torch.Tensor]:
         multiple = self.spec.multiple
-        height, width = (
-            math.ceil(max(image.shape[axis] for image, _ in samples) / multiple) * multiple
-            for axis in (1, 2)
-        )
+        sizes = np.array([target.shape for _, target in samples])
+        size = [math.ceil(n / multiple) * multiple for n in sizes.max(axis=0)]
         channels = samples[0][0].shape[0]
-        x = np.zeros((len(samples), channels, height, width), dtype=np.float32)
-        y = np.full((len(samples), height, width), IGNORE, dtype=np.int64)
+        x = np.zeros((len(samples), channels, *size), dtype=np.float32)
+        y = np.full((len(samples), *size), IGNORE, dtype=np.int64)
         for n, (image, target) in enumerate(samples):
-            x[n, :, : image.shape[1], : image.shape[2]] = image
-            y[n, : target.shape[0], : target.shape[1]] = target
+            inside = tuple(slice(0, length) for length in target.shape)
+            x[(n, slice(None), *inside)] = image
+            y[(n, *inside)] = target
             # looked at until the first pixel that counts, so it costs nothing later
             self.counts = self.counts or bool((target != IGNORE).any())
         return torch.from_numpy(x), torch.from_numpy(y)
-
-
-def load_image(source: str | np.ndarray, spec: Spec) -> np.ndarray:
-    """A path or an R array as float32 `[C, H, W]` with the model's number of channels."""
-    image = images.load(source) if isinstance(source, str) else image_from_r(source)
-    return image if spec.in_channels is None else images.fit_channels(image, spec.in_channels)
-
-
-def target_ids(data: DataSpec, i: int) -> np.ndarray:
-    """The class ids of target `i`, whatever it is given as: int32 `[H, W]` with IGNORE."""
-    target = data.targets[i]
-    if isinstance(target, str):
-        known = [class_id for class_id in data.class_ids if class_id >= 0]
-        return masks.load(target, data.ignore, data.values, data.explicit_ignore, known)
-    if isinstance(target, dict):
-        found = Instances.from_r(target["columns"], target["size"])
-        return np.append(0, found.class_ids)[found.flatten()]
-    return mask_from_r(target)
-
-
-def class_lookup(class_ids: Sequence[int]) -> np.ndarray:
-    """A table from class id to class index; ids that are no class map to UNKNOWN."""
-    table = np.full(max(class_ids) + 1, UNKNOWN, dtype=np.int64)
-    for index, class_id in enumerate(class_ids):
-        if class_id >= 0:
-            table[class_id] = index
-    return table
-
-
-def class_indices(ids: np.ndarray, table: np.ndarray, name: str) -> np.ndarray:
-    """Class ids `[H, W]` as class indices; IGNORE stays.
-
-    Raises
-    ------
-    DataError
-        If an id is not among the classes.
-    """
-    known = np.where((ids >= 0) & (ids < len(table)), ids, 0)
-    indices = table[known]
-    indices[(ids < 0) | (ids >= len(table))] = UNKNOWN
-    indices[ids == IGNORE] = IGNORE
-    if (indices == UNKNOWN).any():
-        unknown = np.unique(ids[indices == UNKNOWN])[:5].tolist()
-        expected = np.flatnonzero(table >= 0).tolist()
-        raise DataError(
-            f'The mask of "{name}" holds the class id {", ".join(map(str, unknown))}; '
-            f"the classes have the ids {', '.join(map(str, expected))}.",
-            hint="Name every class that the masks hold in `classes`, or set `ignore`.",
-            argument="targets",
-        )
-    return indices
-
-
-def resize(
-    image: np.ndarray, target: np.ndarray, size: tuple[int, int], how: str
-) -> tuple[np.ndarray, np.ndarray]:
-    """Image `[C, H, W]` (bilinear, by area when shrinking) and target `[H, W]` (nearest) to size.
-
-    "stretch" changes the aspect ratio; "pad" keeps it and leaves a border of zeros, ignored in
-    the target, at the bottom or right; "crop" keeps it and cuts the centre.
-    """
-    height, width = target.shape
-    if how == "stretch":
-        inner = size
-    else:
-        pick = min if how == "pad" else max
-        scale = pick(size[0] / height, size[1] / width)
-        inner = (max(1, round(height * scale)), max(1, round(width * scale)))
-    shrinking = inner[0] * inner[1] < height * width
-    filtering = cv2.INTER_AREA if shrinking else cv2.INTER_LINEAR
-    scaled = cv2.resize(image.transpose(1, 2, 0), inner[::-1], interpolation=filtering)
-    scaled = scaled.reshape(*inner, len(image)).transpose(2, 0, 1)
-    # INTER_NEAREST_EXACT puts pixel centres where the bilinear image has them
-    labels = cv2.resize(
-        target.astype(np.int32).view(np.float32), inner[::-1], interpolation=cv2.INTER_NEAREST_EXACT
-    ).view(np.int32)
-    if how == "crop":
-        top, left = ((inner[i] - size[i]) // 2 for i in (0, 1))
-        scaled = scaled[:, top : top + size[0], left : left + size[1]]
-        labels = labels[top : top + size[0], left : left + size[1]]
-    padding = (size[0] - labels.shape[0], size[1] - labels.shape[1])
-    scaled = np.pad(scaled, ((0, 0), (0, padding[0]), (0, padding[1])))
-    labels = np.pad(labels, ((0, padding[0]), (0, padding[1])), constant_values=IGNORE)
-    return np.ascontiguousarray(scaled), labels.astype(np.int64)

@@ -1,0 +1,78 @@
+# Samples of a dataset as a model sees them.
+
+#' Look into a dataset
+#'
+#' `x[[i]]` gives a sample and `plot()` draws some, as [fit()][fit.seg_model()] hands them to a
+#' model: read, augmented and resized, but not preprocessed by a model. Augmentation draws anew each
+#' time; [set.seed()] before makes it repeatable.
+#'
+#' @param x A [seg_dataset()].
+#' @param i Number or name of an image.
+#' @param n How many to draw, at least 1.
+#' @param which Numbers of those to draw instead of `n` at random.
+#' @param ... Passed on to [plot()][plot.seg] of each mask, such as `alpha`.
+#' @return `x[[i]]`: a list of `image` (a [seg_image()]), `mask` (a [seg_mask()]) and `name`;
+#'   pixels that augmentation or padding made are `NA` in the mask. `plot()`: `x`, invisibly.
+#' @name sample.seg_dataset
+#' @concept data
+#' @examplesIf seg_available()
+#' scenes <- seg_example("shapes", n = 4, size = c(64, 96))
+#' data <- seg_dataset(scenes, augment = "microscopy")
+#' data[[1]]$mask
+#' plot(data, n = 4)
+NULL
+
+#' @rdname sample.seg_dataset
+#' @export
+`[[.seg_dataset` <- function(x, i) {
+  if (length(i) != 1) {
+    maskr_abort("argument", "Choose one image by its number or name, not {describe(i)}.",
+                arg = "i")
+  }
+  samples_of(x, check_samples(i, names(x$images)))[[1]]
+}
+
+#' @rdname sample.seg_dataset
+#' @export
+plot.seg_dataset <- function(x, n = 9, which = NULL, ...) {
+  if (is.null(which)) {
+    n <- min(check_whole(n, min = 1), length(x))
+    which <- sample.int(length(x), n, prob = x$sample_weights)
+  }
+  samples <- samples_of(x, check_samples(which, names(x$images)))
+  columns <- ceiling(sqrt(length(samples)))
+  rows <- ceiling(length(samples) / columns)
+  old <- graphics::par(mfrow = c(rows, columns), oma = c(1.8, 0, 0, 0))
+  on.exit(graphics::par(old))
+  for (one in samples) {
+    plot(one$mask, image = one$image, legend = FALSE, main = one$name, ...)
+  }
+  draw_classes(samples)
+  invisible(x)
+}
+
+# Samples as lists of image, mask and name, by one call.
+samples_of <- function(x, which, call = rlang::caller_env()) {
+  data <- dataset_for_python(x, x$classes, call = call)
+  if (is.null(x$classes)) data["class_ids"] <- list(NULL)
+  found <- py_call("datasets.preview", "preview", data, as.list(which - 1L), .call = call)
+  Map(function(sample, name) {
+    image <- seg_image(sample$image)
+    list(image = image, mask = new_seg_mask(sample$mask, x$classes), name = name)
+  }, found, names(x$images)[which])
+}
+
+# One legend of the classes that occur, in the outer margin at the bottom.
+draw_classes <- function(samples) {
+  masks <- lapply(samples, `[[`, "mask")
+  classes <- attr(masks[[1]], "classes")
+  present <- classes %in% unlist(lapply(masks, \(mask) unique(c(unclass(mask)))))
+  ignored <- any(vapply(masks, anyNA, logical(1)))
+  labels <- c(names(classes)[present], if (ignored) "ignore")
+  if (length(labels) == 0) return(invisible())
+  colours <- c(attr(masks[[1]], "palette")[present], if (ignored) ignore_colour)
+  old <- graphics::par(fig = c(0, 1, 0, 1), oma = rep(0, 4), mar = rep(0, 4), new = TRUE)
+  on.exit(graphics::par(old))
+  graphics::plot.new()
+  graphics::legend("bottom", labels, fill = unname(colours), horiz = TRUE, bty = "n", cex = 0.9)
+}

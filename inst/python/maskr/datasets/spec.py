@@ -1,0 +1,69 @@
+"""What a dataset is, as it crosses the border."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from maskr.annotations.table import Annotations
+
+
+@dataclass(frozen=True)
+class DataSpec:
+    """What R's `seg_dataset()` describes.
+
+    Attributes
+    ----------
+    images
+        Paths, arrays `[H, W, C]` from R, or volumes `[C, D, H, W]`.
+    targets
+        For each image a path, a matrix of class ids, the columns of a `seg_instances`, or the
+        number, from 0, of an image of `annotations`.
+    names
+        What to call each image in messages.
+    class_ids
+        The ids that the targets use for the model's classes, in their order; -1 for a class that
+        the targets don't have. None where no classes are known: ids then stay what they are.
+    size
+        (H, W) of what the model sees, or None for each image's own.
+    resize
+        "pad" (fit inside and pad), "crop" (cover and cut the centre) or "stretch".
+    batch_size, shuffle, sample_weights, threads, cache, ignore, values
+        As in `seg_dataset()`.
+    explicit_ignore
+        Whether the user wrote `ignore` out, which settles what 255 means in files of 0 and 255.
+    augment
+        Steps of a `maskr.augment.Pipeline`, or None.
+    annotations
+        What numbers among the targets stand for.
+    seed
+        Of the order and of augmentation.
+    """
+
+    images: Sequence
+    targets: Sequence
+    names: Sequence[str]
+    class_ids: Sequence[int] | None
+    size: tuple[int, int] | None = None
+    resize: str = "pad"
+    batch_size: int = 8
+    shuffle: bool = True
+    sample_weights: Sequence[float] | None = None
+    threads: int = 2
+    cache: bool = False
+    ignore: int | None = 255
+    values: Sequence[int] | None = None
+    explicit_ignore: bool = False
+    augment: Sequence[dict] | None = None
+    annotations: "Annotations | None" = None
+    seed: int = 0
+
+    @classmethod
+    def from_r(cls, fields: dict) -> "DataSpec":
+        """Make a description of R's fields, whose annotations are still tables."""
+        tables = fields.get("annotations")
+        if tables is None:
+            return cls(**fields)
+        from maskr.annotations.table import Annotations
+
+        return cls(**{**fields, "annotations": Annotations.from_r(tables)})
