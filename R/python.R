@@ -5,7 +5,8 @@
 #' The one list behind `py_require()`, [seg_install()], [seg_sitrep()] and the file
 #' `python/requirements.txt` in the installed package.
 #'
-#' @param extras Names of optional groups to add: `"yolo"` (ultralytics, AGPL-3.0).
+#' @param extras Names of optional groups to add: `"yolo"` (ultralytics, AGPL-3.0), `"volumes"`
+#'   (NIfTI and DICOM files, and augmentation in 3D).
 #' @return A character vector of pip requirements.
 #' @concept setup
 #' @export
@@ -37,9 +38,17 @@ python_core <- c(
   "opencv-python>=4.10,<6",
   "tifffile>=2024.8.30,<2028",
   "pillow>=11,<14",
-  "safetensors>=0.5,<1"
+  "safetensors>=0.5,<1",
+  "orjson>=3.10,<4",
+  "pyyaml>=6,<7",
+  "defusedxml>=0.7,<1"
 )
-python_extras <- list(yolo = "ultralytics>=8.4.190,<9")
+python_extras <- list(
+  yolo = "ultralytics>=8.4.190,<9",
+  volumes = c("nibabel>=5.3,<6", "pydicom>=3,<4", "torchio>=0.20,<2")
+)
+# What tells that a group is installed; all else that it brings is asked for when it is needed.
+extra_modules <- list(yolo = "ultralytics", volumes = c("nibabel", "pydicom"))
 
 # What this session knows: loaded Python modules, and messages that are said once.
 the <- new.env(parent = emptyenv())
@@ -177,7 +186,7 @@ verbatim <- function(text) {
 #' @examples
 #' seg_available()
 seg_available <- function(extras = NULL) {
-  modules <- c("keras", "torch", "torchvision", if ("yolo" %in% extras) "ultralytics")
+  modules <- c("keras", "torch", "torchvision", unlist(extra_modules[extras]))
   tryCatch({
     start_python(rlang::current_env())
     all(vapply(modules, reticulate::py_module_available, logical(1)))
