@@ -61,11 +61,14 @@ def items(annotations: Annotations, i: int) -> list[Item]:
 
 
 def from_label_image(annotations: Annotations, labels: Labels) -> list[Item]:
-    """Make one item of each object, and of each class elsewhere, the background excepted."""
+    """Make one item of each object, and of each class elsewhere, the background excepted.
+
+    Where a class of things has pixels that belong to no single object, these are a crowd.
+    """
     if labels.classes.ndim != 2:
         raise DataError("Objects of volumes can only be written as label volumes.", argument="x")
     numbers = np.zeros_like(labels.classes) if labels.objects is None else labels.objects
-    background = [one.id for one in annotations.classes if one.name.lower() == BACKGROUND]
+    background = [one.id for one in annotations.classes if one.name.lower() in BACKGROUND]
     empty = [IGNORE, *(background or [annotations.void()])]
     stuff = (numbers == 0) & ~np.isin(labels.classes, empty)
     first = int(numbers.max(initial=0)) + 1
@@ -75,8 +78,17 @@ def from_label_image(annotations: Annotations, labels: Labels) -> list[Item]:
     rles = encode_labels(whole)
     areas, boxes = measure(rles, whole.shape)
     classes = labels.classes.ravel()[places]
+    crowds = (ids >= first) & np.isin(classes, list(annotations.things()))
+    crowds &= labels.objects is not None
     return [
-        Item(int(ids[n]), int(classes[n]), tuple(boxes[n].tolist()), float(areas[n]), rle=rles[n])
+        Item(
+            int(ids[n]),
+            int(classes[n]),
+            tuple(boxes[n].tolist()),
+            float(areas[n]),
+            rle=rles[n],
+            iscrowd=bool(crowds[n]),
+        )
         for n in range(len(rles))
     ]
 

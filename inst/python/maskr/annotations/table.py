@@ -5,6 +5,7 @@ that its file has, and images whose truth is a label image name that file. Masks
 image is asked for.
 """
 
+import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
@@ -274,7 +275,8 @@ class Annotations:
 
     def things(self) -> set[int]:
         """Ids of the classes whose objects are counted."""
-        return {one.id for one in self.classes if one.isthing and one.name.lower() not in BACKGROUND}
+        named = (one for one in self.classes if one.name.lower() not in BACKGROUND)
+        return {one.id for one in named if one.isthing}
 
     def instances(self, i: int, crowds: bool = True) -> tuple[Instances, np.ndarray]:
         """Make the objects of image `i`, with or without its crowds, and give their ids.
@@ -342,7 +344,9 @@ class Annotations:
         for old, new in pairs:
             table[int(old)] = self.void() if int(new) < 0 else int(new)
         classes = np.where(labels.classes < 0, IGNORE, table[np.maximum(labels.classes, 0)])
-        return Labels(classes, labels.objects)
+        dropped = np.isin(labels.classes, [int(old) for old, new in pairs if int(new) < 0])
+        objects = None if labels.objects is None else np.where(dropped, 0, labels.objects)
+        return Labels(classes, objects)
 
     def panoptic(self, i: int) -> Panoptic:
         """Make the segments of image `i`: one for each thing, one for each class of stuff."""
@@ -474,9 +478,9 @@ def relative(name: str, folder: Path, record: str) -> str:
     FormatError
         If it leaves the folder by ".." or is an absolute path elsewhere.
     """
-    path = Path(str(name).replace("\\", "/"))
-    full = Path(path if path.is_absolute() else folder / path).resolve()
-    root = folder.resolve()
+    # links are not followed: the image that they lead to may lie anywhere, under any name
+    full = Path(os.path.abspath(folder / str(name).replace("\\", "/")))
+    root = Path(os.path.abspath(folder))
     if full.is_relative_to(root) and full != root:
         return full.relative_to(root).as_posix()
     raise FormatError(
