@@ -24,6 +24,9 @@ from maskr.panoptic import Panoptic
 BACKGROUND = ("background", "unlabeled")
 """Names of classes that stand for no object; the second is that of Cityscapes."""
 
+IGNORED = "__ignore__"
+"""LabelMe's name for regions of no class: their pixels are ignored in masks, and no instances."""
+
 NO_BOX = (float("nan"),) * 4
 
 
@@ -278,6 +281,10 @@ class Annotations:
         named = (one for one in self.classes if one.name.lower() not in BACKGROUND)
         return {one.id for one in named if one.isthing}
 
+    def ignored(self) -> list[int]:
+        """Ids of the class whose pixels are to be ignored."""
+        return [one.id for one in self.classes if one.name == IGNORED]
+
     def instances(self, i: int, crowds: bool = True) -> tuple[Instances, np.ndarray]:
         """Make the objects of image `i`, with or without its crowds, and give their ids.
 
@@ -286,16 +293,20 @@ class Annotations:
         if self.images.mask_files[i]:
             labels = self.labels(i)
             return from_labels(labels, self.things())
-        take, rows, size = self.objects, self.rows(i), self.size(i)
+        take, rows = self.objects, self.rows(i)
         rows = rows if crowds else rows[~take.iscrowd[rows]]
+        rows = rows[~np.isin(take.class_ids[rows], self.ignored())]
+        return self._drawn(rows, self.size(i)), take.ids[rows]
+
+    def _drawn(self, rows: np.ndarray, size: tuple[int, int]) -> Instances:
+        take = self.objects
         rles = [take.rles[r] or "" for r in rows]
         missing = [n for n, rle in enumerate(rles) if not rle]
         outlines = [outline(take, rows[n]) for n in missing]
         drawn = rasterise(outlines, size, self.reading.get("rasteriser", "coco"))
         for n, rle in zip(missing, drawn, strict=True):
             rles[n] = rle
-        found = Instances.from_rles(rles, size, take.class_ids[rows], take.scores[rows])
-        return found, take.ids[rows]
+        return Instances.from_rles(rles, size, take.class_ids[rows], take.scores[rows])
 
     def void(self) -> int:
         """Give the class id of pixels that belong to no object.
@@ -327,10 +338,11 @@ class Annotations:
         """
         if self.images.mask_files[i]:
             return self._renumbered(module_of(self.format).labels(self, i))
-        found, _ = self.instances(i)
-        iscrowd = self.objects.iscrowd[self.rows(i)]
+        rows = self.rows(i)
+        found, iscrowd = self._drawn(rows, self.size(i)), self.objects.iscrowd[rows]
         owner = flatten(found, iscrowd)
-        classes = np.append(self.void(), found.class_ids).astype(np.int32)[owner]
+        ids = np.where(np.isin(found.class_ids, self.ignored()), IGNORE, found.class_ids)
+        classes = np.append(self.void(), ids).astype(np.int32)[owner]
         things = np.isin(found.class_ids, list(self.things())) & ~iscrowd
         numbers = np.append(0, np.where(things, np.arange(1, len(found) + 1), 0))
         return Labels(classes, numbers.astype(np.int32)[owner])
