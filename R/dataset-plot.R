@@ -65,14 +65,12 @@ samples_of <- function(x, which, call = rlang::caller_env()) {
 # One legend of the classes that occur, in the outer margin at the bottom.
 draw_classes <- function(samples) {
   masks <- lapply(samples, `[[`, "mask")
-  classes <- attr(masks[[1]], "classes")
-  present <- classes %in% unlist(lapply(masks, \(mask) unique(c(unclass(mask)))))
-  ignored <- any(vapply(masks, anyNA, logical(1)))
-  labels <- c(names(classes)[present], if (ignored) "ignore")
-  if (length(labels) == 0) return(invisible())
-  colours <- c(attr(masks[[1]], "palette")[present], if (ignored) ignore_colour)
+  ids <- unique(unlist(lapply(masks, \(mask) unique(as.vector(mask)))))
+  first <- attributes(masks[[1]])
+  key <- mask_key(ids, first$classes, first$palette, over = TRUE)$legend
+  if (length(key$labels) == 0) return(invisible())
   old <- graphics::par(fig = c(0, 1, 0, 1), oma = rep(0, 4), mar = rep(0, 4), new = TRUE)
   on.exit(graphics::par(old))
   graphics::plot.new()
-  graphics::legend("bottom", labels, fill = unname(colours), horiz = TRUE, bty = "n", cex = 0.9)
+  graphics::legend("bottom", key$labels, fill = key$colours, horiz = TRUE, bty = "n", cex = 0.9)
 }

@@ -263,6 +263,12 @@ def test_a_mosaic_takes_all_four():
     assert after.mask.shape == SIZE and (after.mask != IGNORE).all()
 
 
+@pytest.mark.parametrize(("own", "other"), [(1, 3), (3, 1)])
+def test_grey_and_colour_images_can_share_a_mosaic(own, other):
+    after = apply(picture(own), ["mosaic"], others=lambda rng: picture(other))
+    assert after.image.shape == (own, *SIZE)
+
+
 def test_pasted_objects_bring_pixels_classes_and_masks():
     empty = Sample.of(
         np.full((1, *SIZE), 0.5, np.float32), np.zeros(SIZE, int),

@@ -10,6 +10,7 @@ from maskr.augment.geometry import cut, flip_horizontal
 from maskr.augment.sample import Sample
 from maskr.datasets.resize import scale_image, scale_labels
 from maskr.errors import DataError
+from maskr.images import fit_channels
 
 Others = Callable[[np.random.Generator], Sample]
 """Draws another sample, as it was before any step."""
@@ -37,7 +38,7 @@ def mosaic(sample: Sample, rng: np.random.Generator, others: Others, scale: Rang
     middle = [max(1, round(n * pick(rng, (0.3, 0.7)))) for n in sample.size]
     rows, columns = ((slice(0, m), slice(m, n)) for m, n in zip(middle, sample.size, strict=True))
     places = [(row, column) for row in rows for column in columns]
-    tiles = [sample, *(others(rng) for _ in range(3))]
+    tiles = [sample, *(alike(others(rng), sample) for _ in range(3))]
     sizes = [tuple(side.stop - side.start for side in place) for place in places]
     tiles = [tile_of(one, rng, size, scale) for one, size in zip(tiles, sizes, strict=True)]
 
@@ -54,6 +55,18 @@ def mosaic(sample: Sample, rng: np.random.Generator, others: Others, scale: Rang
     classes = np.concatenate([tile.classes for tile in tiles])
     limits = (min(t.limits[0] for t in tiles), max(t.limits[1] for t in tiles))
     return Sample(image, labels, classes, limits)
+
+
+def alike(donor: Sample, sample: Sample) -> Sample:
+    """The donor with as many channels as the sample; colours become their mean where it is grey.
+
+    Only needed where no model has settled the number of channels.
+    """
+    if len(sample.image) == len(donor.image):
+        return donor
+    if len(sample.image) == 1:
+        return donor.with_image(donor.image[:3].mean(axis=0, keepdims=True))
+    return donor.with_image(fit_channels(donor.image, len(sample.image)))
 
 
 def tile_of(
@@ -83,7 +96,7 @@ def copy_paste(
     2021, https://arxiv.org/abs/2012.07177.
     """
     check_objects(sample)
-    donor = others(rng)
+    donor = alike(others(rng), sample)
     if rng.random() < 0.5:
         donor = flip_horizontal(donor, rng)
     donor = scaled(donor, pick_log(rng, scale))
