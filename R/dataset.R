@@ -100,6 +100,7 @@ check_images <- function(images, arg = "images", call = rlang::caller_env()) {
   }
   if (is.list(images) && !is.data.frame(images) && length(images) > 0) {
     images <- Map(function(image, i) {
+      if (is_volume_part(image)) return(image)
       if (is.character(image)) return(check_paths(image, arg = arg, call = call))
       bare_image(image, arg = paste0(arg, "[[", i, "]]"), call = call)
       image
@@ -132,7 +133,7 @@ check_targets <- function(targets, n, call = rlang::caller_env()) {
   lapply(seq_along(targets), function(i) {
     target <- targets[[i]]
     arg <- paste0("targets[[", i, "]]")
-    if (inherits(target, "seg_instances")) return(target)
+    if (inherits(target, "seg_instances") || is_volume_part(target)) return(target)
     if (is.character(target)) return(check_paths(target, arg = arg, call = call))
     bare_mask(target, arg = arg, call = call)
     target
@@ -192,6 +193,7 @@ check_samples <- function(i, names, call = rlang::caller_env()) {
 format.seg_dataset <- function(x, ...) {
   kind <- function(items) {
     if (inherits(items, "seg_annotations")) return(paste(items$format, "annotations"))
+    if (is_volume_part(items[[1]])) return("parts of volumes")
     if (is.character(items[[1]])) "files" else "in memory"
   }
   given <- paste0(x$size[1], " x ", x$size[2], " (", x$resize, ")")
@@ -271,7 +273,10 @@ dataset_for_python <- function(x, model_classes, call = rlang::caller_env()) {
   )
 }
 
-image_for_python <- function(x) if (is.character(x)) x else bare_image(x)
+image_for_python <- function(x) {
+  if (is.character(x)) return(x)
+  if (is_volume_part(x)) unclass(x) else bare_image(x)
+}
 
 targets_for_python <- function(x, classes, call) {
   if (inherits(x, "seg_annotations")) return(as.list(seq_along(x$images$id) - 1L))
@@ -280,6 +285,7 @@ targets_for_python <- function(x, classes, call) {
 
 target_for_python <- function(x, classes, call) {
   if (is.character(x)) return(x)
+  if (is_volume_part(x)) return(unclass(x))
   if (!inherits(x, "seg_instances")) return(bare_mask(x))
   objects <- instances_for_python(x, classes, call)
   if (any(objects$columns$class == 0) || !0 %in% classes) {

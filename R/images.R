@@ -108,20 +108,43 @@ check_affine <- function(affine, call = rlang::caller_env()) {
 
 #' Read an image file
 #'
-#' Reads PNG, JPEG, TIFF, BMP and WebP at their full bit depth; the kind is told by the file's
-#' content. EXIF's orientation is honoured, palettes become colours, an alpha channel is kept.
+#' Reads PNG, JPEG, TIFF, BMP and WebP at their full bit depth, NIfTI (`.nii`, `.nii.gz`) and
+#' DICOM; the kind is told by the file's content, of NIfTI by its name. EXIF's orientation is
+#' honoured, palettes become colours, an alpha channel is kept, and where a file counts from white
+#' to black its numbers are turned round.
 #'
 #' A TIFF of several pages becomes a volume `[D, H, W, C]`, as scikit-image and tifffile read it;
 #' `pages` chooses some of them, and one page alone is an image `[H, W, C]`. Of an animated PNG or
 #' WebP the first frame is read.
 #'
-#' @param path One file.
+#' @section NIfTI and DICOM:
+#' They need `seg_install(extras = "volumes")`. A NIfTI file is a volume `[D, H, W, C]`, where D, H
+#' and W are the file's third, second and first axis (k, j and i): nothing is mirrored, so
+#' `x[k + 1, j + 1, i + 1, ]` is the voxel that other programs call (i, j, k). A fourth axis (time,
+#' or several scans of one body) becomes the channels, a file of two axes an image `[H, W, C]`.
+#'
+#' The attribute `spacing` is `c(D, H, W)` in mm. The attribute `affine` is the file's own 4 x 4
+#' matrix: `affine %*% c(i, j, k, 1)`, with indices from 0 in the order of the file, so
+#' `c(w - 1, h - 1, d - 1, 1)`, is the place in mm, to the right, front and head of the patient
+#' (RAS+). Both are missing where the file does not tell them.
+#'
+#' A folder is read as one DICOM series, in the same way as if it had been converted to NIfTI
+#' (by dcm2niix, for example): slices along the normal of their plane, and rows from the bottom of
+#' the picture to its top, also in a single slice that says where it lies. Labels that were drawn
+#' on the converted file therefore fit. With `scale = FALSE` values are in the units of the device,
+#' such as Hounsfield units; `scale = TRUE` divides these by 32767, which is rarely wanted.
+#' Several series in one folder, a missing slice, and slices without position are errors.
+#'
+#' @param path One file, or the folder of a DICOM series.
 #' @param scale `TRUE` divides integers by the maximum of their type (255 in 8 bits, 65535 in 16),
 #'   so that they lie in 0..1 (in -1..1 for signed types). `FALSE` keeps the file's own units,
 #'   such as Hounsfield units. Files of floating-point numbers are never scaled.
 #' @param pages Pages of a TIFF, counted from 1; `NULL` takes all.
-#' @return A [seg_image()] with attributes `path` and `range`. A file that does not exist is a
-#'   `maskr_error_file`, one that cannot be read a `maskr_error_format`.
+#' @return A [seg_image()] with attributes `path` and `range`, and `spacing` and `affine` where a
+#'   volume tells them. A file that does not exist is a `maskr_error_file`, one that cannot be
+#'   read, is damaged or claims to be larger than file or memory can be a `maskr_error_format`, a
+#'   missing Python package a `maskr_error_missing`.
+#' @references NIfTI-1: <https://nifti.nimh.nih.gov>. DICOM: <https://www.dicomstandard.org>.
 #' @concept types
 #' @export
 #' @examplesIf seg_available()
@@ -129,10 +152,22 @@ check_affine <- function(affine, call = rlang::caller_env()) {
 #' seg_write_mask(seg_mask(matrix(c(0, 1, 1, 0, 1, 0), 2)), file)
 #' seg_read_image(file)
 seg_read_image <- function(path, scale = TRUE, pages = NULL) {
-  path <- check_one_path(path)
+  path <- check_file_or_folder(path)
   scale <- check_flag(scale)
   out <- py_call("images", "read", path, scale, check_pages(pages))
-  new_seg_image(out$data, path = path, range = as.double(out$range))
+  new_seg_image(out$data, path = path, spacing = plain_vector(out$spacing), affine = out$affine,
+                range = as.double(out$range))
+}
+
+# Without the dim that arrays from Python have; NULL stays.
+plain_vector <- function(x) if (!is.null(x)) as.double(x)
+
+check_file_or_folder <- function(path, arg = rlang::caller_arg(path),
+                                 call = rlang::caller_env()) {
+  path <- path.expand(check_string(path, arg = arg, call = call))
+  is_folder <- dir.exists(path)
+  if (is_folder || grepl("[.](nii|nii[.]gz|dcm)$", path, ignore.case = TRUE)) require_volumes()
+  if (is_folder) path else check_paths(path, arg = arg, call = call)
 }
 
 check_one_path <- function(path, arg = "path", call = rlang::caller_env()) {

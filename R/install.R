@@ -16,7 +16,7 @@
 #'   `NULL` takes the one on the `PATH` if it is fit, else any that
 #'   [reticulate::virtualenv_starter()] knows. An existing virtualenv keeps its own.
 #' @param extras Names of optional groups, see [seg_requirements()]: `"yolo"` adds ultralytics,
-#'   which is under the AGPL-3.0.
+#'   which is under the AGPL-3.0, `"volumes"` what reads NIfTI and DICOM.
 #' @param packages Further pip requirements, such as `"scikit-learn>=1.5"`, resolved together with
 #'   maskr's own.
 #' @return The absolute path of the virtualenv, invisibly.
@@ -29,7 +29,7 @@
 #' @export
 #' @examplesIf interactive()
 #' seg_install()
-#' seg_install("~/environments/maskr", extras = "yolo")
+#' seg_install("~/environments/maskr", extras = c("yolo", "volumes"))
 seg_install <- function(envname = "r-maskr", python = NULL, extras = NULL, packages = NULL) {
   path <- virtualenv_path(check_string(envname))
   python <- check_string(python, null = TRUE)

@@ -109,15 +109,20 @@ check_palette <- function(palette, classes, call = rlang::caller_env()) {
 
 #' Read and write masks
 #'
-#' `seg_read_mask()` reads class ids from an index PNG (with its palette), a grey PNG or a TIFF; a
-#' TIFF of several pages becomes a volume `[D, H, W]`. `seg_write_mask()` writes them, whole or not
-#' at all: as an index PNG with the mask's palette, as a grey PNG of 16 bits, or as a TIFF.
+#' `seg_read_mask()` reads class ids from an index PNG (with its palette), a grey PNG, a TIFF or a
+#' NIfTI label volume; a TIFF of several pages becomes a volume `[D, H, W]`. `seg_write_mask()`
+#' writes them, whole or not at all: as an index PNG with the mask's palette, as a grey PNG of 16
+#' bits, as a TIFF, or as NIfTI with the mask's spacing and affine.
+#'
+#' [seg_read_image()] tells how the axes of NIfTI become D, H and W. Label volumes are often stored
+#' as floating-point numbers or long integers; they are read as long as all are whole. NIfTI-1
+#' holds affine and spacing as 32-bit numbers, and no names or colours of classes.
 #'
 #' Binary masks are often stored as 0 and 255, and 255 is also the usual value for "ignore". A
 #' file that holds nothing but 0 and 255 is therefore an error, unless `values = c(0, 255)` or
 #' `ignore = 255` is written out.
 #'
-#' @param path One file; for writing it ends in `.png`, `.tif` or `.tiff`.
+#' @param path One file; for writing it ends in `.png`, `.tif`, `.tiff`, `.nii` or `.nii.gz`.
 #' @param classes A named vector of class ids such as `c(background = 0, nucleus = 1)`; an id that
 #'   is not among them is an error. Without it, the ids that occur are the classes.
 #' @param ignore The file's value for pixels that are to be ignored, read as `NA`; `NULL` where
@@ -140,14 +145,15 @@ check_palette <- function(palette, classes, call = rlang::caller_env()) {
 #' seg_read_mask(file, classes = c(background = 0, nucleus = 1))
 seg_read_mask <- function(path, classes = NULL, ignore = 255, values = NULL) {
   explicit <- !missing(ignore)
-  path <- check_one_path(path)
+  path <- check_file_or_folder(path)
   classes <- check_classes(classes)
   ignore <- check_whole(ignore, null = TRUE)
   values <- check_values(values)
   out <- py_call("masks", "read", path, ignore, values, explicit, as.list(unname(classes)))
   classes <- classes %||% classes_read(out$ids, values)
   check_known_ids(out$ids, classes, arg = "path")
-  new_seg_mask(out$data, classes, palette = file_palette(out$palette, classes))
+  new_seg_mask(out$data, classes, palette = file_palette(out$palette, classes),
+               spacing = plain_vector(out$spacing), affine = out$affine)
 }
 
 classes_read <- function(ids, values) {
@@ -184,8 +190,10 @@ seg_write_mask <- function(x, path, bits = NULL) {
                 arg = "bits")
   }
   classes <- attr(x, "classes")
+  spacing <- attr(x, "spacing")
   py_call("masks", "write", bare(x), path, as.list(unname(classes)),
-          as.list(unname(attr(x, "palette"))), if (!is.null(bits)) as.integer(bits))
+          as.list(unname(attr(x, "palette"))), if (!is.null(bits)) as.integer(bits),
+          if (!is.null(spacing)) as.list(spacing), attr(x, "affine"))
   invisible(path)
 }
 

@@ -25,7 +25,8 @@ test_that("the requirements file holds what seg_requirements() holds", {
 })
 
 test_that("every requirement is a range with a comma, which keras3 leaves alone", {
-  expect_match(seg_requirements("yolo"), "^[a-z-]+>=[0-9.]+,<[0-9]+$")
+  expect_match(seg_requirements(names(python_extras)), "^[a-z-]+>=[0-9.]+,<[0-9]+$")
+  expect_named(extra_modules, names(python_extras))
 })
 
 # ---- seg_install ---------------------------------------------------------------------------------

@@ -106,9 +106,11 @@ def open_series(folder: str) -> Volume:
     height, width, channels = slices[0].size
     shape = (len(slices), height, width, channels)
     check_claim(slices[0].path, int(np.prod(shape)) * kind.itemsize)
+    # an open series holds no headers, so that many of them may stay open
+    paths = [one.path for one in slices]
 
     def box(part: tuple[slice, slice, slice]) -> np.ndarray:
-        return np.stack([pixels(one, kind)[part[1:]] for one in slices[part[0]]])
+        return np.stack([pixels(path, kind, channels)[::-1][part[1:]] for path in paths[part[0]]])
 
     everything = (slice(None), slice(None), slice(None))
     return Volume(
@@ -138,7 +140,11 @@ def open_file(path: str) -> Volume:
         given = one.header.get("PixelSpacing")
         spacing = tuple(map(float, given)) if given and frames == 1 else None
         affine = None
-    return Volume(path, shape, lambda: pixels(one, kind), unit=unit, spacing=spacing, affine=affine)
+    turn, channels = (-1 if affine is not None else 1), one.size[2]
+    return Volume(
+        path, shape, lambda: pixels(path, kind, channels)[::turn], unit=unit, spacing=spacing,
+        affine=affine,
+    )  # fmt: skip
 
 
 def as_one_slice(one: Slice, folder: str) -> Volume:
@@ -291,11 +297,11 @@ def number_kind(slices: Iterable[Slice]) -> tuple[np.dtype, float]:
     return np.dtype(np.int32), float(np.iinfo(np.int16).max)
 
 
-def pixels(one: Slice, kind: np.dtype) -> np.ndarray:
+def pixels(path: str, kind: np.dtype, channels: int) -> np.ndarray:
     """Read a file's numbers, rescaled: `[H, W, C]`, or `[D, H, W, C]` of several frames."""
     pydicom = load_pydicom()
     try:
-        full = pydicom.dcmread(one.path)
+        full = pydicom.dcmread(path)
         values = pydicom.pixels.pixel_array(full)
         if full.PhotometricInterpretation == "MONOCHROME1":
             values = turned_round(values, full)
@@ -304,9 +310,8 @@ def pixels(one: Slice, kind: np.dtype) -> np.ndarray:
         values = pydicom.pixels.apply_modality_lut(values, full).astype(kind)
     # pydicom and its decoders raise whatever a damaged file leads them to
     except Exception as error:
-        raise damaged(one.path, error) from error
-    values = values.reshape(*values.shape[: values.ndim - (one.size[2] > 1)], -1)
-    return values[::-1] if one.has_place and values.ndim == 3 else values
+        raise damaged(path, error) from error
+    return values.reshape(*values.shape[: values.ndim - (channels > 1)], -1)
 
 
 def turned_round(values: np.ndarray, header: "pydicom.Dataset") -> np.ndarray:

@@ -145,7 +145,7 @@ def turned(stored: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
         stored = np.stack([stored[name] for name in stored.dtype.names], axis=-1)
     spatial = len(shape) - 1
     stored = stored.reshape(*stored.shape[:spatial], -1)
-    return stored.transpose(*range(spatial)[::-1], spatial)
+    return np.asarray(stored).transpose(*range(spatial)[::-1], spatial)
 
 
 def read_box(

@@ -6,6 +6,7 @@ import numpy as np
 
 from maskr import images, masks
 from maskr.arrays import IGNORE, image_from_r, mask_from_r
+from maskr.datasets import volume
 from maskr.datasets.spec import DataSpec
 from maskr.errors import DataError, ShapeError
 from maskr.instances import Instances
@@ -43,10 +44,15 @@ def by_word(size: Sequence[int]) -> str:
     return " x ".join(map(str, size))
 
 
-def load_image(source: str | np.ndarray, spec: Spec) -> np.ndarray:
-    """A path, an R array or a volume as float32 `[C, ...]` with the model's number of channels."""
+def load_image(source: str | dict | np.ndarray, spec: Spec) -> np.ndarray:
+    """Read a source as float32 `[C, ...]` with the model's number of channels.
+
+    A source is a path, an R array, a volume `[C, D, H, W]` or a part of one (`datasets.volume`).
+    """
     if isinstance(source, str):
         image = images.load(source)
+    elif isinstance(source, dict):
+        image = volume.load_image(source)
     elif source.ndim == 4:
         image = np.ascontiguousarray(source, dtype=np.float32)
     else:
@@ -55,11 +61,16 @@ def load_image(source: str | np.ndarray, spec: Spec) -> np.ndarray:
 
 
 def target_ids(data: DataSpec, i: int) -> np.ndarray:
-    """The class ids of target `i`, whatever it is given as: int32 `[H, W]` with IGNORE."""
+    """The class ids of target `i`, whatever it is given as: int32 `[H, W]` with IGNORE.
+
+    Volumes and boxes of them are `[D, H, W]`.
+    """
     target = data.targets[i]
     if isinstance(target, str):
         known = [class_id for class_id in data.class_ids or () if class_id >= 0]
         return masks.load(target, data.ignore, data.values, data.explicit_ignore, known)
+    if is_part(target):
+        return volume.load_ids(target, data.values)
     if isinstance(target, dict):
         found = Instances.from_r(target["columns"], target["size"])
         return np.append(0, found.class_ids)[found.flatten()]
@@ -68,10 +79,15 @@ def target_ids(data: DataSpec, i: int) -> np.ndarray:
     return mask_from_r(target)
 
 
+def is_part(target: object) -> bool:
+    """Tell whether a target is a part of a label volume."""
+    return isinstance(target, dict) and "volume" in target
+
+
 def target_objects(data: DataSpec, i: int) -> Instances | None:
     """The objects of target `i`, classes as the targets have them; None for a mask."""
     target = data.targets[i]
-    if isinstance(target, dict):
+    if isinstance(target, dict) and not is_part(target):
         return Instances.from_r(target["columns"], target["size"])
     if isinstance(target, int):
         return data.annotations.instances(target)[0]

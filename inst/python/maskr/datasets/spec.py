@@ -15,10 +15,11 @@ class DataSpec:
     Attributes
     ----------
     images
-        Paths, arrays `[H, W, C]` from R, or volumes `[C, D, H, W]`.
+        Paths, arrays `[H, W, C]` from R, volumes `[C, D, H, W]`, or parts of volumes
+        (`datasets.volume`).
     targets
-        For each image a path, a matrix of class ids, the columns of a `seg_instances`, or the
-        number, from 0, of an image of `annotations`.
+        For each image a path, a matrix of class ids, the columns of a `seg_instances`, a part of
+        a label volume, or the number, from 0, of an image of `annotations`.
     names
         What to call each image in messages.
     class_ids

@@ -1,0 +1,191 @@
+# Volumes as datasets of slices or boxes.
+
+#' Volumes as a dataset
+#'
+#' Finds volumes with their label volumes and makes a [seg_dataset()] of their slices, for models
+#' of images, or of boxes cut from them. Voxels are read only when a batch needs them; each label
+#' volume is read once beforehand, to find the classes and the parts that hold an object.
+#'
+#' A volume is a NIfTI file (`.nii`, `.nii.gz`), a folder with one DICOM series, a TIFF of several
+#' pages, or a folder with a stack of images; [seg_read_image()] tells how axes become D, H and W.
+#' `root` is one of
+#' * a data set in the folders of nnU-Net and the Medical Segmentation Decathlon: `imagesTr` and
+#'   `labelsTr` (`imagesTs` and `labelsTs` for `split = "test"`), with the classes of its
+#'   `dataset.json`; `case_0000.nii.gz`, `case_0001.nii.gz` are channels of one image,
+#' * a folder with the folders `images` and `labels` (or `masks`), below `split` if that is given,
+#' * a volume, several volumes, or a folder of volumes, with `targets` naming the labels in the same
+#'   way.
+#'
+#' Volumes and labels are matched by the names of their files; a label's name may end in `_seg`,
+#' `_label` or `_mask`. They must have the same number of voxels, and where both have an affine, lie
+#' in the same place to half a voxel: labels that were turned or made on another grid are an error.
+#'
+#' The dataset's field `groups` names the volume of each part, so that [seg_split()] keeps the
+#' slices of a patient together.
+#'
+#' Slices of uncompressed NIfTI files, DICOM series and stacks are read alone; compressed volumes
+#' are read whole, and the last ones kept in memory up to 1 GB. Where many large volumes are
+#' shuffled, uncompressed `.nii` files are much faster.
+#'
+#' @param root The folder of a data set, or volumes: see below.
+#' @param split Part of the data set, such as `"train"`; `NULL` takes what lies in `root` itself.
+#' @param ... Further arguments of [seg_dataset()], such as `size`, `batch_size`, `augment`.
+#' @param targets Label volumes, where `root` does not hold them: paths, or one folder.
+#' @param classes Named vector of class ids, such as `c(background = 0, liver = 1)`. By default
+#'   those of the `dataset.json`, else the ids that occur.
+#' @param as `"slices"` `[H, W, C]`, or `"patches"` `[D, H, W, C]` for models of volumes.
+#' @param axis The axis that is cut into slices: 1 (D), 2 (H) or 3 (W).
+#' @param patch Size of patches `c(D, H, W)` in voxels; cut to volumes that are smaller.
+#' @param overlap Share of a patch, from 0 to below 1, that its neighbour covers again.
+#' @param number Patches of each volume drawn by chance (repeatable by `set.seed()`); `NULL` covers
+#'   each volume with a grid. Without `empty`, each holds a voxel of an object that is drawn first.
+#' @param window Two values that become 0 and 1, with what lies beyond cut off:
+#'   `c(-160, 240)` shows soft tissue in CT (Hounsfield units), `c(-1000, 400)` lungs. `NULL` leaves
+#'   values as [seg_read_image()] gives them, which is rarely good for CT.
+#' @param empty Whether to keep slices or patches without an object, that is without a class id
+#'   above 0.
+#' @param ignore,values How labels are read, see [seg_read_mask()]; a file's rule holds for all its
+#'   slices.
+#' @param verbose Whether to show progress; `NULL` decides by itself.
+#' @return A [seg_dataset()] with the field `groups`; images are named by volume and place, such as
+#'   `liver_1[12,,]`. Missing, damaged or mismatched files are a `maskr_error_format`, labels that
+#'   can't be class ids a `maskr_error_data`, a missing package a `maskr_error_missing`.
+#' @references Antonelli et al. (2022) The Medical Segmentation Decathlon,
+#'   \doi{10.1038/s41467-022-30695-9}; nnU-Net's layout:
+#'   <https://github.com/MIC-DKFZ/nnUNet>.
+#' @seealso [seg_split()], [seg_read_image()]
+#' @concept data
+#' @export
+#' @examplesIf seg_available("volumes")
+#' folder <- tempfile()
+#' dir.create(folder)
+#' labels <- seg_mask(array(rep(c(0, 1, 1, 0), 30), c(4, 5, 6)))
+#' seg_write_mask(labels, file.path(folder, "ct.nii.gz"))
+#' seg_write_mask(labels, file.path(folder, "ct_seg.nii.gz"))
+#' data <- seg_data_volume(file.path(folder, "ct.nii.gz"), batch_size = 2,
+#'                         targets = file.path(folder, "ct_seg.nii.gz"))
+#' data
+seg_data_volume <- function(root, split = NULL, ..., targets = NULL, classes = NULL,
+                            as = c("slices", "patches"), axis = 1, patch = c(64, 64, 64),
+                            overlap = 0, number = NULL, window = NULL, empty = FALSE, ignore = 255,
+                            values = NULL, verbose = NULL) {
+  as <- check_choice(as, c("slices", "patches"))
+  axis <- check_whole(axis, min = 1, max = 3)
+  classes <- check_classes(classes, min = 2)
+  window <- check_window(window)
+  reading <- list(
+    ignore = check_whole(ignore, min = 0, null = TRUE), values = check_values(values),
+    explicit = !missing(ignore), classes = as.list(unname(classes))
+  )
+  choice <- list(
+    axis = if (as == "slices") axis - 1L, patch = check_patch(patch),
+    overlap = check_number(overlap, min = 0, max = 0.95),
+    number = check_whole(number, min = 1, null = TRUE), empty = check_flag(empty)
+  )
+  root <- check_volumes(root)
+  if (!is.null(targets)) targets <- check_volumes(targets)
+  require_volumes()
+  found <- py_call("datasets.volume", "r_parts", as.list(root), check_string(split, null = TRUE),
+                   if (!is.null(targets)) as.list(targets), choice, reading, draw_seed(),
+                   counting_progress(verbose, length(root), "Reading labels"))
+  classes <- classes %||% declared_classes(found, values)
+  check_known_ids(found$ids, classes, arg = "targets")
+  say_left_out(found, as)
+  volume_dataset(found, classes, if (as == "slices") axis - 1L else -1L, window, ..., ignore = ignore,
+                 values = values)
+}
+
+# A seg_dataset of the parts that `datasets.volume.r_parts()` found.
+volume_dataset <- function(found, classes, axis, window, ..., ignore, values) {
+  volume <- as.integer(found$volume) + 1L
+  if (length(volume) == 0) {
+    maskr_abort("data", c(
+      "No part of the volumes holds an object.", i = "{.code empty = TRUE} keeps empty parts."
+    ), arg = "root", call = rlang::caller_env())
+  }
+  names <- part_names(unlist(found$names)[volume], found$box, axis)
+  images <- lapply(seq_along(volume), function(i) {
+    volume_part(found$images[[volume[[i]]]], found$box[i, ], axis, window = window)
+  })
+  labels <- lapply(seq_along(volume), function(i) {
+    volume_part(found$labels[[volume[[i]]]], found$box[i, ], axis,
+                ignored = as.list(unlist(found$ignored[[volume[[i]]]])))
+  })
+  out <- seg_dataset(stats::setNames(images, names), labels, classes = classes, ...,
+                     ignore = ignore, values = values)
+  out$groups <- unlist(found$names)[volume]
+  out
+}
+
+# What `maskr.datasets.volume` reads, a plain list.
+volume_part <- function(path, box, axis, ...) {
+  path <- unlist(path)
+  if (length(path) > 1) path <- as.list(path)
+  parts <- Filter(Negate(is.null), list(volume = path, box = as.integer(box), axis = axis, ...))
+  structure(parts, class = "seg_volume_part")
+}
+
+is_volume_part <- function(x) inherits(x, "seg_volume_part")
+
+# "ct[12,,]" for a slice, "ct[1:64,1:64,65:128]" for a box.
+part_names <- function(volume, box, axis) {
+  from <- box[, 1:3, drop = FALSE] + 1
+  to <- box[, 1:3, drop = FALSE] + box[, 4:6, drop = FALSE]
+  at <- matrix(paste0(from, ":", to), ncol = 3)
+  if (axis >= 0) {
+    at[] <- ""
+    at[, axis + 1] <- from[, axis + 1]
+  }
+  paste0(volume, "[", at[, 1], ",", at[, 2], ",", at[, 3], "]")
+}
+
+declared_classes <- function(found, values) {
+  if (is.null(found$classes)) return(classes_read(found$ids, values))
+  check_classes(unlist(found$classes), min = 2)
+}
+
+say_left_out <- function(found, as) {
+  if (found$left_out == 0) return(invisible())
+  total <- found$left_out + length(found$volume)
+  cli::cli_inform(c(
+    i = "Left out {found$left_out} of {total} {as} without an object; {.code empty = TRUE} keeps
+         them."
+  ))
+}
+
+check_volumes <- function(x, arg = rlang::caller_arg(x), call = rlang::caller_env()) {
+  ok <- is.character(x) && length(x) > 0 && !anyNA(x) && all(nzchar(x))
+  if (!ok) {
+    maskr_abort("argument", "{.arg {arg}} must be paths of volumes or a folder, not {describe(x)}.",
+                arg = arg, call = call)
+  }
+  x <- unname(path.expand(x))
+  folders <- dir.exists(x)
+  if (any(!folders)) check_paths(x[!folders], arg = arg, call = call)
+  x
+}
+
+check_window <- function(window, call = rlang::caller_env()) {
+  if (is.null(window)) return(NULL)
+  ok <- is.numeric(window) && length(window) == 2 && all(is.finite(window)) && diff(window) > 0
+  if (ok) return(as.double(window))
+  maskr_abort("argument", c(
+    "{.arg window} must be two rising numbers, the values that become 0 and 1.",
+    x = "It is {describe(window)}."
+  ), arg = "window", call = call)
+}
+
+check_patch <- function(patch, call = rlang::caller_env()) {
+  ok <- is.numeric(patch) && length(patch) %in% c(1, 3) && all(is.finite(patch)) &&
+    all(patch >= 1) && all(patch == round(patch))
+  if (ok) return(rep_len(as.integer(patch), 3))
+  maskr_abort("argument", c(
+    "{.arg patch} must be {.code c(D, H, W)} in whole voxels, or one number for all three.",
+    x = "It is {describe(patch)}."
+  ), arg = "patch", call = call)
+}
+
+# For Pythons that reticulate still has to prepare; the others are left as they are.
+require_volumes <- function() {
+  if (!reticulate::py_available()) reticulate::py_require(python_extras[["volumes"]])
+}
