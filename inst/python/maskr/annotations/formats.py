@@ -3,7 +3,10 @@
 import importlib
 from types import ModuleType
 
-MODULES: dict[str, str] = {}
+MODULES: dict[str, str] = {
+    "sunrgbd": "sunrgbd",
+    "s3dis2d": "s3dis2d",
+}
 """Modules by format, in the order in which they are asked whether a file is theirs."""
 
 
