@@ -2,7 +2,8 @@
 
 annotation_formats <- c(
   "coco", "coco_panoptic", "coco_results", "yolo", "yolo_boxes", "labelme", "cvat", "via",
-  "via_csv", "voc", "masks", "labels", "camvid", "cityscapes", "ade20k", "ctc", "nifti"
+  "via_csv", "voc", "masks", "labels", "camvid", "cityscapes", "ade20k", "ctc", "nifti",
+  "sunrgbd", "s3dis2d"
 )
 
 #' Read, write and convert annotations
@@ -26,6 +27,8 @@ annotation_formats <- c(
 #' | `"cityscapes"` | Cityscapes gtFine | folder |
 #' | `"ade20k"` | ADE20K, and its scene parsing benchmark | folder |
 #' | `"ctc"` | Cell Tracking Challenge | folder |
+#' | `"sunrgbd"` | SUN RGB-D (only read) | folder |
+#' | `"s3dis2d"` | Stanford 2D-3D-S (only read) | folder |
 #' | `"nifti"` | label volumes (extra package: `seg_install(extras = "volumes")`) | folder or file |
 #'
 #' Polygons keep their coordinates from format to format; only the programs that draw them differ,
