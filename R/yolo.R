@@ -120,15 +120,16 @@ predict.seg_detector <- function(object, x, conf = 0.25, iou = 0.7, classes = NU
 #' same name start from what it has learned.
 #'
 #' Each epoch sees every image once, in mosaics, mirrored, shifted, scaled and in other colours;
-#' the settings that govern this can be given by `...`. With validation data, the epoch with the
-#' best average precision is kept, else the last one; an interrupt (Ctrl-C) keeps the best so far.
-#' Nothing is left in the working directory. A network without weights needs some dozens of epochs
-#' before it finds anything.
+#' the settings that govern this can be given by `...`. A dataset's `augment` takes the place of all
+#' that, at the scale of training (`random_crop` counts pixels of scaled images). With validation
+#' data, the epoch with the best average precision is kept, else the last one; an interrupt (Ctrl-C)
+#' keeps the best so far. Nothing is left in the working directory. A network without weights needs
+#' some dozens of epochs before it finds anything.
 #'
 #' @param object A `seg_detector`, such as [seg_yolo()] makes.
 #' @param data A [seg_dataset()] whose targets are [seg_instances()] (or label images, if it has one
 #'   class), what [seg_example()] returns, or the path of a YOLO `data.yaml`. Of a dataset `images`,
-#'   `targets`, `classes`, `size` and `batch_size` are used. A class named `background` that no
+#'   `targets`, `classes`, `size`, `augment` and `batch_size` are used. A class named `background` that no
 #'   object has is left out. Of a `data.yaml` nothing is downloaded and no code is run.
 #' @param validation_data Likewise, or `NULL`. A `data.yaml` names its own.
 #' @param epochs Number of epochs, at least 1.
@@ -242,7 +243,8 @@ detector_data <- function(data, arg = rlang::caller_arg(data), call = rlang::cal
     images = unname(lapply(data$images, image_for_python)),
     instances = lapply(targets, instances_for_python, classes = classes, call = call),
     class_names = as.list(names(classes)),
-    class_ids = as.list(unname(classes))
+    class_ids = as.list(unname(classes)),
+    augment = augment_for_python(data$augment)
   )
 }
 
@@ -251,7 +253,8 @@ detector_annotations <- function(data) {
     images = unname(lapply(data$images, image_for_python)),
     annotations = annotations_for_python(data$targets),
     class_names = as.list(names(data$classes)),
-    class_ids = as.list(unname(data$classes))
+    class_ids = as.list(unname(data$classes)),
+    augment = augment_for_python(data$augment)
   )
 }
 

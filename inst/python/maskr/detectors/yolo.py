@@ -375,8 +375,9 @@ class Yolo(Detector):
         ----------
         train, valid
             `images`, `instances` (each `columns` and `size`) or `annotations` (the
-            `Annotations` of those images), `class_names` and `class_ids`, or `path` of a YOLO description.
-            Without `valid`, the last epoch is the best.
+            `Annotations` of those images), `class_names` and `class_ids`, or `path` of a YOLO
+            description. `augment`, of `train` only: steps of a `maskr.augment.Pipeline` that take
+            the place of ultralytics' own. Without `valid`, the last epoch is the best.
         settings
             `epochs`, `size` (None for the detector's), `batch_size`, `seed`, and further settings
             of ultralytics by its names.
@@ -389,6 +390,9 @@ class Yolo(Detector):
             `columns` (epoch, metric, data, value), `best_epoch` (0 for none), `interrupted`.
         """
         options = dict(settings)
+        augment = train.get("augment")
+        if augment:
+            check_no_augmentation(options)
         size, batch = options.pop("size", None) or self.size, int(options.pop("batch_size"))
         # ultralytics by itself gathers the gradients of 64 images for a step, which leaves a small
         # data set with next to no steps
@@ -397,7 +401,7 @@ class Yolo(Detector):
             data, classes, validated = write_data(folder, train, valid, self.in_channels)
             with engine().session():
                 trainer = engine().Trainer(
-                    {**TRAINING, **options, **places(folder)}, data, validated, progress
+                    {**TRAINING, **options, **places(folder)}, data, validated, progress, augment
                 )
                 interrupted = engine().train(trainer, self.module, list(classes))
                 if trainer.best_state is not None:
@@ -426,6 +430,24 @@ TRAINING = {
     "workers": 0,  # forked processes can hang under R
 }
 """Settings of ultralytics' trainer that users do not choose."""
+
+
+AUGMENTATION = {
+    "bgr", "close_mosaic", "copy_paste", "cutmix", "degrees", "fliplr", "flipud", "hsv_h", "hsv_s",
+    "hsv_v", "mixup", "mosaic", "perspective", "scale", "shear", "translate",
+}  # fmt: skip
+"""Settings of ultralytics' own augmentation."""
+
+
+def check_no_augmentation(options: dict[str, Any]) -> None:
+    """Raise a DataError where ultralytics' augmentation is set beside that of the data set."""
+    given = sorted(AUGMENTATION & set(options))
+    if given:
+        raise DataError(
+            f"The data set has its own `augment`, which replaces ultralytics' {', '.join(given)}.",
+            hint="Leave these settings out, or make the data set without `augment`.",
+            argument=given[0],
+        )
 
 
 def places(folder: str) -> dict[str, Any]:

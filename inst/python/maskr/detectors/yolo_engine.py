@@ -7,7 +7,7 @@ keeps the import from changing the session, and use what is in it within `sessio
 import contextlib
 import copy
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -18,6 +18,7 @@ from ultralytics.nn import tasks
 from ultralytics.utils import DEFAULT_CFG_DICT, LOGGER, SETTINGS, events, ops
 
 from maskr.detectors.contained import contained
+from maskr.detectors.yolo_augment import replace_augmentation
 from maskr.errors import DataError, MissingPackageError
 from maskr.instances import encode
 
@@ -157,6 +158,8 @@ class Trainer(SegmentationTrainer):
         Whether `val` is a validation set; if not, the last epoch counts as the best.
     report
         Called with each event as `maskr.training` describes them.
+    augment
+        Steps of a `maskr.augment.Pipeline` instead of ultralytics' own augmentation.
     """
 
     def __init__(
@@ -165,7 +168,9 @@ class Trainer(SegmentationTrainer):
         data: dict[str, Any],
         validate: bool,
         report: Callable[[dict], Any] | None,
+        augment: Sequence[dict] | None = None,
     ) -> None:
+        self._augment = augment
         self._own_data = data
         self._validates = validate
         self._report = report
@@ -184,6 +189,13 @@ class Trainer(SegmentationTrainer):
     def get_dataset(self) -> dict[str, Any]:
         """Give the data that the trainer was made with; no description is read."""
         return {**self._own_data, "nc": len(self._own_data["names"])}
+
+    def build_dataset(self, img_path: str, mode: str = "train", batch: int | None = None) -> Any:
+        """Make the data set of a split, the training's with our augmentation if there is any."""
+        dataset = super().build_dataset(img_path, mode, batch)
+        if mode == "train" and self._augment:
+            replace_augmentation(dataset, self.args, self._augment, self.args.seed)
+        return dataset
 
     def validate(self) -> tuple[dict, float | None]:
         """Validate, if there is validation data."""
