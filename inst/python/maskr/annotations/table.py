@@ -232,6 +232,7 @@ class Annotations:
         How label images and polygons are understood: `rasteriser` ("coco" or "pil"), `ignore`,
         `values`, `explicit_ignore`, and whatever else the format needs, as plain values.
         `renumber` replaces class ids in label images: pairs of old and new, -1 for none.
+        `void` "ignore" makes pixels of no object, or of a class left out, IGNORE.
     """
 
     format: str
@@ -309,13 +310,15 @@ class Annotations:
         return Instances.from_rles(rles, size, take.class_ids[rows], take.scores[rows])
 
     def void(self) -> int:
-        """Give the class id of pixels that belong to no object.
+        """Give the class id of pixels that belong to no object; IGNORE where they don't count.
 
         Raises
         ------
         DataError
             If things have class id 0, so that it can't be the background.
         """
+        if self.reading.get("void") == "ignore":
+            return IGNORE
         for one in self.classes:
             if one.name.lower() in BACKGROUND:
                 return one.id
@@ -337,7 +340,10 @@ class Annotations:
         object; crowds lie below all others, and their pixels belong to no single object.
         """
         if self.images.mask_files[i]:
-            return self._renumbered(module_of(self.format).labels(self, i))
+            module = module_of(self.format)
+            found = module.labels(self, i)
+            in_table = getattr(module, "CLASSES_IN_TABLE", False)
+            return found if in_table else self._renumbered(found)
         rows = self.rows(i)
         found, iscrowd = self._drawn(rows, self.size(i)), self.objects.iscrowd[rows]
         owner = flatten(found, iscrowd)
@@ -362,6 +368,10 @@ class Annotations:
 
     def panoptic(self, i: int) -> Panoptic:
         """Make the segments of image `i`: one for each thing, one for each class of stuff."""
+        if self.images.mask_files[i]:
+            own = getattr(module_of(self.format), "panoptic", None)
+            if own is not None:
+                return own(self, i)
         labels = self.labels(i)
         things = labels.objects
         things = np.zeros(labels.classes.shape, np.int32) if things is None else things
