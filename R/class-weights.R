@@ -86,7 +86,7 @@ check_beta <- function(beta, method, call = rlang::caller_env()) {
 # Pixels and images of each class; `around` are the pixels of the images that hold it.
 class_counts <- function(x, verbose) {
   columns <- py_call(
-    "datasets.statistics", "r_count", dataset_for_python(x, x$classes),
+    "datasets.statistics", "r_count", truth_for_python(x),
     counting_progress(verbose, length(x), "Reading masks")
   )
   table <- as.data.frame(lapply(columns, unlist))

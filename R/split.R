@@ -55,7 +55,7 @@ seg_split <- function(x, prop = c(train = 0.8, valid = 0.2), group = NULL, strat
     "datasets.split", "r_split", length(names), as.list(unname(prop)), draw_seed(),
     if (!is.null(groups)) as.list(match(groups, unique(groups)) - 1L),
     if (!is.null(strata)) matrix(strata, nrow = length(names)),
-    if (!is.null(data)) dataset_for_python(data, data$classes),
+    if (!is.null(data)) truth_for_python(data),
     if (!is.null(data)) counting_progress(verbose, length(names), "Reading masks")
   )
   lapply(stats::setNames(seq_along(prop), names(prop)), \(part) x[which(parts == part)])
@@ -86,7 +86,7 @@ seg_oversample <- function(x, threshold = 0.2, verbose = NULL) {
   x <- counted_dataset(x)
   threshold <- check_number(threshold, min = .Machine$double.eps, max = 1)
   factors <- py_call(
-    "datasets.statistics", "r_repeat_factors", dataset_for_python(x, x$classes), threshold,
+    "datasets.statistics", "r_repeat_factors", truth_for_python(x), threshold,
     counting_progress(verbose, length(x), "Reading masks")
   )
   x$sample_weights <- as.double(factors) * (x$sample_weights %||% 1)
@@ -99,6 +99,12 @@ counted_dataset <- function(x, arg = rlang::caller_arg(x), call = rlang::caller_
   if (is_scenes(x) || inherits(x, "seg_annotations")) return(seg_dataset(x))
   maskr_abort("argument", "{.arg {arg}} must be a {.fn seg_dataset}, not {describe(x)}.",
               arg = arg, call = call)
+}
+
+# A dataset as it lies in its files, to be counted and checked.
+truth_for_python <- function(x) {
+  x$augment <- NULL
+  dataset_for_python(x, x$classes)
 }
 
 sample_names <- function(x, call = rlang::caller_env()) {

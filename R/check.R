@@ -1,0 +1,271 @@
+# Looking through datasets for what would spoil training.
+
+#' Check datasets before training
+#'
+#' Reads every image and every mask once and lists what would spoil training: files that cannot be
+#' read, masks that do not fit their images or their classes, and images that are in two datasets.
+#' A file that cannot be read is noted, and the check goes on.
+#'
+#' | check | severity | what was found |
+#' |---|---|---|
+#' | `image`, `mask` | error | a file that cannot be read, or not as an image or mask |
+#' | `size` | error | an image and a mask of different size |
+#' | `class ids` | error | ids in a mask that are no class |
+#' | `values` | error | a mask in memory that holds only 0 and 255 |
+#' | `object numbers` | error | a label image of objects where a mask of classes belongs (a warning where the dataset has no `classes`) |
+#' | `leak` | error | the same pixels in two datasets |
+#' | `duplicate` | warning | the same pixels twice in a dataset; an error where the masks differ |
+#' | `alike` | warning | a scaled, compressed or brightened copy in two datasets; in one a note |
+#' | `ignored` | warning | a mask without a pixel that counts, or most pixels of a dataset |
+#' | `absent class` | warning | a class that no pixel of a dataset has |
+#' | `channels` | warning | an image with another number of channels than most |
+#' | `odd size` | warning | an image eight times larger or smaller than the median |
+#' | `parts` | warning | an object of ten or more parts: a mask of classes that was read by [seg_read_instances()]? |
+#' | `empty` | note | a mask that holds only background: class "background", or the first of two |
+#' | `rare class` | note | a class with less than a thousandth of the pixels |
+#' | `grey` | note | grey images of three channels |
+#' | `sizes` | note | images of different size and no `size` for the dataset |
+#'
+#' Images are the same where all decoded pixels are; they are alike where the slopes of their
+#' 33 x 33 thumbnails have a cosine of at least 0.9.
+#'
+#' @param ... A [seg_dataset()], or what makes one: [seg_example()], [seg_annotations]. Several of
+#'   them, or a named list such as [seg_split()] returns, are also searched for images that are in
+#'   more than one. In methods not used.
+#' @param verbose Whether to show progress; `NULL` decides by itself.
+#' @param object What `seg_check()` returned.
+#' @return A data frame of class `seg_check`, a row for each finding, errors first: `severity`
+#'   (`"error"`, `"warning"`, `"note"`), `check` (see the table), `split` (the dataset's name),
+#'   `file` (`NA` where it is about a whole dataset) and `message`. The attribute `classes` is a
+#'   data frame `split, class, label, pixels, share, images`; `images` are the datasets' lengths.
+#'   `summary()` counts the findings.
+#' @concept data
+#' @export
+#' @examplesIf seg_available()
+#' scenes <- seg_example("shapes", n = 6, size = c(48, 64))
+#' data <- seg_dataset(scenes)
+#' seg_check(train = data[1:4], valid = data[4:6])
+seg_check <- function(..., verbose = NULL) {
+  written <- as.list(substitute(list(...)))[-1]
+  symbols <- vapply(written, \(e) if (is.symbol(e)) as.character(e) else "", "")
+  datasets <- named_datasets(list(...), symbols)
+  n <- lengths(datasets)
+  drawn <- lapply(datasets, with_background)
+  found <- py_call(
+    "datasets.check", "check", as.list(names(datasets)), unname(lapply(drawn, truth_for_python)),
+    unname(lapply(drawn, background_id)), counting_progress(verbose, sum(n), "Checking")
+  )
+  classes <- Map(checked_classes, found$classes, datasets, drawn, names(datasets))
+  findings <- data.frame(lapply(found$findings, as.character))
+  findings <- rbind(findings, absent_classes(classes), rare_classes(classes))
+  findings$file[!nzchar(findings$file)] <- NA
+  findings <- findings[order(match(findings$severity, severities)), ]
+  rownames(findings) <- NULL
+  structure(findings, classes = do.call(rbind, unname(classes)), images = n,
+            class = c("seg_check", "data.frame"))
+}
+
+severities <- c("error", "warning", "note")
+
+# The datasets with their names, or those that the caller's variables have.
+named_datasets <- function(given, symbols, call = rlang::caller_env()) {
+  is_list <- length(given) == 1 && is.list(given[[1]]) && !is.object(given[[1]]) &&
+    !is_scenes(given[[1]])
+  if (is_list) {
+    given <- given[[1]]
+    symbols <- rep("", length(given))
+  }
+  if (length(given) == 0) {
+    maskr_abort("argument", "There is no dataset to check.", arg = "...", call = call)
+  }
+  names <- ifelse(nzchar(rlang::names2(given)), rlang::names2(given), symbols)
+  numbered <- if (length(given) == 1) "data" else paste("dataset", seq_along(given))
+  names <- ifelse(nzchar(names), names, numbered)
+  datasets <- lapply(unname(given), counted_dataset, arg = "...", call = call)
+  stats::setNames(datasets, make.unique(names, sep = " "))
+}
+
+# Objects are drawn on a background to be looked at, which detectors' classes don't have. Classes
+# are matched by name, so that their ids may be others meanwhile.
+with_background <- function(x) {
+  has_objects <- is.list(x$targets) && !inherits(x$targets, "seg_annotations") &&
+    any(vapply(x$targets, inherits, NA, "seg_instances"))
+  if (has_objects && !any(is_background_name(names(x$classes)))) {
+    x$classes <- c(background = 0L, stats::setNames(seq_along(x$classes), names(x$classes)))
+  }
+  x
+}
+
+# The class that holds nothing to be found: by its name, or the first of two.
+background_id <- function(x) {
+  named <- x$classes[is_background_name(names(x$classes))]
+  if (length(named) > 0) return(unname(named[[1]]))
+  if (length(x$classes) == 2) unname(x$classes[[1]])
+}
+
+# The table of a dataset's classes, with its own ids.
+checked_classes <- function(columns, x, drawn, split) {
+  table <- as.data.frame(lapply(columns, \(column) as.double(unlist(column))))
+  label <- names(drawn$classes)[match(table$class, drawn$classes)] %||% as.character(table$class)
+  class <- if (is.null(x$classes)) table$class else unname(x$classes[label])
+  data.frame(
+    split = rep(split, nrow(table)), class = as.integer(class), label = label,
+    pixels = table$pixels, share = table$pixels / max(1, sum(table$pixels)),
+    images = as.integer(table$images)
+  )
+}
+
+absent_classes <- function(tables) {
+  everywhere <- do.call(rbind, unname(tables))
+  seen <- unique(everywhere$label[everywhere$pixels > 0])
+  class_findings(tables, "warning", "absent class", function(table) {
+    absent <- table$label[table$pixels == 0]
+    if (length(absent) == 0 || all(table$pixels == 0)) return(NULL)
+    elsewhere <- if (length(tables) > 1) intersect(absent, seen)
+    c(
+      if (length(elsewhere) > 0) {
+        paste0("No pixel belongs to ", count_names(elsewhere), ", which another dataset has.")
+      },
+      if (length(setdiff(absent, elsewhere)) > 0) {
+        paste0("No pixel belongs to ", count_names(setdiff(absent, elsewhere)), ".")
+      }
+    )
+  })
+}
+
+rare_classes <- function(tables) {
+  class_findings(tables, "note", "rare class", function(table) {
+    rare <- table[table$pixels > 0 & table$share < 0.001, ]
+    if (nrow(rare) == 0) return(NULL)
+    rare <- rare[order(rare$share), ]
+    paste0("Less than a thousandth of the pixels belongs to ", count_names(rare$label),
+           ". seg_class_weights() and seg_oversample() help.")
+  })
+}
+
+class_findings <- function(tables, severity, check, judge) {
+  found <- lapply(tables, \(table) {
+    message <- judge(table)
+    data.frame(severity = rep(severity, length(message)), check = rep(check, length(message)),
+               split = rep(table$split[1], length(message)), file = rep("", length(message)),
+               message = as.character(message))
+  })
+  do.call(rbind, unname(found))
+}
+
+# "cat", or "12 classes: cat, dog, cow, ..."
+count_names <- function(x, n = 5) {
+  shown <- paste(utils::head(x, n), collapse = ", ")
+  if (length(x) == 1) return(shown)
+  paste0(length(x), " classes (", shown, if (length(x) > n) ", ...", ")")
+}
+
+# Some rows or columns are a plain data frame: no verdict on the whole belongs to them.
+#' @export
+`[.seg_check` <- function(x, ...) {
+  x <- as.data.frame(x)
+  x[...]
+}
+
+#' @export
+as.data.frame.seg_check <- function(x, ...) {
+  class(x) <- "data.frame"
+  attr(x, "classes") <- NULL
+  attr(x, "images") <- NULL
+  x
+}
+
+#' @rdname seg_check
+#' @export
+summary.seg_check <- function(object, ...) {
+  rows <- as.data.frame(object)
+  key <- factor(paste(rows$severity, rows$check, rows$split), unique(paste(rows$severity, rows$check,
+                                                                           rows$split)))
+  out <- rows[!duplicated(key), c("severity", "check", "split")]
+  out$n <- as.vector(table(key))
+  rownames(out) <- NULL
+  out
+}
+
+#' @export
+format.seg_check <- function(x, n = 3, ...) {
+  images <- attr(x, "images")
+  sizes <- paste0(names(images), " (", images, ifelse(images == 1, " image", " images"), ")")
+  checks <- unique(paste(x$severity, x$check))
+  c(
+    paste0("<seg_check> ", paste(sizes, collapse = ", ")),
+    verdict_of(x$severity),
+    unlist(lapply(checks, \(check) {
+      rows <- as.data.frame(x)[paste(x$severity, x$check) == check, ]
+      c("", format_findings(rows, n, alone = length(images) == 1))
+    })),
+    "", format_shares(attr(x, "classes"), names(images))
+  )
+}
+
+#' @export
+print.seg_check <- function(x, n = 3, ...) {
+  writeLines(format(x, n = n))
+  invisible(x)
+}
+
+verdict_of <- function(severity) {
+  counts <- vapply(severities, \(one) sum(severity == one), 1L)
+  if (sum(counts) == 0) return(paste(mark_of("good"), "Nothing was found."))
+  words <- paste0(counts, " ", severities, ifelse(counts == 1, "", "s"))[counts > 0]
+  verdict <- if (counts[["error"]] > 0) {
+    "mend the errors before training."
+  } else if (counts[["warning"]] > 0) {
+    "nothing stops training, but look at the warnings."
+  } else {
+    "nothing stops training."
+  }
+  worst <- names(counts)[counts > 0][[1]]
+  paste0(mark_of(worst), " ", sub(", ([^,]*)$", " and \\1", paste(words, collapse = ", ")), ": ",
+         verdict)
+}
+
+mark_of <- function(severity) {
+  switch(
+    severity,
+    error = cli::col_red(cli::symbol$cross), warning = cli::col_yellow("!"),
+    note = cli::col_cyan(cli::symbol$info), good = cli::col_green(cli::symbol$tick)
+  )
+}
+
+# The first findings of one check.
+format_findings <- function(rows, n, alone) {
+  shown <- utils::head(rows, n)
+  several <- length(unique(rows$split)) > 1
+  file <- basename(shown$file)
+  at <- if (alone) file else ifelse(is.na(file), shown$split, paste(shown$split, file, sep = "/"))
+  lines <- strwrap(paste0(ifelse(is.na(at), "", paste0(at, ": ")), shown$message),
+                   width = getOption("width"), indent = 2, exdent = 4)
+  more <- nrow(rows) - nrow(shown)
+  counts <- table(factor(rows$split, unique(rows$split)))
+  where <- if (several) paste0(" (", paste(names(counts), counts, collapse = ", "), ")")
+  c(
+    paste0(mark_of(rows$severity[[1]]), " ", cli::style_bold(rows$check[[1]]),
+           if (nrow(rows) > 1) paste0(": ", nrow(rows), where)),
+    lines,
+    if (more > 0) paste0("  ... and ", more, " more")
+  )
+}
+
+# Per cent of the pixels of each class, a column for each dataset.
+format_shares <- function(classes, splits, n = 15) {
+  labels <- unique(classes$label)
+  if (length(labels) == 0) return("No mask could be read.")
+  shown <- utils::head(labels, n)
+  columns <- lapply(splits, \(split) {
+    rows <- classes[classes$split == split, ]
+    at <- match(shown, rows$label)
+    share <- ifelse(is.na(at), "", formatC(100 * rows$share[at], format = "f", digits = 2))
+    images <- ifelse(is.na(at), "", format(rows$images[at], big.mark = ","))
+    list(c(paste(split, "%"), share), c("images", images))
+  })
+  columns <- lapply(unlist(columns, recursive = FALSE), format, justify = "right")
+  table <- do.call(paste, c(list(format(c("class", shown))), columns, sep = "  "))
+  hidden <- length(labels) - length(shown)
+  c(table, if (hidden > 0) paste0("... and ", hidden, " more classes; attr(x, \"classes\") has them"))
+}
