@@ -99,3 +99,9 @@ def autocast(device: str, precision: str) -> torch.autocast:
     return torch.autocast(
         device.partition(":")[0], DTYPES[precision], enabled=precision != "float32"
     )
+
+
+def place(module: torch.nn.Module, where: str) -> None:
+    """Move a network to a device, with the channels last, which is fastest, unless it is 3D."""
+    is_flat = all(parameter.ndim < 5 for parameter in module.parameters())
+    module.to(where, memory_format=torch.channels_last if is_flat else None)

@@ -63,13 +63,13 @@ class SegLoss(keras.losses.Loss):
 
 
 def target_indices(target: torch.Tensor) -> torch.Tensor:
-    """Targets `[N, H, W]` or `[N, 1, H, W]` as an int64 tensor `[N, H, W]`."""
+    """Targets `[N, H, W]`, `[N, 1, H, W]` or `[N, D, H, W]` as int64 `[N, H, W]` or volumes."""
     target = torch.as_tensor(target)
     if target.ndim == 4 and target.shape[1] == 1:
         target = target[:, 0]
-    if target.ndim != 3:
+    if target.ndim not in (3, 4):
         raise ShapeError(
-            "Targets must be class indices of size [N, H, W] or [N, 1, H, W], not "
+            "Targets must be class indices of size [N, H, W], [N, 1, H, W] or [N, D, H, W], not "
             f"{list(target.shape)}."
         )
     return target.long()
@@ -130,9 +130,10 @@ def dice(logits: torch.Tensor, target: torch.Tensor, smooth: float = 1.0) -> tor
     else:
         probabilities = logits.softmax(dim=1)
         classes = torch.arange(logits.shape[1], device=target.device)
-        truth = (target[:, None] == classes[None, :, None, None]).to(logits.dtype)
+        classes = classes.reshape(1, -1, *[1] * (target.ndim - 1))
+        truth = (target[:, None] == classes).to(logits.dtype)
     probabilities = probabilities * (target != IGNORE)[:, None]
-    dims = (0, 2, 3)
+    dims = (0, *range(2, logits.ndim))
     overlap = 2 * (probabilities * truth).sum(dims) + smooth
     mass = probabilities.sum(dims) + truth.sum(dims) + smooth
     return 1 - (overlap[mass > 0] / mass[mass > 0]).mean() if (mass > 0).any() else overlap.sum()

@@ -47,7 +47,8 @@ class SegModel(keras.Model):
     def call(self, x: torch.Tensor, training: bool | None = None) -> torch.Tensor:
         """Probabilities `[N, K, H, W]` of preprocessed images `[N, C, H, W]`."""
         self._set_mode(bool(training))
-        x = x.to(memory_format=torch.channels_last)
+        if x.ndim == 4:
+            x = x.to(memory_format=torch.channels_last)
         with device.autocast(x.device.type, self.precision):
             out = take_tensor(self.module(x)).float()
         if self.spec.activated != "none":

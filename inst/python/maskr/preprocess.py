@@ -9,7 +9,7 @@ from maskr.errors import DataError
 
 @dataclass(frozen=True)
 class Preprocess:
-    """Steps applied in this order to an image of `[C, H, W]`, float32, usually in 0..1.
+    """Steps applied in this order to an image of `[C, H, W]` (or `[C, D, H, W]`), usually in 0..1.
 
     Attributes
     ----------
@@ -42,15 +42,16 @@ class Preprocess:
         if self.channel_order == "bgr":
             image = image[::-1]
         if self.per_image == "standardise":
-            std = image.std(axis=(1, 2), keepdims=True)
-            image = (image - image.mean(axis=(1, 2), keepdims=True)) / np.maximum(std, 1e-6)
+            inside = tuple(range(1, image.ndim))
+            std = image.std(axis=inside, keepdims=True)
+            image = (image - image.mean(axis=inside, keepdims=True)) / np.maximum(std, 1e-6)
         elif self.per_image == "percentile":
             low, high = np.percentile(image, self.percentiles)
             image = np.clip((image - low) / max(high - low, 1e-6), 0, 1)
         if self.mean is not None:
-            image = image - self._per_channel(self.mean, "mean", len(image))
+            image = image - self._per_channel(self.mean, "mean", image.shape)
         if self.std is not None:
-            image = image / self._per_channel(self.std, "std", len(image))
+            image = image / self._per_channel(self.std, "std", image.shape)
         return np.ascontiguousarray(image, dtype=np.float32)
 
     def to_dict(self) -> dict:
@@ -58,11 +59,14 @@ class Preprocess:
         return asdict(self)
 
     @staticmethod
-    def _per_channel(values: tuple[float, ...], name: str, channels: int) -> np.ndarray:
+    def _per_channel(
+        values: tuple[float, ...], name: str, shape: tuple[int, ...]
+    ) -> np.ndarray:
+        channels, ndim = shape[0], len(shape)
         if len(values) not in (1, channels):
             raise DataError(
                 f"The preprocessing's `{name}` has {len(values)} values for {channels} channels.",
                 hint="Give one value, or one per channel.",
                 argument=name,
             )
-        return np.asarray(values, dtype=np.float32)[:, None, None]
+        return np.asarray(values, dtype=np.float32).reshape(-1, *[1] * (ndim - 1))

@@ -170,7 +170,7 @@ def train_by_keras(
     model.precision = device.precision(precision, where)
     try:
         with keras.device(where), contextlib.ExitStack() as stack:
-            model.module.to(where, memory_format=torch.channels_last)
+            device.place(model.module, where)
             loaders = [stack.enter_context(Loader(data, model.spec)) for data in given]
             model.fit(
                 loaders[0],
