@@ -89,7 +89,9 @@ annotations_from_python <- function(tables) {
   for (column in c("mask_file", "split")) images[[column]] <- text(tables$images[[column]])
   classes <- classes_table(tables$classes)
   found <- tables$objects
-  columns <- new_seg_instances(found, c(0, 0), stats::setNames(classes$id, classes$name))
+  # ids may be too large for integers
+  columns <- new_seg_instances(found[names(found) != "id"], c(0, 0),
+                               stats::setNames(classes$id, classes$name))
   objects <- plain_frame(columns)
   objects$id <- as.double(found$id)
   objects$rle <- text(found$rle)
