@@ -1,154 +1,128 @@
-"""COCO's JSON (https://cocodataset.org/#format-results): results of instance segmentation.
+"""COCO's instances (https://cocodataset.org/#format-data): a JSON file of polygons and masks.
 
-Boxes are `[x, y, width, height]` in pixels, 0-based and half-open as in `Instances`; masks are
-compressed run lengths. Class ids are COCO's categories (1 to 90 in COCO itself), and a model's
-classes (0 to 79 in YOLO) are matched to them by name.
+Coordinates are positions between pixels. Boxes are `[x, y, width, height]` in pixels, 0-based and
+half-open. Class ids are COCO's categories. An annotation without segmentation is a box; keypoints
+and captions are not read. A mask all of whose polygons have under three points becomes its box,
+and a warning counts it. Files without "annotations" list images only.
 """
 
-import json
-import os
-from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from maskr.errors import DataError, FormatError
+import numpy as np
+import orjson
+
+from maskr.annotations.coco_objects import coco_box, coco_rle, read_objects
+from maskr.annotations.coco_parts import (
+    category_rows,
+    distinct,
+    files_of,
+    image_rows,
+    mentions,
+    read_categories,
+    read_images,
+    report_splits,
+    the_file,
+)
+from maskr.annotations.items import Item, from_label_image, items
+from maskr.annotations.records import Records, load_object, no_collection
+from maskr.annotations.report import Report
+from maskr.annotations.table import Annotations
+from maskr.arrays import IGNORE
+from maskr.errors import FormatError
 from maskr.files import atomically
-from maskr.instances import Instances
 
-Ids = dict[str, int]
+if TYPE_CHECKING:
+    from maskr.annotations import Progress, ReadOptions, WriteOptions
+
+PATTERN = "instances_*.json"
 
 
-def write_results(
-    path: str,
-    names: Sequence[str],
-    objects: Sequence[dict],
-    categories: Ids | str | None = None,
-    images: Ids | str | None = None,
-) -> int:
-    """Write what was found in each image as COCO results.
+def matches(path: Path) -> bool:
+    """Tell whether it is such a JSON file, or a folder with `annotations/instances_*.json`."""
+    if path.is_dir():
+        return bool(files_of(path, PATTERN))
+    return mentions(path, (b"images", b"categories"), b"{")
 
-    Parameters
-    ----------
-    path
-        The file to write.
-    names
-        Names of the images: file names, with or without folder and extension.
-    objects
-        For each image `columns` and `size` as in `Instances.from_r()`, and `classes`, ids by name.
-    categories
-        Category ids by class name, a COCO ground-truth file that holds them, or None to write the
-        class ids as they are.
-    images
-        Image ids by name, a COCO ground-truth file, or None for the number that is the name.
 
-    Returns
-    -------
-    int
-        The number of objects written.
+@no_collection()
+def read(path: Path, options: "ReadOptions", report: Report) -> Annotations:
+    """Read a file, or the one file of a folder; nothing is drawn.
 
     Raises
     ------
-    DataError
-        If a class or image has no id there, or an object no score.
     FormatError
-        If a ground-truth file cannot be read.
+        If it is damaged or incomplete; the error names the record.
     """
-    category_ids = read_ids(categories)[1] if isinstance(categories, str) else categories
-    image_ids = read_ids(images)[0] if isinstance(images, str) else images
-    if image_ids is not None:
-        image_ids = by_any_name(image_ids)
-    rows: list[dict] = []
-    for name, one in zip(names, objects, strict=True):
-        found = Instances.from_r(one["columns"], one["size"])
-        rows += results(found, one["classes"], image_id(name, image_ids), category_ids)
-    text = json.dumps(rows, allow_nan=False)
-    atomically(path, lambda part: Path(part).write_text(text, encoding="utf-8"))
-    return len(rows)
-
-
-def results(
-    found: Instances, classes: Ids, image: int, categories: Ids | None = None
-) -> list[dict]:
-    """Make the entries of one image, scores at full precision."""
-    translate = category_of(found.class_ids.tolist(), classes, categories)
-    rows = []
-    for i, class_id in enumerate(found.class_ids.tolist()):
-        score = float(found.scores[i])
-        if score != score:
-            raise DataError(
-                "Results need a score for every object, and some have none.",
-                hint="Scores come from a model's predictions.",
-                argument="x",
-            )
-        xmin, ymin, xmax, ymax = found.boxes[i].tolist()
-        rows.append(
-            {
-                "image_id": image,
-                "category_id": int(translate[class_id]),
-                "bbox": [xmin, ymin, xmax - xmin, ymax - ymin],
-                "segmentation": {"size": list(found.size), "counts": found.rles[i]},
-                "score": score,
-            }
-        )
-    return rows
-
-
-def category_of(ids: list[int], classes: Ids, categories: Ids | None) -> dict[int, int]:
-    """Match class ids to category ids by name."""
-    if categories is None:
-        return {i: i for i in ids}
-    names = {class_id: name for name, class_id in classes.items()}
-    missing = sorted({str(names.get(i, i)) for i in ids if names.get(i) not in categories})
-    if missing:
-        raise DataError(
-            f"There is no category for {', '.join(missing[:5])}"
-            f"{' and others' if len(missing) > 5 else ''}.",
-            hint="Leave those objects out, or name every class in `categories`.",
-            argument="categories",
-        )
-    return {i: categories[names[i]] for i in ids}
-
-
-def read_ids(path: str) -> tuple[Ids, Ids]:
-    """Read image ids by file name and category ids by name from a COCO ground truth."""
-    try:
-        with open(path, encoding="utf-8") as file:
-            truth = json.load(file)
-        images = {image["file_name"]: int(image["id"]) for image in truth["images"]}
-        categories = {one["name"]: int(one["id"]) for one in truth["categories"]}
-    except OSError as error:
-        raise FormatError(f"{path} cannot be read: {error.strerror}.") from error
-    except (ValueError, KeyError, TypeError) as error:
+    file = the_file(path, PATTERN)
+    content = load_object(file)
+    images, folder = read_images(content, file, options.images)
+    classes = read_categories(content, file, report)
+    records = Records.of(content.get("annotations", []), "annotations", file.name)
+    if records.rows and "segments_info" in records.rows[0]:
         raise FormatError(
-            f"{path} is no COCO ground truth.",
-            hint="That is a JSON object with images, annotations and categories.",
-        ) from error
-    return images, categories
-
-
-def by_any_name(ids: Ids) -> dict[str, set[int]]:
-    """Collect the ids that a file's full name, its name without folder, or its stem may mean."""
-    found: dict[str, set[int]] = {}
-    for name, number in ids.items():
-        base = os.path.basename(name)
-        for key in {name, base, os.path.splitext(base)[0]}:
-            found.setdefault(key, set()).add(number)
-    return found
-
-
-def image_id(name: str, ids: dict[str, set[int]] | None) -> int:
-    """Find the id of an image by its full name, else by its file's name, else by its stem."""
-    base = os.path.basename(name)
-    stem = os.path.splitext(base)[0]
-    if ids is None:
-        if stem.isascii() and stem.isdigit():
-            return int(stem)
-        raise DataError(
-            f'The image "{name}" has no id: its name is no number.',
-            hint="Give a COCO ground truth, or ids by name, as `images`.",
-            argument="images",
+            f'{file} holds panoptic segments; read it with format = "coco_panoptic".',
+            argument="format",
         )
-    match = next((ids[key] for key in (name, base, stem) if key in ids), set())
-    if len(match) != 1:
-        what = "several ids" if match else "no id"
-        raise DataError(f'The image "{name}" has {what} in `images`.', argument="images")
-    return next(iter(match))
+    ids = records.whole("id")
+    records.check_unique("id", ids)
+    known = np.array([one.id for one in classes], dtype=np.int64)
+    objects = read_objects(records, images, ids, known, report)
+    classes = distinct(classes, set(objects.class_ids.tolist()), file, report)
+    return Annotations("coco", folder, images, objects, classes, {"rasteriser": "coco"})
+
+
+def write(
+    annotations: Annotations,
+    path: Path,
+    options: "WriteOptions",
+    report: Report,
+    progress: "Progress",
+) -> None:
+    """Write one JSON file. Polygons stay polygons, masks become run lengths, boxes stay boxes."""
+    report_splits(annotations, report)
+    rows: list[dict] = []
+    for i in range(len(annotations.images)):
+        rows += annotation_rows(annotations, i, len(rows) + 1, report)
+        progress(i + 1, len(annotations.images))
+    has_stuff = not all(one.isthing for one in annotations.classes)
+    content = {
+        "images": image_rows(annotations),
+        "annotations": rows,
+        "categories": category_rows(annotations, with_kind=has_stuff),
+    }
+    atomically(str(path), lambda part: Path(part).write_bytes(orjson.dumps(content)))
+
+
+def annotation_rows(annotations: Annotations, i: int, first: int, report: Report) -> list[dict]:
+    """Write the objects of one image; those of label images are numbered from `first`."""
+    file, size = annotations.images.files[i], None
+    if annotations.images.mask_files[i]:
+        labels = annotations.labels(i)
+        if (labels.classes == IGNORE).any():
+            report.change("image whose ignored pixels become background", file)
+        own, size = from_label_image(annotations, labels), labels.classes.shape
+        for number, item in enumerate(own, start=first):
+            item.id = number
+    else:
+        own = items(annotations, i)
+        if any(item.rle for item in own):
+            size = annotations.size(i)
+    image = {"image_id": int(annotations.images.ids[i])}
+    return [{"id": item.id} | image | object_row(item, size, file) for item in own]
+
+
+def object_row(item: Item, size: tuple[int, int] | None, file: str) -> dict:
+    """Write one object; the image's size is needed for run lengths."""
+    row = {
+        "category_id": item.class_id,
+        "segmentation": item.parts or (coco_rle(item, size) if item.rle else []),
+        "area": item.area,
+        "bbox": coco_box(item.box, file),
+        "iscrowd": int(item.iscrowd),
+    }
+    if item.attributes:
+        row["attributes"] = orjson.loads(item.attributes)
+    if item.score == item.score:
+        row["score"] = item.score
+    return row

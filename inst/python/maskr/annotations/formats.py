@@ -4,6 +4,15 @@ import importlib
 from types import ModuleType
 
 MODULES: dict[str, str] = {
+    "coco_panoptic": "coco_panoptic",
+    "coco_results": "coco_results",
+    "coco": "coco",
+    "cvat": "cvat",
+    "via": "via",
+    "via_csv": "via_csv",
+    "labelme": "labelme",
+    "yolo": "yolo",
+    "yolo_boxes": "yolo_boxes",
     "sunrgbd": "sunrgbd",
     "s3dis2d": "s3dis2d",
 }

@@ -21,8 +21,8 @@ from maskr.errors import DataError, FormatError
 from maskr.instances import Instances
 from maskr.panoptic import Panoptic
 
-BACKGROUND = ("background", "unlabeled")
-"""Names of classes that stand for no object; the second is that of Cityscapes."""
+BACKGROUND = ("background", "_background_", "unlabeled")
+"""Names of classes for no object; LabelMe's converter and Cityscapes have their own."""
 
 IGNORED = "__ignore__"
 """LabelMe's name for regions of no class: their pixels are ignored in masks, and no instances."""
