@@ -1,0 +1,544 @@
+"""CVAT for images 1.1: one XML file (https://docs.cvat.ai/docs/manual/advanced/xml_format/).
+
+Coordinates are positions in pixels from the image's upper left corner, between pixels at whole
+numbers, and polygons are drawn by COCO's rule. A mask's run lengths count the pixels of its window
+row by row, beginning with those outside. Boxes and ellipses are turned clockwise by degrees about
+their centre; turned boxes and all ellipses become polygons. Polylines, points, cuboids, skeletons
+and tags have no area and are left out.
+
+Polygons and ellipses of one label and group are one object, as in CVAT's own export to COCO.
+Objects are in the order in which they are drawn (`z_order`). Attributes stay texts.
+"""
+
+import re
+import xml.etree.ElementTree as ET
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+from xml.sax.saxutils import XMLGenerator
+
+import numpy as np
+import orjson
+
+from maskr.annotations.items import Item
+from maskr.annotations.named import (
+    Groups,
+    Names,
+    extras,
+    find_image,
+    lifted,
+    parsed,
+    side,
+    size_at,
+    to_write,
+)
+from maskr.annotations.polygons import usable
+from maskr.annotations.report import Report
+from maskr.annotations.shapes import (
+    LARGEST_MASK,
+    Draft,
+    ellipse,
+    placed,
+    rectangle,
+    usable_box,
+)
+from maskr.annotations.table import Annotations, Images, ObjectTable
+from maskr.errors import DataError, FormatError
+from maskr.files import atomically
+from maskr.instances import decode, measure
+
+if TYPE_CHECKING:
+    from maskr.annotations import Progress, ReadOptions, WriteOptions
+
+RULE = "coco"
+PEEK = 2**12
+"""Bytes at a file's beginning that tell its format."""
+LEFT_OUT = ("polyline", "points", "cuboid", "skeleton", "tag")
+OWN = ("occluded", "z_order", "group_id", "source")
+"""Attributes of ours that CVAT has a place for."""
+ILLEGAL = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""Characters that XML cannot hold."""
+
+
+def matches(path: Path) -> bool:
+    """Tell a CVAT file, or the folder of an export, by the file's first element."""
+    try:
+        return any(is_cvat(file) for file in xml_files(path))
+    except OSError:
+        return False
+
+
+def xml_files(path: Path) -> list[Path]:
+    """List the XML files of an export, which is a folder or the file itself."""
+    if path.is_dir():
+        return sorted(path.glob("*.xml"))
+    return [path] if path.suffix.lower() == ".xml" else []
+
+
+def is_cvat(path: Path) -> bool:
+    """Tell a CVAT file by its first element."""
+    with path.open("rb") as file:
+        return re.search(rb"<annotations[\s>]", file.read(PEEK)) is not None
+
+
+@dataclass
+class Reading:
+    """What is collected while a file is read; `folder` is where the images are."""
+
+    path: Path
+    report: Report
+    given: str | None
+    folder: Path | None = None
+    images: Images = field(default_factory=Images)
+    table: ObjectTable = field(default_factory=ObjectTable)
+    names: Names = field(default_factory=Names)
+
+    def folder_of(self, names: list[str]) -> Path:
+        """Find the folder of the images by the possible names of the first of them."""
+        if self.folder is None:
+            beside = self.path.parent
+            places = [Path(self.given)] if self.given else [beside / "images", beside]
+            there = (one for one in places if any(is_file(one / name) for name in names))
+            self.folder = next(there, places[-1])
+        return self.folder
+
+
+def is_file(path: Path) -> bool:
+    """Tell whether a file is there; no for names that no file can have."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
+def read(path: Path, options: "ReadOptions", report: Report) -> Annotations:
+    """Read a file, or the one file in the folder of an export.
+
+    Raises
+    ------
+    FormatError
+        If it is damaged, or CVAT's format for videos.
+    DataError
+        If a label is not among the classes given.
+    """
+    from defusedxml import DefusedXmlException
+
+    files = [one for one in xml_files(path) if is_cvat(one)] if path.is_dir() else [path]
+    if len(files) != 1:
+        raise FormatError(
+            f"{path} holds {len(files)} XML files of CVAT, not one.",
+            hint="Name the file itself.",
+            argument="path",
+        )
+    found = Reading(files[0], report, options.images)
+    try:
+        for element in elements(files[0]):
+            if element.tag == "meta":
+                read_labels(element, found.names)
+            else:
+                read_image(element, found)
+    except DefusedXmlException as error:
+        raise FormatError(
+            f"{files[0]} declares entities, which can be made to take memory without end.",
+            hint="CVAT does not: is the file from there?",
+            argument="path",
+        ) from error
+    except (ET.ParseError, LookupError, ValueError) as error:
+        raise FormatError(f"{files[0]} is no XML: {error}.", argument="path") from error
+    except OSError as error:
+        raise FormatError(f"{files[0]} cannot be read: {error.strerror}.") from error
+    objects = found.table.finish()
+    classes = found.names.settle(objects, options.classes, files[0])
+    folder = found.folder or Path(options.images or files[0].parent)
+    return Annotations("cvat", str(folder), found.images, objects, classes, {"rasteriser": RULE})
+
+
+def elements(path: Path) -> Iterator[ET.Element]:
+    """Yield the elements "meta" and "image" of a file one by one, and forget them after.
+
+    Raises
+    ------
+    FormatError
+        If it is another format.
+    """
+    from defusedxml.ElementTree import iterparse
+
+    parents: list[ET.Element] = []
+    with path.open("rb") as file:
+        for event, element in iterparse(file, events=("start", "end")):
+            if event == "start":
+                parents.append(element)
+                check_start(element.tag, len(parents), path)
+                continue
+            parents.pop()
+            if len(parents) == 1:
+                if element.tag in ("meta", "image"):
+                    yield element
+                parents[0].clear()
+
+
+def check_start(tag: str, depth: int, path: Path) -> None:
+    """Refuse files of other formats as soon as they show."""
+    if depth == 1 and tag != "annotations":
+        raise FormatError(
+            f"{path} is no file of CVAT: its element is <{tag[:30]}>, not <annotations>.",
+            argument="path",
+        )
+    if depth == 2 and tag == "track":
+        raise FormatError(
+            f'{path} is in the format "CVAT for video 1.1", which holds tracks.',
+            hint='Export the task from CVAT as "CVAT for images 1.1".',
+            argument="path",
+        )
+
+
+def read_labels(meta: ET.Element, names: Names) -> None:
+    """Take the task's labels, without the points of skeletons."""
+    for label in meta.iter("label"):
+        name = label.findtext("name")
+        kind = label.findtext("type") or "any"
+        if name and kind not in LEFT_OUT:
+            names.place(name)
+            colour = label.findtext("color") or ""
+            if re.fullmatch("#[0-9A-Fa-f]{6}", colour):
+                names.colours[name] = colour.upper()
+
+
+def read_image(element: ET.Element, found: Reading) -> None:
+    """Take an image and its objects."""
+    name = element.get("name")
+    if not name:
+        raise FormatError(f"An image of {found.path} has no name.", argument="path")
+    where = f'"{name}" in {found.path}'
+    subset = element.get("subset", "")
+    names = [name, f"{subset}/{name}"]
+    folder = found.folder_of(names)
+    file = find_image(names, folder, str(found.path))
+    size = side(element.get("height"), where), side(element.get("width"), where)
+    if min(size) == 0:
+        size = size_at(folder / file)
+    image_id = found.images.add(file, *size, split=subset)
+    drafts: dict[Any, Draft] = {}
+    for i, shape in enumerate(element):
+        place = f"shape {i + 1} of {where}"
+        label = shape.get("label")
+        if shape.tag in LEFT_OUT:
+            found.report.skip(f"shape of type {shape.tag}", place)
+        elif not label:
+            found.report.skip("shape without a label", place)
+        else:
+            add_shape(drafts, shape, i, place, size, found)
+    for draft in sorted(drafts.values(), key=lambda one: z_order(one.extras["attributes"])):
+        draft.add_to(found.table, image_id, size, RULE)
+
+
+def z_order(attributes: dict) -> int:
+    """Take the order in which an object is drawn."""
+    value = attributes.get("z_order", 0)
+    return value if isinstance(value, int) else 0
+
+
+def add_shape(
+    drafts: dict[Any, Draft],
+    shape: ET.Element,
+    i: int,
+    where: str,
+    size: tuple[int, int],
+    found: Reading,
+) -> None:
+    """Add shape `i` to the objects of its image."""
+    attributes = attributes_of(shape, where)
+    group = attributes.get("group_id")
+    key: Any = i
+    if group and shape.tag in ("polygon", "ellipse"):
+        key = (shape.get("label"), group)
+    draft = drafts.get(key) or Draft(lifted(attributes))
+    rotation = np.deg2rad(number(shape, "rotation", where, "0") % 360)
+    if shape.tag == "polygon":
+        draft.parts += (new := usable([points_of(shape, where)], where, found.report))
+    elif shape.tag == "ellipse":
+        cx, cy, rx, ry = (number(shape, key, where) for key in ("cx", "cy", "rx", "ry"))
+        outline = ellipse(cx, cy, rx, ry, rotation)
+        draft.parts += (new := usable([outline], where, found.report))
+    elif shape.tag == "box":
+        corners = [number(shape, key, where) for key in ("xtl", "ytl", "xbr", "ybr")]
+        new = [box for box in [usable_box(corners, where, found.report)] if box]
+        if new and rotation:
+            draft.parts += (new := usable([rectangle(new[0], rotation)], where, found.report))
+        else:
+            draft.boxes += new
+    elif shape.tag == "mask":
+        draft.rles += (new := [one for one in [mask_of(shape, where, size, found.report)] if one])
+    else:
+        new = []
+        found.report.skip(f"shape of type {shape.tag[:20]}", where)
+    if new:
+        draft.place = found.names.place(shape.get("label", ""))
+        drafts[key] = draft
+
+
+def attributes_of(shape: ET.Element, where: str) -> dict:
+    """Collect a shape's attributes, and what CVAT says of it where that is not the usual."""
+    found: dict[str, Any] = {
+        one.get("name", ""): one.text or "" for one in shape.findall("attribute")
+    }
+    if shape.get("occluded", "0") == "1":
+        found["occluded"] = True
+    for key in ("z_order", "group_id"):
+        value = number(shape, key, where, "0")
+        if value and abs(value) < 2**53:
+            found[key] = int(value)
+    if shape.get("source", "manual") != "manual":
+        found["source"] = shape.get("source")
+    return found
+
+
+def number(shape: ET.Element, key: str, where: str, default: str | None = None) -> float:
+    """Take a number of a shape.
+
+    Raises
+    ------
+    FormatError
+        If it is missing, or no number.
+    """
+    text = shape.get(key, default)
+    try:
+        return float(text)
+    except (TypeError, ValueError):
+        problem = "is missing" if text is None else f'is "{text[:40]}", not a number'
+        raise FormatError(f'"{key}" of {where} {problem}.', argument="path") from None
+
+
+def points_of(shape: ET.Element, where: str) -> list[float]:
+    """Parse "x,y;x,y".
+
+    Raises
+    ------
+    FormatError
+        If it is something else.
+    """
+    pairs = [pair.split(",") for pair in shape.get("points", "").split(";") if pair.strip()]
+    try:
+        return [float(value) for x, y in pairs for value in (x, y)]
+    except ValueError:
+        raise FormatError(f"The points of {where} are no pairs x,y;x,y.", argument="path") from None
+
+
+def mask_of(shape: ET.Element, where: str, size: tuple[int, int], report: Report) -> str:
+    """Encode a mask, whose run lengths go row by row through its window.
+
+    Raises
+    ------
+    FormatError
+        If the run lengths are none, or do not fit the window.
+    """
+    left, top, width, height = (
+        int(number(shape, key, where)) if np.isfinite(number(shape, key, where)) else -1
+        for key in ("left", "top", "width", "height")
+    )
+    if min(size) == 0:
+        report.skip("mask in an image of unknown size", where)
+        return ""
+    if not 0 < width * height <= LARGEST_MASK or width < 0 or size[0] * size[1] >= 2**31:
+        raise FormatError(f"The window of {where} is {width} x {height} pixels.", argument="path")
+    try:
+        counts = np.array([int(one) for one in shape.get("rle", "").split(",")], dtype=np.int64)
+    except (ValueError, OverflowError):
+        raise FormatError(f'The "rle" of {where} are no run lengths.', argument="path") from None
+    if counts.min() < 0 or counts.max() > LARGEST_MASK or counts.sum() > width * height:
+        raise FormatError(
+            f'The "rle" of {where} does not fit its window of {width} x {height} pixels.',
+            argument="path",
+        )
+    mask = np.zeros(width * height, dtype=bool)
+    mask[: counts.sum()] = np.repeat(np.arange(counts.size) % 2 == 1, counts)
+    rle = placed(mask.reshape(height, width), left, top, size)
+    if not rle:
+        report.skip("mask without a pixel in its image", where)
+    return rle
+
+
+def write(
+    annotations: Annotations,
+    path: Path,
+    options: "WriteOptions",
+    report: Report,
+    progress: "Progress",
+) -> None:
+    """Write an XML file: polygons as polygons, boxes as boxes, and masks as masks.
+
+    Raises
+    ------
+    FormatError
+        If the file cannot be written.
+    DataError
+        If the size of an image is unknown, or a name holds characters that XML cannot hold.
+    """
+
+    def save(part: str) -> None:
+        with open(part, "w", encoding="utf-8", newline="\n") as file:
+            Writing(file).document(annotations, report, progress)
+
+    atomically(str(path), save)
+
+
+class Writing:
+    """Writes elements one by one, an indented line each."""
+
+    def __init__(self, file: TextIO) -> None:
+        self.xml = XMLGenerator(file, encoding="utf-8", short_empty_elements=True)
+        self.depth = 0
+
+    def start(self, tag: str, **attributes: Any) -> None:
+        """Open an element."""
+        self.xml.ignorableWhitespace("\n" + "  " * self.depth)
+        self.xml.startElement(tag, {key: legal(str(v)) for key, v in attributes.items()})
+        self.depth += 1
+
+    def end(self, tag: str) -> None:
+        """Close an element that holds others."""
+        self.depth -= 1
+        self.xml.ignorableWhitespace("\n" + "  " * self.depth)
+        self.xml.endElement(tag)
+
+    def leaf(self, tag: str, text: str = "", **attributes: Any) -> None:
+        """Write an element that holds a text."""
+        self.start(tag, **attributes)
+        self.depth -= 1
+        self.xml.characters(legal(text))
+        self.xml.endElement(tag)
+
+    def document(self, annotations: Annotations, report: Report, progress: "Progress") -> None:
+        """Write everything."""
+        self.xml.startDocument()
+        self.start("annotations")
+        self.leaf("version", "1.1")
+        self.labels(annotations)
+        names, count = annotations.names(), len(annotations.images)
+        for i, file in enumerate(annotations.images.files):
+            height, width = annotations.size(i)
+            split = annotations.images.splits[i]
+            subset = {"subset": split} if split else {}
+            self.start("image", id=i, name=file, **subset, width=width, height=height)
+            found, _, groups = to_write(annotations, i, report)
+            for item in found:
+                self.item(item, names[item.class_id], (height, width), groups, report, file)
+            self.end("image")
+            progress(i + 1, count)
+        self.end("annotations")
+        self.xml.ignorableWhitespace("\n")
+        self.xml.endDocument()
+
+    def labels(self, annotations: Annotations) -> None:
+        """Write the task's labels with the attributes that their objects have."""
+        attributes = attribute_names(annotations)
+        for tag in ("meta", "task", "labels"):
+            self.start(tag)
+        for one in annotations.classes:
+            self.start("label")
+            self.leaf("name", one.name)
+            if one.colour:
+                self.leaf("color", one.colour)
+            self.leaf("type", "any")
+            self.start("attributes")
+            for name in sorted(attributes.get(one.id, ())):
+                self.start("attribute")
+                for tag, text in (("name", name), ("mutable", "False"), ("input_type", "text")):
+                    self.leaf(tag, text)
+                self.leaf("default_value")
+                self.leaf("values")
+                self.end("attribute")
+            self.end("attributes")
+            self.end("label")
+        for tag in ("labels", "task", "meta"):
+            self.end(tag)
+
+    def item(
+        self,
+        item: Item,
+        label: str,
+        size: tuple[int, int],
+        groups: Groups,
+        report: Report,
+        where: str,
+    ) -> None:
+        """Write an object."""
+        rest = extras(item)
+        group = rest.pop("group_id", None)
+        if item.parts is not None:
+            group = groups.number(label, group or None, len(item.parts), report, where)
+        known = {
+            "label": label,
+            "source": rest.pop("source", "manual"),
+            "occluded": int(rest.pop("occluded", False) is True),
+        }
+        order = {"z_order": z_order(rest)} | ({"group_id": group} if group else {})
+        rest.pop("z_order", None)
+        for tag, shape in shapes_of(item, size):
+            self.start(tag, **known, **shape, **order)
+            for name, value in rest.items():
+                self.leaf("attribute", text_of(value), name=name)
+            self.end(tag)
+
+
+def shapes_of(item: Item, size: tuple[int, int]) -> Iterator[tuple[str, dict]]:
+    """Yield the tags of an object's shapes, and the attributes that hold their form."""
+    if item.parts is not None:
+        for part in item.parts:
+            pairs = zip(part[::2], part[1::2], strict=True)
+            yield "polygon", {"points": ";".join(f"{x!r},{y!r}" for x, y in pairs)}
+    elif item.rle:
+        yield "mask", window(item.rle, size)
+    else:
+        yield "box", dict(zip(("xtl", "ytl", "xbr", "ybr"), item.box, strict=True))
+
+
+def window(rle: str, size: tuple[int, int]) -> dict:
+    """Give a mask's window and its run lengths, row by row."""
+    left, top, right, bottom = measure([rle], size)[1][0].astype(int).tolist()
+    mask = decode([rle], size)[top:bottom, left:right, 0].ravel()
+    edges = np.flatnonzero(np.diff(mask)) + 1
+    counts = np.diff([0, *edges, mask.size]).tolist()
+    if mask.size and mask[0]:
+        counts = [0, *counts]
+    return {
+        "rle": ", ".join(map(str, counts)),
+        "left": left,
+        "top": top,
+        "width": right - left,
+        "height": bottom - top,
+    }
+
+
+def attribute_names(annotations: Annotations) -> dict[int, set[str]]:
+    """Collect the names of the attributes that objects of each class have."""
+    found: dict[int, set[str]] = {}
+    take = annotations.objects
+    for row in range(len(take)):
+        names = found.setdefault(int(take.class_ids[row]), set())
+        if take.attributes[row]:
+            names |= set(parsed(take.attributes[row])) - set(OWN)
+        if take.scores[row] == take.scores[row]:
+            names.add("score")
+        if take.iscrowd[row]:
+            names.add("iscrowd")
+    return found
+
+
+def text_of(value: Any) -> str:
+    """Write an attribute's value, as JSON where it is no text."""
+    return value if isinstance(value, str) else orjson.dumps(value).decode()
+
+
+def legal(text: str) -> str:
+    """Give a text that XML can hold.
+
+    Raises
+    ------
+    DataError
+        If it holds control characters.
+    """
+    if ILLEGAL.search(text):
+        raise DataError(f"XML cannot hold the characters of {text[:40]!r}.", argument="x")
+    return text
