@@ -12,7 +12,7 @@
 #' | `size` | error | an image and a mask of different size |
 #' | `class ids` | error | ids in a mask that are no class |
 #' | `values` | error | a mask in memory that holds only 0 and 255 |
-#' | `object numbers` | error | a label image of objects where a mask of classes belongs (a warning where the dataset has no `classes`) |
+#' | `object numbers` | error | object numbers in place of classes; a warning without `classes` |
 #' | `leak` | error | the same pixels in two datasets |
 #' | `duplicate` | warning | the same pixels twice in a dataset; an error where the masks differ |
 #' | `alike` | warning | a scaled, compressed or brightened copy in two datasets; in one a note |
@@ -20,14 +20,14 @@
 #' | `absent class` | warning | a class that no pixel of a dataset has |
 #' | `channels` | warning | an image with another number of channels than most |
 #' | `odd size` | warning | an image eight times larger or smaller than the median |
-#' | `parts` | warning | an object of ten or more parts: a mask of classes that was read by [seg_read_instances()]? |
+#' | `parts` | warning | an object of ten or more parts, as of a mask of classes read as objects |
 #' | `empty` | note | a mask that holds only background: class "background", or the first of two |
 #' | `rare class` | note | a class with less than a thousandth of the pixels |
 #' | `grey` | note | grey images of three channels |
 #' | `sizes` | note | images of different size and no `size` for the dataset |
 #'
 #' Images are the same where all decoded pixels are; they are alike where the slopes of their
-#' 33 x 33 thumbnails have a cosine of at least 0.9.
+#' 17 x 17 thumbnails have a cosine of at least 0.95.
 #'
 #' @param ... A [seg_dataset()], or what makes one: [seg_example()], [seg_annotations]. Several of
 #'   them, or a named list such as [seg_split()] returns, are also searched for images that are in
@@ -50,14 +50,16 @@ seg_check <- function(..., verbose = NULL) {
   symbols <- vapply(written, \(e) if (is.symbol(e)) as.character(e) else "", "")
   datasets <- named_datasets(list(...), symbols)
   n <- lengths(datasets)
-  drawn <- lapply(datasets, with_background)
+  drawn <- lapply(datasets, on_background)
   found <- py_call(
     "datasets.check", "check", as.list(names(datasets)), unname(lapply(drawn, truth_for_python)),
     unname(lapply(drawn, background_id)), counting_progress(verbose, sum(n), "Checking")
   )
   classes <- Map(checked_classes, found$classes, datasets, drawn, names(datasets))
   findings <- data.frame(lapply(found$findings, as.character))
-  findings <- rbind(findings, absent_classes(classes), rare_classes(classes))
+  # ids that were merely seen are not worth a word each
+  named <- classes[!vapply(datasets, \(data) is.null(data$classes), NA)]
+  findings <- rbind(findings, absent_classes(named), rare_classes(named))
   findings$file[!nzchar(findings$file)] <- NA
   findings <- findings[order(match(findings$severity, severities)), ]
   rownames(findings) <- NULL
@@ -87,7 +89,7 @@ named_datasets <- function(given, symbols, call = rlang::caller_env()) {
 
 # Objects are drawn on a background to be looked at, which detectors' classes don't have. Classes
 # are matched by name, so that their ids may be others meanwhile.
-with_background <- function(x) {
+on_background <- function(x) {
   has_objects <- is.list(x$targets) && !inherits(x$targets, "seg_annotations") &&
     any(vapply(x$targets, inherits, NA, "seg_instances"))
   if (has_objects && !any(is_background_name(names(x$classes)))) {
@@ -119,7 +121,8 @@ absent_classes <- function(tables) {
   everywhere <- do.call(rbind, unname(tables))
   seen <- unique(everywhere$label[everywhere$pixels > 0])
   class_findings(tables, "warning", "absent class", function(table) {
-    absent <- table$label[table$pixels == 0]
+    # a background that was only drawn for the check is no class of the dataset
+    absent <- table$label[table$pixels == 0 & !is.na(table$class)]
     if (length(absent) == 0 || all(table$pixels == 0)) return(NULL)
     elsewhere <- if (length(tables) > 1) intersect(absent, seen)
     c(
@@ -179,8 +182,8 @@ as.data.frame.seg_check <- function(x, ...) {
 #' @export
 summary.seg_check <- function(object, ...) {
   rows <- as.data.frame(object)
-  key <- factor(paste(rows$severity, rows$check, rows$split), unique(paste(rows$severity, rows$check,
-                                                                           rows$split)))
+  key <- paste(rows$severity, rows$check, rows$split)
+  key <- factor(key, unique(key))
   out <- rows[!duplicated(key), c("severity", "check", "split")]
   out$n <- as.vector(table(key))
   rownames(out) <- NULL
@@ -267,5 +270,5 @@ format_shares <- function(classes, splits, n = 15) {
   columns <- lapply(unlist(columns, recursive = FALSE), format, justify = "right")
   table <- do.call(paste, c(list(format(c("class", shown))), columns, sep = "  "))
   hidden <- length(labels) - length(shown)
-  c(table, if (hidden > 0) paste0("... and ", hidden, " more classes; attr(x, \"classes\") has them"))
+  c(table, if (hidden > 0) paste0("... and ", hidden, " more classes: attr(x, \"classes\")"))
 }

@@ -27,7 +27,8 @@
 #'   attribute `counts`: a data frame `class, label, pixels, share, images`.
 #' @references Eigen & Fergus (2015) Predicting depth, surface normals and semantic labels,
 #'   section 6.3.2, \url{https://arxiv.org/abs/1411.4734}. Cui, Jia, Lin, Song & Belongie (2019)
-#'   Class-balanced loss based on effective number of samples, \url{https://arxiv.org/abs/1901.05555}.
+#'   Class-balanced loss based on effective number of samples,
+#'   \url{https://arxiv.org/abs/1901.05555}.
 #' @seealso [seg_oversample()] draws images with rare classes more often instead.
 #' @concept data
 #' @export

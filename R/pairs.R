@@ -40,7 +40,7 @@ pair_targets <- function(images, targets, call = rlang::caller_env()) {
 # Targets whose names say which image each belongs to.
 targets_by_their_names <- function(images, targets, call) {
   names <- names(images) %||% basename(images)
-  keys <- if (all(names(targets) %in% names)) names else stem(names)
+  keys <- if (all(names(targets) %in% names)) names else file_stem(names)
   by_rule(keys, names(targets), names, targets, call)
 }
 
@@ -67,8 +67,8 @@ by_rule <- function(image_keys, target_keys, image_names, targets, call) {
     if (length(lonely) == n) {
       "By their names, no image has a target of its own."
     } else if (length(lonely) > 0) {
-      "By their names, {length(lonely)} of {n} images {cli::qty(length(lonely))}{?has/have} no target
-       of {?its/their} own."
+      "By their names, {length(lonely)} of {n} images {cli::qty(length(lonely))}{?has/have} no
+       target of {?its/their} own."
     } else {
       "By their names, {length(left_over)} of {length(targets)} targets
        {cli::qty(length(left_over))}{?has/have} no image of {?its/their} own."
@@ -87,7 +87,7 @@ first_names <- function(x, n = 3) {
 }
 
 # File names without ending, also without that of ".nii.gz" and ".ome.tif".
-stem <- function(paths) {
+file_stem <- function(paths) {
   names <- sub("[.](nii[.]gz|ome[.]tiff?)$", "", basename(paths), ignore.case = TRUE)
   ifelse(names == basename(paths), sub("[.][^.]*$", "", names), names)
 }
@@ -103,7 +103,7 @@ bare_stem <- function(paths, words) {
   # a word ends at a separator or where a number begins
   first <- paste0("^(?:(?:", words, ")(?:[_. -]+|(?=[0-9])))+")
   last <- paste0("(?:(?:[_. -]+|(?<=[0-9]))(?:", words, "))+$")
-  bare <- sub(first, "", stem(paths), perl = TRUE, ignore.case = TRUE)
+  bare <- sub(first, "", file_stem(paths), perl = TRUE, ignore.case = TRUE)
   bare <- sub(last, "", bare, perl = TRUE, ignore.case = TRUE)
   sub(paste0("^(?:", words, ")$"), "", bare, perl = TRUE, ignore.case = TRUE)
 }
@@ -148,15 +148,15 @@ affixes <- function(name, long) {
 # From plain to bold. Each gives the keys of images and of targets, equal where they belong
 # together.
 pairing_rules <- list(
-  name = \(images, targets) list(images = stem(images), targets = stem(targets)),
+  name = \(images, targets) list(images = file_stem(images), targets = file_stem(targets)),
   words = \(images, targets) {
     list(images = bare_stem(images, image_words), targets = bare_stem(targets, mask_words))
   },
   longer_targets = \(images, targets) {
-    list(images = affix_keys(stem(images), stem(targets)), targets = stem(targets))
+    list(images = affix_keys(file_stem(images), file_stem(targets)), targets = file_stem(targets))
   },
   longer_images = \(images, targets) {
-    list(images = stem(images), targets = affix_keys(stem(targets), stem(images)))
+    list(images = file_stem(images), targets = affix_keys(file_stem(targets), file_stem(images)))
   },
   folders = \(images, targets) {
     list(images = bare_path(images, image_words), targets = bare_path(targets, mask_words))

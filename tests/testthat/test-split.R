@@ -16,7 +16,8 @@ test_that("parts have their share of images and of each class", {
     parts <- seg_split(data, c(train = 0.5, valid = 0.25, test = 0.25))
     expect_named(parts, c("train", "valid", "test"))
     expect_equal(lengths(parts), c(train = 10L, valid = 5L, test = 5L))
-    expect_equal(vapply(parts, \(part) sum(is_rare(part)), 1L), c(train = 2L, valid = 1L, test = 1L))
+    rare <- vapply(parts, \(part) sum(is_rare(part)), 1L)
+    expect_equal(rare, c(train = 2L, valid = 1L, test = 1L))
     expect_setequal(unlist(lapply(parts, \(part) names(part$images))), names(data$images))
   }
   expect_s3_class(parts$valid, "seg_dataset")

@@ -12,7 +12,7 @@ from maskr.datasets.samples import by_word
 from maskr.datasets.spec import DataSpec
 from maskr.datasets.statistics import Counts, Progress, class_table, collect, each
 
-ALIKE = 0.9
+ALIKE = 0.95
 """Cosine of the looks of two images from which they are taken for copies."""
 ODD_AREA = 8.0
 """An image so many times larger or smaller than the usual one is odd."""
@@ -200,7 +200,7 @@ def look_alikes(splits: list[Split]) -> Iterator[Finding]:
     seen = [(split, one) for split in splits for one in split.probes if one.look is not None]
     if len(seen) < 2:
         return
-    looks = np.stack([one.look for _, one in seen])
+    looks = np.stack([one.look for _, one in seen]).astype(np.float32)
     for start in range(0, len(seen), CHUNK):
         cosines = np.tril(looks[start : start + CHUNK] @ looks.T, start - 1)
         for row in np.flatnonzero((cosines >= ALIKE).any(axis=1)):
