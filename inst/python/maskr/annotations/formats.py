@@ -13,8 +13,14 @@ MODULES: dict[str, str] = {
     "labelme": "labelme",
     "yolo": "yolo",
     "yolo_boxes": "yolo_boxes",
+    "cityscapes": "cityscapes",
+    "ade20k": "ade20k",
+    "ctc": "ctc",
+    "camvid": "camvid",
     "sunrgbd": "sunrgbd",
     "s3dis2d": "s3dis2d",
+    "labels": "label_images",
+    "masks": "mask_images",
 }
 """Modules by format, in the order in which they are asked whether a file is theirs."""
 

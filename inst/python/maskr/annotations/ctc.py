@@ -1,0 +1,245 @@
+"""Cell Tracking Challenge (http://celltrackingchallenge.net): the truth for segmentation.
+
+A data set holds sequences `01`, `02`, ... of frames t000.tif, t001.tif, ..., and for each the gold
+truth `01_GT/SEG`, or the silver truth `01_ST/SEG`, of which the gold one is read where both exist;
+name the folder `01_ST` itself to read the silver one. man_seg000.tif is a 16-bit label image or
+volume of frame 0; man_seg_000_012.tif is slice 12, counted from 0, of the volume of frame 0, whose
+other slices are not annotated and read as ignored. Frames without a file are not annotated and not
+read. Tracks (TRA) are not read.
+
+Written is one class, as label images in `<sequence>_GT/SEG`.
+"""
+
+import re
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+
+from maskr import images as image_files
+from maskr import masks
+from maskr.annotations import Progress, ReadOptions, WriteOptions
+from maskr.annotations.flat import flat_labels, ranks
+from maskr.annotations.folders import (
+    SUFFIXES,
+    Pair,
+    copy_image,
+    first_files,
+    no_images,
+    no_objects,
+    table_of,
+)
+from maskr.annotations.label_images import decode, numbers_of, one_class, reading_of
+from maskr.annotations.report import Report
+from maskr.annotations.table import Annotations, Labels
+from maskr.arrays import IGNORE
+from maskr.errors import DataError, FormatError
+from maskr.files import folder_atomically
+
+TRUTHS = ("GT", "ST")
+FOLDER = re.compile(r"^(\d+)_(GT|ST)$")
+MASK = re.compile(r"^man_seg_?(\d+)(?:_(\d+))?\.tiff?$", re.IGNORECASE)
+FRAME = re.compile(r"^t(\d+)$", re.IGNORECASE)
+TOP = 65535
+"""The largest number of an object in 16 bits."""
+
+
+def matches(path: Path) -> bool:
+    """Take folders that hold man_seg*.tif files."""
+    return any(MASK.match(file.name) for file in first_files(path))
+
+
+def read(path: Path, options: ReadOptions, report: Report) -> Annotations:
+    """Read a data set, or the truth of one sequence.
+
+    Raises
+    ------
+    FormatError
+        If there is no truth, or a frame is missing.
+    """
+    classes = one_class(options, "cell")
+    pairs = [
+        Pair(frame_of(mask, truth, options.images), mask)
+        for truth in truths(path)
+        for mask in annotated(truth / "SEG")
+    ]
+    if not pairs:
+        raise FormatError(f"There is no man_seg file in {path}.", argument="path")
+    place, images = table_of(pairs, report)
+    reading = reading_of(classes, options)
+    return Annotations("ctc", place, images, no_objects(), classes, reading)
+
+
+def truths(path: Path) -> list[Path]:
+    """List the folders of truth, one for each sequence."""
+    if FOLDER.match(path.name):
+        return [path]
+    found: dict[str, Path] = {}
+    for folder in sorted(path.iterdir()):
+        known = FOLDER.match(folder.name)
+        # "GT" comes before "ST"
+        if known and any((folder / "SEG").glob("man_seg*")):
+            found.setdefault(known.group(1), folder)
+    return list(found.values())
+
+
+def annotated(folder: Path) -> list[Path]:
+    """List one file for each frame that has some, in the order of time."""
+    first: dict[int, Path] = {}
+    for file in sorted(folder.iterdir()) if folder.is_dir() else []:
+        known = MASK.match(file.name)
+        if known:
+            first.setdefault(int(known.group(1)), file)
+    return [first[time] for time in sorted(first)]
+
+
+def frame_of(mask: Path, truth: Path, images: str | None) -> Path:
+    """Find the image of a label image.
+
+    Raises
+    ------
+    FormatError
+        If there is none.
+    """
+    time = MASK.match(mask.name).group(1)
+    folder = truth.parent / FOLDER.match(truth.name).group(1)
+    folder = Path(images) / folder.name if images else folder
+    found = [file for file in sorted(folder.glob(f"t{time}.*")) if file.suffix.lower() in SUFFIXES]
+    if found:
+        return found[0]
+    raise no_images(f"There is no frame t{time}.tif in {folder}, of which there is {mask}.")
+
+
+def labels(annotations: Annotations, i: int) -> Labels:
+    """Decode the label image or volume of frame `i`.
+
+    Raises
+    ------
+    FormatError
+        If it cannot be read.
+    """
+    path = Path(annotations.images.mask_files[i])
+    known = MASK.match(path.name)
+    if known.group(2) is None:
+        return decode(str(path), annotations.reading)
+    slices = {
+        int(found.group(2)): decode(str(file), annotations.reading)
+        for file in sorted(path.parent.iterdir())
+        if (found := MASK.match(file.name)) and found.group(1) == known.group(1) and found.group(2)
+    }
+    return stacked(slices, depth_of(annotations.image_path(i), max(slices)), str(path))
+
+
+def depth_of(image: Path, last: int) -> int:
+    """Count the slices of a frame; at least those that are annotated if it can't be read."""
+    if image.is_file() and image_files.is_tiff(str(image)):
+        import tifffile
+
+        with tifffile.TiffFile(image) as file:
+            return max(int(np.prod(file.series[0].shape[:-2])), last + 1)
+    return last + 1
+
+
+def stacked(slices: dict[int, Labels], depth: int, path: str) -> Labels:
+    """Make a volume of its annotated slices; the others are ignored."""
+    sizes = {one.classes.shape for one in slices.values()}
+    if len(sizes) > 1 or len(next(iter(sizes))) != 2:
+        raise FormatError(f"The slices of the frame of {path} differ in size.")
+    shape = (depth, *sizes.pop())
+    classes = np.full(shape, IGNORE, dtype=np.int32)
+    objects = np.zeros(shape, dtype=np.int32)
+    for z, one in slices.items():
+        classes[z], objects[z] = one.classes, one.objects
+    return Labels(classes, objects)
+
+
+def write(
+    annotations: Annotations,
+    path: Path,
+    options: WriteOptions,
+    report: Report,
+    progress: Progress,
+) -> None:
+    """Write sequences and their truth into a new folder.
+
+    The sequence is the first folder of an image's name if that is a number, else 01; the frame is
+    that of names such as t012.tif, else images are counted.
+
+    Raises
+    ------
+    DataError
+        If objects are not told apart, or an image has too many.
+    """
+    places = frames(annotations)
+
+    def save(folder: str) -> None:
+        root = Path(folder)
+        for i, (sequence, time) in enumerate(places):
+            truth = root / f"{sequence}_GT" / "SEG"
+            truth.mkdir(parents=True, exist_ok=True)
+            save_frame(annotations, i, truth, time, report)
+            if options.copy_images:
+                copy_frame(annotations, i, root / sequence / f"t{time}", report)
+            progress(i + 1, len(places))
+
+    folder_atomically(str(path), save)
+
+
+def frames(annotations: Annotations) -> list[tuple[str, str]]:
+    """Give each image its sequence and time."""
+    files = [PurePosixPath(file) for file in annotations.images.files]
+    sequences = [file.parts[0] if file.parts[0].isdigit() else "01" for file in files]
+    known = [FRAME.match(file.stem) for file in files]
+    if all(known):
+        places = [(s, one.group(1)) for s, one in zip(sequences, known, strict=True)]
+        if len(set(places)) == len(places):
+            return places
+    digits = max(3, len(str(len(files) - 1)))
+    counts: dict[str, int] = {}
+    places = []
+    for sequence in sequences:
+        time = counts.get(sequence, 0)
+        counts[sequence] = time + 1
+        places.append((sequence, f"{time:0{digits}d}"))
+    return places
+
+
+def save_frame(annotations: Annotations, i: int, folder: Path, time: str, report: Report) -> None:
+    """Save a label image or volume; where slices are ignored as a whole, the others one by one."""
+    found, where = flat_labels(annotations, i, report), annotations.images.files[i]
+    if found.classes.ndim == 2:
+        save_numbers(numbers_of(found, annotations, where, report), folder / f"man_seg{time}.tif")
+        return
+    kept = np.flatnonzero((found.classes != IGNORE).any(axis=(1, 2)))
+    whole = len(kept) == len(found.classes)
+    if found.objects is not None:
+        found = Labels(found.classes[kept], found.objects[kept])
+    numbers = numbers_of(found, annotations, where, report)
+    if whole:
+        save_numbers(numbers, folder / f"man_seg{time}.tif")
+        return
+    for z, one in zip(kept, numbers, strict=True):
+        save_numbers(one, folder / f"man_seg_{time}_{z:03d}.tif")
+
+
+def save_numbers(numbers: np.ndarray, path: Path) -> None:
+    """Save a label image or volume of 16 bits.
+
+    Raises
+    ------
+    DataError
+        If there are too many objects.
+    """
+    if numbers.max(initial=0) > TOP:
+        numbers = ranks(numbers)
+    if numbers.max(initial=0) > TOP:
+        raise DataError(
+            f"An image has {numbers.max()} objects, and {path.name} can hold {TOP}.", argument="x"
+        )
+    masks.save_tiff(numbers.astype(np.uint16), None, str(path))
+
+
+def copy_frame(annotations: Annotations, i: int, stem: Path, report: Report) -> None:
+    """Copy an image, which should be a TIFF."""
+    if Path(annotations.images.files[i]).suffix.lower() not in (".tif", ".tiff"):
+        report.change("image that is no TIFF, copied as it is", annotations.images.files[i])
+    copy_image(annotations, i, stem, report)

@@ -1,0 +1,360 @@
+"""Finding images and their label images in folders, and laying them out there again."""
+
+import os
+import re
+import shutil
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path, PurePosixPath
+
+from maskr.annotations.report import Report
+from maskr.annotations.table import Annotations, Images, Objects, ObjectTable
+from maskr.errors import DataError, FormatError
+from maskr.images import size_of
+
+SUFFIXES = {".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
+
+SPLITS = {
+    "train": "train",
+    "training": "train",
+    "val": "val",
+    "valid": "val",
+    "validation": "val",
+    "test": "test",
+    "testing": "test",
+}
+"""Names of splits by names of folders."""
+
+IMAGE_FOLDERS = {"image", "images", "img", "imgs", "input", "inputs", "jpegimages", "raw"}
+MASK_FOLDERS = {
+    "annotation",
+    "annotations",
+    "ground_truth",
+    "groundtruth",
+    "gt",
+    "label",
+    "labels",
+    "mask",
+    "masks",
+    "segmentation",
+    "segmentations",
+}
+
+IMAGE_WORDS = "images?|img|im|raw|rgb|photo|input"
+MASK_WORDS = (
+    "masks?|labels?|lab|gt|l|ground_?truths?|truth|segs?|segm|segmentations?|annotations?|annot|"
+    "anno|targets?|manual|gt_mask|gt_label"
+)
+
+NOT_NAMES = {"..", ".", "/", "\\"}
+
+SEARCHED = 5000
+"""Files that are looked at to tell a folder's format."""
+
+
+@dataclass
+class Pair:
+    """An image and its label image; `split` as in `SPLITS`, or ""."""
+
+    image: Path
+    mask: Path
+    split: str = ""
+
+
+def files_in(folder: Path) -> Iterator[Path]:
+    """Walk through a folder's files in the order of their names, hidden ones left out."""
+    for place, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        yield from (Path(place) / name for name in sorted(names) if not name.startswith("."))
+
+
+def image_files(folder: Path) -> list[Path]:
+    """List the image files in a folder and the folders in it."""
+    return [path for path in files_in(folder) if path.suffix.lower() in SUFFIXES]
+
+
+def first_files(folder: Path) -> list[Path]:
+    """List the first files of a folder, enough to tell its format."""
+    return list(islice(files_in(folder), SEARCHED)) if folder.is_dir() else []
+
+
+def subfolder(folder: Path, names: Iterable[str]) -> Path | None:
+    """Find the first folder in `folder` that is called one of `names`, in any case."""
+    known = set(names)
+    inner = sorted(path for path in folder.iterdir() if path.is_dir())
+    return next((path for path in inner if path.name.lower() in known), None)
+
+
+def split_of(path: Path, root: Path) -> str:
+    """Tell the split of a file from the folders between it and `root`."""
+    parts = path.relative_to(root).parts[:-1]
+    return next((SPLITS[part.lower()] for part in parts if part.lower() in SPLITS), "")
+
+
+def bare(stem: str, words: str) -> str:
+    """Take words that tell images from masks off a file's stem: "gt_7" and "7_mask" are "7"."""
+    stem = re.sub(rf"^(?:(?:{words})(?:[_. -]+|(?=\d)))+", "", stem, flags=re.IGNORECASE)
+    return re.sub(rf"(?:(?:[_. -]+|(?<=\d))(?:{words}))+$", "", stem, flags=re.IGNORECASE)
+
+
+def find_pairs(path: Path, images: str | None) -> list[Pair]:
+    """Find the images of label images by their names.
+
+    Parameters
+    ----------
+    path
+        A label image, a folder of them, or a folder that holds one folder of images and one of
+        label images, or such pairs of folders for each split.
+    images
+        Folder of the images, or one image; by default they are looked for beside.
+
+    Raises
+    ------
+    FormatError
+        If there are none.
+    DataError
+        If names do not match one to one; it lists the first ones.
+    """
+    if path.is_file():
+        beside = Path(images) if images else path.parent
+        return [lone_pair(path, beside)]
+    if images is None and mask_folder(path) is None:
+        splits = [inner for inner in sorted(path.iterdir()) if inner.name.lower() in SPLITS]
+        splits = [inner for inner in splits if inner.is_dir() and mask_folder(inner) is not None]
+        if splits:
+            return [
+                Pair(pair.image, pair.mask, SPLITS[inner.name.lower()])
+                for inner in splits
+                for pair in pairs_of(inner, None)
+            ]
+    return pairs_of(path, images)
+
+
+def mask_folder(path: Path) -> Path | None:
+    """Find the folder of label images in `path`."""
+    return subfolder(path, MASK_FOLDERS)
+
+
+def pairs_of(path: Path, images: str | None) -> list[Pair]:
+    """Pair the files of one folder of images and one of label images."""
+    masks = mask_folder(path) or path
+    place = Path(images) if images else image_folder(path, masks)
+    found = image_files(masks)
+    if place == masks:
+        if not images:
+            return pairs_in_one_folder(masks, found)
+        return [Pair(one, one, split_of(one, masks)) for one in found]
+    return matched(image_files(place), place, found, masks)
+
+
+def image_folder(path: Path, masks: Path) -> Path:
+    """Find the folder of images: in `path`, or beside the label images, else with them."""
+    inside = subfolder(path, IMAGE_FOLDERS)
+    if inside is not None or masks != path:
+        return inside or path
+    return subfolder(path.parent, IMAGE_FOLDERS) or path
+
+
+def lone_pair(mask: Path, place: Path) -> Pair:
+    """Find the image of one label image, in a folder or as a file."""
+    if place.is_file():
+        return Pair(place, mask)
+    files = [one for one in sorted(place.iterdir()) if one.suffix.lower() in SUFFIXES]
+    others = [one for one in files if one != mask]
+    key = bare(mask.stem, MASK_WORDS)
+    found = [one for one in others if one.stem == mask.stem]
+    found = found or [one for one in others if bare(one.stem, IMAGE_WORDS) == key]
+    if len(found) == 1:
+        return Pair(found[0], mask)
+    raise no_images(f"{len(found) or 'No'} files in {place} have the name of {mask.name}.")
+
+
+def pairs_in_one_folder(folder: Path, files: list[Path]) -> list[Pair]:
+    """Pair images and label images that lie side by side, by the words in their names."""
+    stems = {path.with_suffix("") for path in files}
+    masks = []
+    for path in files:
+        key = bare(path.stem, MASK_WORDS)
+        if key != path.stem and {path.parent / key, path.parent / f"image_{key}"} & stems:
+            masks.append(path)
+    if not masks:
+        raise no_images(f"There are no images beside the masks in {folder}.")
+    taken = set(masks)
+    return matched([path for path in files if path not in taken], folder, masks, folder)
+
+
+def matched(images: list[Path], images_root: Path, masks: list[Path], root: Path) -> list[Pair]:
+    """Pair images and label images one to one, by the names of their files and inner folders."""
+    if not masks:
+        raise FormatError(f"There is no mask image in {root}.", argument="path")
+    if not images:
+        raise no_images(f"There is no image in {images_root}.")
+    plain = keyed(images, images_root, ""), keyed(masks, root, "")
+    words = keyed(images, images_root, IMAGE_WORDS), keyed(masks, root, MASK_WORDS)
+    best = max((plain, words), key=lambda keys: len(set(keys[0]) & set(keys[1])))
+    found = by_keys(images, best[0], masks, best[1])
+    return [Pair(image, mask, split_of(mask, root)) for image, mask in found]
+
+
+def by_keys(
+    images: list[Path], image_keys: list[str], masks: list[Path], mask_keys: list[str]
+) -> list[tuple[Path, Path]]:
+    """Pair images and masks whose keys are equal, in the order of the masks.
+
+    Raises
+    ------
+    DataError
+        If that is not one to one; it lists the first ones.
+    """
+    if not one_to_one(image_keys, mask_keys):
+        raise no_match(images, masks, image_keys, mask_keys)
+    places = dict(zip(image_keys, images, strict=True))
+    return [(places[key], mask) for key, mask in zip(mask_keys, masks, strict=True)]
+
+
+def keyed(files: list[Path], root: Path, words: str) -> list[str]:
+    """Make the names that files are matched by: inner folders and stem, without `words`."""
+    inner = [path.relative_to(root).with_suffix("") for path in files]
+    if not words:
+        return [path.as_posix() for path in inner]
+    return [(path.parent / bare(path.name, words)).as_posix() for path in inner]
+
+
+def one_to_one(a: list[str], b: list[str]) -> bool:
+    """Tell whether two lists hold the same names, each once."""
+    return len(set(a)) == len(a) == len(b) and set(a) == set(b)
+
+
+def no_match(
+    images: list[Path], masks: list[Path], image_keys: list[str], mask_keys: list[str]
+) -> DataError:
+    """Make the error that lists the first files without partner."""
+    lonely = {
+        "images without a mask": without(images, image_keys, mask_keys),
+        "masks without an image": without(masks, mask_keys, image_keys),
+    }
+    said = [
+        f"{len(files)} {kind} ({', '.join(file.name for file in files[:3])}"
+        f"{', ...' if len(files) > 3 else ''})"
+        for kind, files in lonely.items()
+        if files
+    ]
+    return DataError(
+        f"Images and masks do not match one to one by their names: {' and '.join(said)}.",
+        hint="A mask has its image's name, which may end in a word such as _mask, or begin with "
+        "one such as gt_.",
+        argument="images",
+    )
+
+
+def without(files: list[Path], keys: list[str], others: list[str]) -> list[Path]:
+    """Choose the files whose key is not among `others`, or is not theirs alone."""
+    known, counts, partners = set(others), Counter(keys), Counter(others)
+    return [
+        file
+        for file, key in zip(files, keys, strict=True)
+        if key not in known or counts[key] > 1 or partners[key] > 1
+    ]
+
+
+def no_images(message: str) -> FormatError:
+    """Make the error for label images without images."""
+    return FormatError(
+        message,
+        hint="Name the folder of the images: seg_read_annotations(path, images = folder).",
+        argument="images",
+    )
+
+
+def table_of(
+    pairs: list[Pair], report: Report, measure: Callable[[str], tuple[int, int]] = size_of
+) -> tuple[str, Images]:
+    """Make the table of images, with the sizes that the heads of the files tell.
+
+    Pairs of different sizes, and files that can't be read, are left out and reported.
+
+    Parameters
+    ----------
+    measure
+        Reads height and width of a mask.
+
+    Returns
+    -------
+    folder
+        What all images lie in.
+    images
+    """
+    folder = common_folder([pair.image for pair in pairs])
+    images = Images()
+    for pair in pairs:
+        try:
+            size, other = measure(str(pair.mask)), size_of(str(pair.image))
+        except FormatError as error:
+            report.skip("file that is no readable image", error.text)
+            continue
+        if size != other:
+            report.skip("image and mask of different sizes", str(pair.mask))
+            continue
+        file = Path(os.path.relpath(pair.image, folder)).as_posix()
+        images.add(file, *size, mask_file=os.path.abspath(pair.mask), split=pair.split)
+    if not len(images):
+        raise FormatError(f"There is no image with a mask in {folder}.", argument="path")
+    return folder, images
+
+
+def common_folder(files: list[Path]) -> str:
+    """Find the folder that all files lie in."""
+    return os.path.commonpath([os.path.abspath(file.parent) for file in files])
+
+
+def no_objects() -> Objects:
+    """Make the empty table of formats whose objects are in label images."""
+    return ObjectTable().finish()
+
+
+def plain_names(annotations: Annotations) -> list[PurePosixPath]:
+    """Give each image a name for a new folder: its split and inner folders, without ending.
+
+    Raises
+    ------
+    DataError
+        If two images would have the same.
+    """
+    names = []
+    for i, file in enumerate(annotations.images.files):
+        unwanted = IMAGE_FOLDERS | NOT_NAMES
+        parts = [part for part in PurePosixPath(file).parts if part.lower() not in unwanted]
+        split = annotations.images.splits[i]
+        if split and split not in {SPLITS.get(part.lower(), part) for part in parts[:-1]}:
+            parts = [split, *parts]
+        names.append(PurePosixPath(*parts).with_suffix(""))
+    twice = next((name for name, count in Counter(names).items() if count > 1), None)
+    if twice is not None:
+        raise DataError(
+            f'Two images would be called "{twice}", and masks have the names of their images.',
+            hint="Rename one of them.",
+            argument="x",
+        )
+    return names
+
+
+def copy_image(annotations: Annotations, i: int, stem: Path, report: Report) -> None:
+    """Copy the file of image `i` to `stem` with its own ending, if it is there."""
+    source = annotations.image_path(i)
+    if not annotations.folder or not source.is_file():
+        report.change("image that was not found, not copied", annotations.images.files[i])
+        return
+    stem.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(source, stem.with_name(stem.name + source.suffix))
+
+
+def each_image(
+    annotations: Annotations, progress: Callable[[int, int], None]
+) -> Iterator[tuple[int, PurePosixPath]]:
+    """Yield the number and the plain name of each image, and show progress."""
+    names = plain_names(annotations)
+    for i, name in enumerate(names):
+        yield i, name
+        progress(i + 1, len(names))
