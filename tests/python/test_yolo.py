@@ -18,9 +18,10 @@ if importlib.util.find_spec("ultralytics") is None:
     pytest.skip("ultralytics is not installed", allow_module_level=True)
 
 import torch
-from maskr import detectors, synthetic
-from maskr.annotations import coco
-from maskr.annotations import yolo as folders
+from maskr import annotations, detectors, synthetic
+from maskr.annotations import yolo_training as folders
+from maskr.annotations.report import Report
+from maskr.annotations.table import Annotations, ObjectTable
 from maskr.detectors import yolo
 from maskr.errors import DataError, FormatError, ShapeError, TrustError, WeightsError
 from maskr.instances import Instances, encode_labels
@@ -125,11 +126,19 @@ def test_mask_average_precision_on_coco_is_the_published_one(real, shared_data, 
     truth = shared_data("coco/annotations/instances_val2017.json")
     files = sorted(str(p) for p in Path(shared_data("coco/val2017")).iterdir())
     found = real.predict(files, conf=0.001, iou=0.7, max_det=100, size=[640, 640])
-    objects = [
-        {"columns": one.to_r(), "size": list(one.size), "classes": real.classes} for one in found
-    ]
+    known = annotations.read(truth, "coco", annotations.ReadOptions(), Report())
+    images = dict(zip(known.images.files, known.images.ids, strict=True))
+    names, classes = known.names(), {number: name for name, number in real.classes.items()}
+    numbers = {name: number for number, name in names.items()}
+    table = ObjectTable()
+    for file, one in zip(files, found, strict=True):
+        columns = (one.class_ids, one.rles, one.boxes, one.scores)
+        for class_id, rle, box, score in zip(*columns, strict=True):
+            class_id = numbers[classes[int(class_id)]]
+            table.add(images[Path(file).name], class_id, rle=rle, box=box, score=score)
+    whole = Annotations("memory", "", known.images, table.finish(), known.classes)
     results = str(tmp_path / "results.json")
-    coco.write_results(results, files, objects, truth, truth)
+    annotations.write(whole, results, "coco_results", annotations.WriteOptions(), Report())
     ground_truth = COCO(truth)
     evaluation = COCOeval_faster(ground_truth, ground_truth.loadRes(results), "segm")
     evaluation.evaluate()

@@ -1,10 +1,8 @@
-"""Folder layouts that hold the images too: what to call them there, and how they get there."""
+"""Names of images in flat folders, where images and labels are matched by name without ending."""
 
-import shutil
 from collections import Counter
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
-from maskr.annotations.report import Report
 from maskr.annotations.table import Annotations
 from maskr.errors import DataError
 
@@ -37,13 +35,3 @@ def stems(annotations: Annotations) -> list[str]:
                 argument="x",
             )
     return names
-
-
-def copy_image(annotations: Annotations, i: int, target: Path, report: Report) -> None:
-    """Copy the file of image `i`, or report that it is not there."""
-    source = annotations.image_path(i)
-    if source.is_file():
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(source, target)
-    else:
-        report.change("image that was not found, not copied", annotations.images.files[i])

@@ -1,187 +1,402 @@
-"""YOLO's folders: `images/<split>/*` with `labels/<split>/*.txt` beside them.
+"""YOLO: folders of images with a text file of objects for each (`yolo_folders` tells where).
 
-A line of a label file is one object: the number of its class, then x and y of its outline's points
-as shares of the image's width and height. One object is one polygon.
+A line is one object: the number of its class, counted from 0, then shares of the image's width and
+height, 0..1 between its outer pixel edges (COCO's rule): x and y of three or more corners, or the
+centre, width and height of a box; a fifth number after a box is a detector's confidence. Files that
+mix polygons and boxes are read as they are. The four corners of oriented boxes are polygons. Lines
+of poses are known by `kpt_shape` in the description alone; their boxes are kept.
+
+Where a data set holds no class names and none are given, classes are called "class_0" and so on.
+What the format can't hold is done the nearest way and reported: parts and holes are joined into one
+polygon over bridges of no width, boxes become their corners, what lies outside the image is cut
+off, class ids are renumbered from 0 without background, and crowds, scores and attributes are left
+out.
 """
 
-import os
-import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Container, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from maskr.annotations.polygons import joined
+from maskr.annotations import yolo_folders
+from maskr.annotations.folders import common_folder, copy_image
+from maskr.annotations.items import Item, items, outline
+from maskr.annotations.layout import stems
+from maskr.annotations.polygons import Parts, Polygon, joined, rasterise, trace, usable
+from maskr.annotations.report import Report
+from maskr.annotations.table import BACKGROUND, Annotations, Category, Images, ObjectTable
 from maskr.errors import DataError, FormatError
-from maskr.instances import Instances, contours
+from maskr.files import folder_atomically
+from maskr.images import size_of
+from maskr.instances import decode, measure
 
-SUFFIXES = {".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
+if TYPE_CHECKING:
+    from maskr.annotations import Progress, ReadOptions, WriteOptions
 
+NO_PIXELS = "object without pixels in its image, left out"
+CUT_OFF = "object cut off at the edge of its image"
+ROUNDING = 0.01
+"""Pixels that a coordinate of six decimals may be off in an image 10,000 pixels wide."""
 
-def write_split(
-    folder: str,
-    split: str,
-    pairs: Iterable[tuple[np.ndarray, Instances]],
-    channels: dict[int, int],
-) -> str:
-    """Write images and labels of one split.
+NUDGE = 5e-5
+"""Pixels that keep a rounded share from falling short of its corner.
 
-    Parameters
-    ----------
-    pairs
-        Images, uint8 `[H, W, 3]` (RGB) or `[H, W, 1]`, and their objects.
-    channels
-        The number in label files of each class id.
+COCO's rasteriser rounds down to fifths of a pixel, and traced outlines lie right on those.
+"""
 
-    Returns
-    -------
-    str
-        The folder of the images.
-    """
-    from PIL import Image
-
-    images, labels = _folders(folder, split)
-    for i, (image, objects) in enumerate(pairs):
-        Image.fromarray(image.squeeze(-1) if image.shape[-1] == 1 else image).save(
-            images / f"{i:06d}.png", compress_level=1
-        )
-        lines = label_lines(objects, channels)
-        (labels / f"{i:06d}.txt").write_text("".join(f"{line}\n" for line in lines))
-    return str(images)
+Shape = Callable[[Item, tuple[int, int], Report, str], np.ndarray | None]
+"""Makes the numbers of an object's line in pixels, `[n, 2]`; None for no line."""
 
 
-def label_lines(objects: Instances, channels: dict[int, int]) -> list[str]:
-    """Make the lines of one image's label file; objects without a pixel have none."""
-    scale = np.array([objects.size[1], objects.size[0]], dtype=float)
-    lines = []
-    for i, class_id in enumerate(objects.class_ids.tolist()):
-        parts = contours(objects.masks([i])[0])
-        if parts:
-            points = (joined(parts) / scale).ravel()
-            lines.append(" ".join([str(channels[class_id]), *(f"{p:.7g}" for p in points)]))
-    return lines
+def matches(path: Path) -> bool:
+    """Tell a description, or a folder of images with text files for labels."""
+    if path.is_file():
+        described = path.name == "obj.data" or path.suffix in (".yaml", ".yml")
+        return described and yolo_folders.is_description(path)
+    if yolo_folders.description_in(path) is not None:
+        return True
+    places = [path / "labels", *(folder / "labels" for folder in path.iterdir())]
+    return any(next(place.rglob("*.txt"), None) for place in places if place.is_dir())
 
 
-def read_description(path: str) -> dict:
-    """Read a `data.yaml`: class names, and the image files of its splits.
-
-    Nothing is downloaded and no `download:` entry is run.
-
-    Returns
-    -------
-    dict
-        `names`: class names in order; `train` and `val`: image files, None for no such split.
+def read(path: Path, options: "ReadOptions", report: Report) -> Annotations:
+    """Read a `data.yaml`, an `obj.data`, or a folder.
 
     Raises
     ------
     FormatError
-        If the file is no description of a YOLO data set, or names files that are not there.
+        If a description is damaged, there is no image, or a line holds what is no number or the
+        number of a class that there is not.
+    DataError
+        If `options.classes` lacks a class.
     """
+    layout = yolo_folders.find(path, options.images)
+    if layout.names is None and not any(label.is_file() for _, _, label in layout.images):
+        raise FormatError(
+            f"There is no label file of an image in {path}.",
+            hint="They are in a folder `labels` beside `images`, or beside the images.",
+            argument="path",
+        )
+    for name in layout.absent:
+        report.skip("image or split that is not there", name)
+    folder = images_folder(layout)
+    known = layout.names
+    if known is None and options.classes:
+        known = {number: name for name, number in options.classes.items()}
+    images, objects = Images(), ObjectTable()
+    used: set[Path] = set()
+    for split, image, label in layout.images:
+        if label in used:
+            report.skip("image that an earlier split has too", str(image))
+            continue
+        used.add(label)
+        try:
+            size = size_of(str(image))
+        except FormatError:
+            report.skip("image that cannot be read", str(image))
+            continue
+        number = images.add(image.relative_to(folder).as_posix(), *size, split=split)
+        if label.is_file():
+            add_objects(objects, number, label, known, size, layout.keypoints, report)
+    if not images.ids:
+        raise FormatError(f"There is no image in {path} that can be read.", argument="path")
+    report_labels_alone(layout, used, report)
+    found = Annotations("yolo", str(folder), images, objects.finish(), [], {"rasteriser": "coco"})
+    name_classes(found, layout.names, options.classes)
+    return found
+
+
+def images_folder(layout: yolo_folders.Layout) -> Path:
+    """Find a folder that all images are in: the data set's, if possible."""
+    files = [image for _, image, _ in layout.images]
+    inside = all(file.is_relative_to(layout.root) for file in files)
+    return layout.root if inside else Path(common_folder(files))
+
+
+def add_objects(
+    objects: ObjectTable,
+    image_id: int,
+    label: Path,
+    known: Container[int] | None,
+    size: tuple[int, int],
+    keypoints: int,
+    report: Report,
+) -> None:
+    """Add the objects of a label file."""
+    for where, class_id, values in label_values(label, known):
+        if keypoints and len(values) == 4 + keypoints:
+            report.skip("keypoints of an object, whose box is kept", where)
+            values = values[:4]
+        if not np.isfinite(values).all():
+            report.skip("line with numbers that are not finite", where)
+        elif np.abs(values - 0.5).max(initial=0) > 1.5:
+            report.skip("line with coordinates far outside 0..1 (pixels?)", where)
+        elif len(values) in (4, 5):
+            add_box(objects, image_id, class_id, values, size, where, report)
+        elif len(values) < 4 or len(values) % 2:
+            report.skip(f"line of a class and {len(values)} numbers", where)
+        else:
+            points = values.reshape(-1, 2) * (size[1], size[0])
+            parts = usable([points.ravel()], where, report)
+            if parts:
+                objects.add(image_id, class_id, polygon=parts)
+
+
+def add_box(
+    objects: ObjectTable,
+    image_id: int,
+    class_id: int,
+    values: np.ndarray,
+    size: tuple[int, int],
+    where: str,
+    report: Report,
+) -> None:
+    """Add an object of centre, width and height, and perhaps confidence."""
+    height, width = size
+    x, y, w, h = (values[:4] * (width, height, width, height)).tolist()
+    if w <= 0 or h <= 0:
+        report.skip("box without extent", where)
+        return
+    score = float(values[4]) if len(values) == 5 else float("nan")
+    box = (x - w / 2, y - h / 2, x + w / 2, y + h / 2)
+    objects.add(image_id, class_id, box=box, score=score)
+
+
+def label_values(
+    label: Path, known: Container[int] | None
+) -> Iterator[tuple[str, int, np.ndarray]]:
+    """Yield the lines of a label file: where it is, its class, and its other numbers.
+
+    Raises
+    ------
+    FormatError
+        If a line holds what is no number, or its class is not among those `known`.
+    """
+    for number, line in enumerate(yolo_folders.read_text(label).splitlines(), start=1):
+        words = line.split()
+        if not words:
+            continue
+        where = f"Line {number} of {label}"
+        try:
+            values = np.array(words, dtype=float)
+        except ValueError as error:
+            raise FormatError(f'{where} holds what is no number: "{line[:60]}".') from error
+        class_id = values[0]
+        if not 0 <= class_id < 2**31 or class_id % 1:
+            raise FormatError(f"{where} has class {words[0]}: classes are counted from 0.")
+        if known is not None and int(class_id) not in known:
+            raise FormatError(
+                f"{where} has class {words[0]}, which has no name in this data set.",
+                hint="Classes are counted from 0, in the order of `names`.",
+            )
+        yield where, int(class_id), values[1:]
+
+
+def report_labels_alone(layout: yolo_folders.Layout, used: set[Path], report: Report) -> None:
+    """Report label files that no image belongs to."""
+    for folder in sorted(layout.label_folders):
+        for label in sorted(folder.rglob("*.txt")):
+            if label not in used and label.name not in yolo_folders.NO_LABELS:
+                report.skip("label file without an image", str(label))
+
+
+def name_classes(
+    annotations: Annotations, names: dict[int, str] | None, classes: dict[str, int] | None
+) -> None:
+    """Set the classes: by the data set's names, with the ids of `classes` if those are given."""
+    ids = annotations.objects.class_ids
+    if names is not None and classes:
+        lacking = [names[i] for i in np.unique(ids).tolist() if names[i] not in classes]
+        if lacking:
+            raise DataError(
+                f"`classes` lacks {', '.join(lacking[:5])}, which objects here have.",
+                argument="classes",
+            )
+        new = {i: classes.get(name, -1) for i, name in names.items()}
+        annotations.objects.class_ids = np.array([new[i] for i in ids.tolist()], dtype=ids.dtype)
+    if classes:
+        names = {number: name for name, number in classes.items()}
+    elif names is None:
+        names = {i: f"class_{i}" for i in np.unique(ids).tolist()}
+    annotations.classes = [
+        Category(number, name, isthing=name.lower() not in BACKGROUND)
+        for number, name in sorted(names.items())
+    ]
+
+
+def write(
+    annotations: Annotations,
+    path: Path,
+    options: "WriteOptions",
+    report: Report,
+    progress: "Progress",
+) -> None:
+    """Write a folder: `data.yaml`, `images/<split>` and `labels/<split>`.
+
+    Images of no split are written as "train". ultralytics wants a split "val" too.
+
+    Raises
+    ------
+    DataError
+        If an object's class is unknown, or two images would share a label file.
+    """
+    write_lines(annotations, path, options, report, progress, polygon)
+
+
+def write_lines(
+    annotations: Annotations,
+    path: Path,
+    options: "WriteOptions",
+    report: Report,
+    progress: "Progress",
+    shape: Shape,
+) -> None:
+    """Write a folder whose lines hold what `shape` makes of each object."""
+    channels = number_classes(annotations, report)
+    names = stems(annotations)
+    splits = [written_split(annotations, i, report) for i in range(len(names))]
+
+    def save(folder: str) -> None:
+        for split in sorted(set(splits) | {"train"}):
+            for kind in ("images", "labels"):
+                (Path(folder) / kind / split).mkdir(parents=True)
+        for i, (name, split) in enumerate(zip(names, splits, strict=True)):
+            lines = object_lines(annotations, i, channels, shape, report)
+            file = Path(folder) / "labels" / split / f"{name}.txt"
+            file.write_text("".join(lines), encoding="utf-8")
+            if options.copy_images:
+                copy_image(annotations, i, Path(folder) / "images" / split / name, report)
+            progress(i + 1, len(names))
+        description = describe(annotations, channels, splits)
+        (Path(folder) / "data.yaml").write_text(description, encoding="utf-8")
+
+    folder_atomically(str(path), save)
+
+
+def number_classes(annotations: Annotations, report: Report) -> dict[int, int]:
+    """Number the classes from 0 in the order of their ids, without background."""
+    ids = sorted(one.id for one in annotations.classes if one.name.lower() not in BACKGROUND)
+    channels = {class_id: number for number, class_id in enumerate(ids)}
+    names = annotations.names()
+    for class_id, number in channels.items():
+        if number != class_id:
+            where = f'"{names[class_id]}", {class_id} becomes {number}'
+            report.change("class id renumbered, since YOLO counts from 0", where)
+    return channels
+
+
+def written_split(annotations: Annotations, i: int, report: Report) -> str:
+    """Name the split that an image is written to."""
+    own = annotations.images.splits[i] or "train"
+    split = yolo_folders.split_of(own) or "train"
+    if split != own:
+        report.change(f'split "{own}" written as "{split}"', annotations.images.files[i])
+    return split
+
+
+def describe(annotations: Annotations, channels: dict[int, int], splits: list[str]) -> str:
+    """Make the text of a `data.yaml`."""
     import yaml
 
-    try:
-        with open(path, encoding="utf-8") as file:
-            content = yaml.safe_load(file)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise FormatError(f"{path} cannot be read as YAML.", argument="data") from error
-    names = content.get("names") if isinstance(content, dict) else None
-    if isinstance(names, dict):
-        if sorted(names) != list(range(len(names))):
-            raise FormatError(f"The names in {path} must be numbered 0, 1, ...", argument="data")
-        names = [names[i] for i in range(len(names))]
-    if not names or not content.get("train"):
-        raise FormatError(
-            f"{path} is no description of a YOLO data set: it lacks `names` or `train`.",
-            argument="data",
-        )
-    root = Path(path).resolve().parent / str(content.get("path") or "")
-    splits = {"train": content["train"], "val": content.get("val", content.get("validation"))}
-    files = {key: _image_files(root, value) if value else None for key, value in splits.items()}
-    return {"names": [str(name) for name in names], **files}
+    names = annotations.names()
+    content = {
+        "path": ".",
+        **{split: f"images/{split}" for split in ("train", "val", "test") if split in splits},
+        "names": {number: names[class_id] for class_id, number in channels.items()},
+    }
+    return yaml.safe_dump({"train": "images/train", **content}, sort_keys=False, allow_unicode=True)
 
 
-def link_split(folder: str, split: str, files: Sequence[Path], n_classes: int) -> str:
-    """Make a split of links to images and labels, whose own folders stay as they are."""
-    images, labels = _folders(folder, split)
-    for i, file in enumerate(files):
-        link(file, images / f"{i:06d}{file.suffix.lower()}")
-        label = label_path(file)
-        if label.exists():
-            check_label_file(label, n_classes)
-            link(label, labels / f"{i:06d}.txt")
-    return str(images)
-
-
-def link(source: Path, target: Path) -> None:
-    """Link a file, or copy it where links cannot be made."""
-    try:
-        target.symlink_to(source)
-    except OSError:
-        shutil.copyfile(source, target)
-
-
-def label_path(image: Path) -> Path:
-    """Find the label file of an image: `labels` for the last folder `images`, and `.txt`."""
-    parts = list(image.parts)
-    places = [i for i, part in enumerate(parts[:-1]) if part == "images"]
-    if places:
-        parts[places[-1]] = "labels"
-    return Path(*parts).with_suffix(".txt")
-
-
-def check_label_file(path: Path, n_classes: int) -> None:
-    """Raise a FormatError unless every line is a polygon of a known class."""
-    for number, line in enumerate(path.read_text(encoding="utf-8-sig").splitlines(), start=1):
-        values = line.split()
-        if not values:
-            continue
-        try:
-            numbers = [float(value) for value in values]
-        except ValueError:
-            numbers = []
-        if len(numbers) < 7 or len(numbers) % 2 == 0:
-            raise FormatError(
-                f"Line {number} of {path} is no polygon: a class, then x and y of at least three "
-                "points.",
-                argument="data",
-            )
-        if numbers[0] not in range(n_classes):
-            raise FormatError(
-                f"Line {number} of {path} has class {values[0]}, and there are {n_classes} "
-                "classes, counted from 0.",
-                argument="data",
-            )
-
-
-def _folders(folder: str, split: str) -> tuple[Path, Path]:
-    images, labels = (Path(folder) / kind / split for kind in ("images", "labels"))
-    images.mkdir(parents=True)
-    labels.mkdir(parents=True)
-    return images, labels
-
-
-def _image_files(root: Path, entry: str | list[str]) -> list[Path]:
-    """List the image files of a split: folders, lists in text files, or both in a list."""
-    files: list[Path] = []
-    for one in entry if isinstance(entry, list) else [entry]:
-        place = root / str(one)
-        if place.is_dir():
-            files += sorted(p for p in place.rglob("*") if p.suffix.lower() in SUFFIXES)
-        elif place.suffix == ".txt" and place.is_file():
-            lines = place.read_text(encoding="utf-8-sig").split("\n")
-            files += [_listed(line.strip(), place.parent, root) for line in lines if line.strip()]
-        elif place.is_file():
-            files.append(place)
+def object_lines(
+    annotations: Annotations, i: int, channels: dict[int, int], shape: Shape, report: Report
+) -> list[str]:
+    """Make the lines of one image."""
+    where, size = annotations.images.files[i], annotations.size(i)
+    names = annotations.names()
+    lines = []
+    for item in items(annotations, i):
+        if item.class_id not in names:
+            raise DataError(f'An object in "{where}" has the unknown class id {item.class_id}.')
+        if item.iscrowd:
+            report.change("crowd left out, which YOLO does not know", where)
+        elif item.class_id not in channels:
+            report.change("object of the background, left out", where)
         else:
-            raise FormatError(f"There are no images at {place}.", argument="data")
-    missing = next((file for file in files if not file.is_file()), None)
-    if missing is not None:
-        raise FormatError(f"There is no image {missing}.", argument="data")
-    if not files:
-        raise DataError(f"There is no image in {entry}.", argument="data")
-    return [Path(os.path.abspath(file)) for file in files]
+            points = shape(item, size, report, where)
+            if points is None:
+                report.change(NO_PIXELS, where)
+                continue
+            report_lost(item, where, report)
+            lines.append(label_line(channels[item.class_id], points, size))
+    return lines
 
 
-def _listed(line: str, beside: Path, root: Path) -> Path:
-    # "./" means beside the list, other relative paths start at the data set's root
-    return beside / line[2:] if line.startswith("./") else root / line
+def report_lost(item: Item, where: str, report: Report) -> None:
+    """Report what no line can hold."""
+    if item.score == item.score:
+        report.change("score left out", where)
+    if item.attributes:
+        report.change("attributes left out", where)
+
+
+def label_line(number: int, points: np.ndarray, size: tuple[int, int]) -> str:
+    """Write an object: its class, and pairs `[n, 2]` in pixels along x and y as shares."""
+    shares = (points / (size[1], size[0])).ravel()
+    return " ".join([str(number), *(f"{share:.9g}" for share in shares)]) + "\n"
+
+
+def polygon(item: Item, size: tuple[int, int], report: Report, where: str) -> Polygon | None:
+    """Make one polygon of an object."""
+    if not has_extent(item, size):
+        return None
+    outer = outline(item, size, "coco", report, where)
+    parts = [np.reshape(part, (-1, 2)).astype(float) for part in outer]
+    inside = [part for part in (cut_off(part, size) for part in parts) if len(part) >= 3]
+    if any(reaches_out(part, size) for part in parts):
+        report.change(CUT_OFF, where)
+    if len(inside) > 1:
+        report.change("object of several parts joined to one polygon", where)
+        inside = [joined(disjoint(inside, size))]
+    return np.minimum(inside[0] + NUDGE, (size[1], size[0])) if inside else None
+
+
+def has_extent(item: Item, size: tuple[int, int]) -> bool:
+    """Tell whether an object has pixels, or a box that it could have some in."""
+    if item.rle:
+        return bool(measure([item.rle], size)[0][0] > 0)
+    xmin, ymin, xmax, ymax = item.box
+    return bool(item.parts) or (xmax > xmin and ymax > ymin)
+
+
+def reaches_out(points: np.ndarray, size: tuple[int, int]) -> bool:
+    """Tell whether points `[n, 2]` lie outside of their image, by more than rounding."""
+    high = points - (size[1], size[0])
+    return bool(points.min() < -ROUNDING or high.max() > ROUNDING)
+
+
+def disjoint(parts: list[Polygon], size: tuple[int, int]) -> list[Polygon]:
+    """Unite parts that overlap, which would cancel out in one polygon."""
+    rles = rasterise([[part.ravel().tolist()] for part in parts], size)
+    whole = rasterise([[part.ravel().tolist() for part in parts]], size)
+    if measure(rles, size)[0].sum() == measure(whole, size)[0][0]:
+        return parts
+    united: Parts = trace(decode(whole, size)[:, :, 0])[0]
+    return [np.reshape(part, (-1, 2)) for part in united]
+
+
+def cut_off(points: Polygon, size: tuple[int, int]) -> Polygon:
+    """Cut a polygon at the edges of its image (Sutherland and Hodgman 1974)."""
+    for axis, limit, sign in ((0, 0, -1), (1, 0, -1), (0, size[1], 1), (1, size[0], 1)):
+        inside = sign * (points[:, axis] - limit) <= 0
+        if inside.all():
+            continue
+        step = np.roll(points, -1, axis=0) - points
+        crosses = inside != np.roll(inside, -1)
+        share = (limit - points[crosses, axis]) / step[crosses, axis]
+        crossing = points.copy()
+        crossing[crosses] += share[:, None] * step[crosses]
+        crossing[crosses, axis] = limit
+        both = np.stack((points, crossing), axis=1)
+        points = both[np.stack((inside, crosses), axis=1)]
+    return points

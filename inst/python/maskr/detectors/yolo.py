@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from maskr import arrays, device, images, weights
-from maskr.annotations import yolo as folders
+from maskr.annotations import yolo_training as folders
 from maskr.annotations.table import Annotations
 from maskr.detectors.base import Detector
 from maskr.errors import (
