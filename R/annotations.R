@@ -382,6 +382,7 @@ renumber <- function(x, classes, arg = "classes", call = rlang::caller_env()) {
 
 # Class ids are replaced as label images are read: pairs of old and new, -1 for none.
 renumbered_files <- function(x, from, to) {
+  to <- rep_len(to, length(from))
   pairs <- x$reading$renumber %||% lapply(x$classes$id, function(id) list(id, id))
   x$reading$renumber <- lapply(pairs, function(pair) {
     at <- match(pair[[2]], from)
