@@ -170,11 +170,11 @@ def is_numbering(ids: list[int]) -> bool:
 
 def judge_objects(found: Probe, data: DataSpec, i: int) -> None:
     """Note objects of many parts, which arise when a mask of classes is read as a label image."""
-    if not isinstance(data.targets[i], dict):
+    objects = target_objects(data, i) if isinstance(data.targets[i], dict) else None
+    if objects is None:
         return
     import cv2
 
-    objects = target_objects(data, i)
     for number, (_, _, mask) in enumerate(objects.crops(), start=1):
         parts = cv2.connectedComponents(mask.astype(np.uint8))[0] - 1
         if parts >= PARTS:
