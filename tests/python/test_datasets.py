@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from maskr.annotations.table import Annotations, Category, Images, ObjectTable
 from maskr.arrays import IGNORE, NA_INTEGER
 from maskr.datasets.loader import DataSpec, Loader
 from maskr.datasets.resize import resize
@@ -190,3 +191,141 @@ def test_resizing_to_the_same_size_changes_nothing(rng):
         out, labels = resize(image, target, (8, 12), how)
         np.testing.assert_array_equal(out, image)
         np.testing.assert_array_equal(labels, target)
+
+
+STEPS = [
+    {"name": "flip_horizontal", "p": 0.5},
+    {"name": "affine", "p": 0.8, "degrees": [-30, 30], "translate": [-0.1, 0.1],
+     "scale": [0.8, 1.2], "shear": [-5, 5]},
+    {"name": "noise", "p": 0.5, "sd": [0.01, 0.1]},
+    {"name": "mosaic", "p": 0.3, "scale": [0.5, 1]},
+]  # fmt: skip
+
+
+def pictures(n, rng):
+    images = [rng.random((30, 44)).astype(np.float32) for _ in range(n)]
+    targets = [np.asfortranarray((image > 0.5) * 3).astype(np.int32) for image in images]
+    return images, targets
+
+
+def epochs(data, n=2):
+    batches = []
+    for _ in range(n):
+        batches += [data[i] for i in range(len(data))]
+        data.on_epoch_end()
+    return batches
+
+
+def test_augmentation_is_the_same_with_any_number_of_threads(rng):
+    images, targets = pictures(11, rng)
+    runs = []
+    for threads in (1, 4):
+        options = {"augment": STEPS, "threads": threads, "shuffle": True, "seed": 5}
+        with loader(images, targets, batch_size=2, **options) as data:
+            runs.append(epochs(data))
+    for (x, y), (x4, y4) in zip(*runs, strict=True):
+        assert torch.equal(x, x4) and torch.equal(y, y4)
+    with loader(images, targets, batch_size=2, augment=STEPS, shuffle=True, seed=6) as data:
+        assert any(not torch.equal(a[0], b[0]) for a, b in zip(epochs(data), runs[0], strict=True))
+
+
+def test_every_epoch_and_every_repetition_draws_anew(rng):
+    images, targets = pictures(2, rng)
+    noise = [{"name": "noise", "p": 1, "sd": [0.1, 0.1]}]
+    with loader(images, targets, augment=noise, sample_weights=[0, 1], batch_size=2) as data:
+        (first, _), (second, _) = epochs(data)
+    assert not torch.equal(first[0], first[1])
+    assert not torch.equal(first[0], second[0])
+
+
+def test_augmentation_comes_before_preprocessing_and_resizing(rng):
+    images, targets = pictures(1, rng)
+    spec = Spec("unet", {}, 1, CLASSES, multiple=4,
+                preprocess=Preprocess(per_image="standardise"))
+    darker = [{"name": "brightness", "p": 1, "factor": [0.5, 0.5]}]
+    bare = loader(images, targets, spec, size=(20, 20))[0]
+    augmented = loader(images, targets, spec, size=(20, 20), augment=darker)[0]
+    # standardising undoes a factor, and padding stays 0
+    torch.testing.assert_close(augmented[0], bare[0], atol=1e-5, rtol=0)
+    assert torch.equal(augmented[1], bare[1]) and (augmented[1][0, 14:] == IGNORE).all()
+
+
+def test_a_cache_keeps_images_as_they_were_read(tmp_path):
+    path = tmp_path / "image.png"
+    Image.fromarray(np.arange(120, dtype=np.uint8).reshape(10, 12)).save(path)
+    target = np.zeros((10, 12), dtype=np.int32)
+    noise = [{"name": "noise", "p": 1, "sd": [0.1, 0.1]}]
+    with loader([str(path)], [target], augment=noise, cache=True) as data:
+        first = data[0]
+        path.unlink()
+        data.on_epoch_end()
+        assert not torch.equal(data[0][0], first[0])
+
+
+def test_objects_are_pasted_with_the_models_channels_as_classes():
+    masks = np.zeros((1, 20, 30), dtype=bool)
+    masks[0, 4:9, 6:15] = True
+    found = Instances.from_masks(masks, [7])
+    target = {"columns": {k: list(v) for k, v in found.to_r().items()}, "size": [20, 30]}
+    paste = [{"name": "copy_paste", "p": 1, "share": [1, 1], "scale": [1, 1]}]
+    with loader([np.zeros((20, 30))], [target], augment=paste, seed=1) as data:
+        _, y = data[0]
+    assert set(y.unique().tolist()) == {IGNORE, 0, 2}
+    assert (y == 2).sum() > 45
+    with (
+        loader([np.zeros((20, 30))], [np.zeros((20, 30), np.int32)], augment=paste) as data,
+        pytest.raises(DataError, match="copy_paste needs objects"),
+    ):
+        data[0]
+
+
+def test_volumes_share_a_batch(rng):
+    shapes = [(3, 10, 14), (4, 9, 15)]
+    volumes = [rng.random((1, *shape), dtype=np.float32) for shape in shapes]
+    targets = [np.full(shape, 3, dtype=np.int32) for shape in shapes]
+    steps = [{"name": "flip_vertical", "p": 1}, {"name": "gamma", "p": 1, "exponent": [2, 2]}]
+    spec = Spec("unet", {}, 1, CLASSES)
+    with loader(volumes, targets, spec, augment=steps) as data:
+        x, y = data[0]
+    assert x.shape == (2, 1, 4, 10, 15) and y.shape == (2, 4, 10, 15)
+    np.testing.assert_allclose(x[0, 0, :3, :, :14], volumes[0][0, :, ::-1] ** 2, atol=1e-6)
+    assert (y[0, 3] == IGNORE).all() and (y[1, :, 9] == IGNORE).all() and (y[1, :, :9] == 1).all()
+
+
+def test_targets_of_annotations_give_masks_and_objects():
+    images, objects = Images(), ObjectTable()
+    for file in ("a.png", "b.png"):
+        images.add(file, 20, 30)
+    objects.add(2, 7, polygon=[[6, 4, 15, 4, 15, 9, 6, 9]])
+    classes = [Category(number, name) for name, number in CLASSES.items()]
+    annotations = Annotations("coco", "", images, objects.finish(), classes)
+    given = {"annotations": annotations, "batch_size": 1}
+    _, y = loader([np.zeros((20, 30))], [1], **given)[0]
+    assert (y[0, 4:9, 6:15] == 2).all() and (y == 2).sum() == 45 and (y == 0).sum() == 555
+    paste = [{"name": "copy_paste", "p": 1, "share": [1, 1], "scale": [2, 2]}]
+    _, y = loader([np.zeros((20, 30))], [1], augment=paste, seed=1, **given)[0]
+    assert 180 <= (y == 2).sum() <= 225
+
+
+def test_a_preview_has_the_ids_of_the_files():
+    from maskr.datasets.preview import preview
+
+    image, ids = sample()
+    data = {
+        "images": [image, image + 0.5], "targets": [ids, ids], "names": ["a", "b"],
+        "class_ids": [0, 3, 7], "size": [10, 14], "threads": 1,
+        "augment": [{"name": "flip_horizontal", "p": 1}],
+    }  # fmt: skip
+    (one,) = preview(data, [1])
+    assert one["image"].shape == (10, 14, 1) and one["image"].dtype == np.float64
+    assert (one["image"] == 0.75).all()
+    assert one["mask"][0, 11] == 3 and one["mask"][5, 7] == 7 and one["mask"][9, 0] == NA_INTEGER
+    (raw,) = preview(data | {"class_ids": None, "augment": None}, [0])
+    assert raw["mask"][0, 2] == 3 and raw["mask"][9, 13] == NA_INTEGER
+
+
+def test_five_channels_can_shrink():
+    image = np.arange(5.0) * np.ones((8, 12, 1))
+    x, _ = loader([image], [np.zeros((8, 12), np.int32)], Spec("unet", {}, 5, CLASSES),
+                  size=(4, 6))[0]
+    assert x.shape == (1, 5, 4, 6) and (x[0, 3] == 3).all()

@@ -77,7 +77,7 @@ def read(path: str, scale: bool = True, pages: list[int] | None = None) -> dict:
 
 
 def load(path: str, scale: bool = True) -> np.ndarray:
-    """Read an image as contiguous float32 `[C, H, W]`, for models and datasets.
+    """Read an image as float32 `[C, H, W]`, for models and datasets.
 
     Raises
     ------
@@ -100,9 +100,9 @@ def load(path: str, scale: bool = True) -> np.ndarray:
             f"{Path(path).name} holds {raw.shape[0]} {what}, and one image is needed.",
             hint=f"Read the one that you want with {mend}; seg_data_volume() makes a dataset.",
         )
-    image = np.ascontiguousarray(raw.transpose(2, 0, 1)).astype(np.float32)
-    if scale and raw.dtype.kind != "f":
-        image /= np.float32(unit)
+    # in one pass; the channels of a pixel stay side by side
+    by = np.float32(unit if scale and raw.dtype.kind != "f" else 1)
+    image = np.divide(raw.transpose(2, 0, 1), by, dtype=np.float32)
     if raw.dtype.kind == "f" and not np.isfinite(image).all():
         raise DataError(f"{Path(path).name} holds missing or infinite values.")
     return image

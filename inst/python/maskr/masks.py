@@ -133,9 +133,17 @@ def to_ids(
 ) -> np.ndarray:
     """Turn a file's numbers into int32 class ids with IGNORE."""
     mask = whole(raw, path)
-    found = np.unique(mask)
+    found = distinct(raw, mask)
     ignored = meaning_of(found, raw.dtype.itemsize, path, ignore, values, explicit, classes)
     return replaced(mask, path, ignored, values)
+
+
+def distinct(raw: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """Find the values of a mask, given also as its file holds them, in rising order."""
+    if raw.dtype.itemsize > 2 or raw.dtype.kind != "u":
+        return np.unique(mask)
+    # several times as fast as sorting
+    return np.flatnonzero(np.bincount(raw.ravel()))
 
 
 def meaning_of(
@@ -176,7 +184,8 @@ def replaced(
 ) -> np.ndarray:
     """Turn a file's whole numbers into class ids, those that are `ignored` into IGNORE."""
     if values is None:
-        mask[np.isin(mask, list(ignored))] = IGNORE
+        for value in ignored:
+            mask[mask == value] = IGNORE
         return mask
     unknown = np.setdiff1d(mask, [*values, *ignored])
     if len(unknown) > 0:

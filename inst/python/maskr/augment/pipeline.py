@@ -43,6 +43,11 @@ class Pipeline:
                 raise DataError(f"There is no step {step['name']}.", argument="augment")
 
     @property
+    def needs_others(self) -> bool:
+        """Whether steps take other samples too."""
+        return any(step["name"] in COMPOSING for step in self.steps)
+
+    @property
     def needs_objects(self) -> bool:
         """Whether samples must hold objects."""
         return any(step["name"] == "copy_paste" for step in self.steps)

@@ -66,9 +66,9 @@ class Sample:
         They are black in the image, ignored in the mask, and belong to no object.
         """
         if where.any():
-            self.image[:, where] = self.limits[0]
-            self.labels[:, where] = 0
-            self.labels[0, where] = IGNORE
+            np.copyto(self.image, np.float32(self.limits[0]), where=where)
+            np.copyto(self.labels, 0, where=where)
+            np.copyto(self.labels[0], IGNORE, where=where)
         return self
 
     def instances(self) -> Instances:

@@ -12,7 +12,13 @@ import torch
 from maskr.arrays import IGNORE
 from maskr.augment import Pipeline, Sample
 from maskr.datasets.resize import resize
-from maskr.datasets.samples import class_indices, class_lookup, decode, target_objects
+from maskr.datasets.samples import (
+    class_indices,
+    class_lookup,
+    decode,
+    target_objects,
+    with_channels,
+)
 from maskr.datasets.spec import DataSpec
 from maskr.errors import DataError, ShapeError
 from maskr.spec import Spec
@@ -141,7 +147,7 @@ class Loader(keras.utils.PyDataset):
         return made
 
     def _decode(self, i: int) -> tuple[np.ndarray, np.ndarray]:
-        return decode(self.data, i, self.spec, self.table)
+        return decode(self.data, i, self.table)
 
     def _whole(self, i: int) -> Sample:
         return self._kept(int(i), lambda: self._read(int(i)))
@@ -150,10 +156,14 @@ class Loader(keras.utils.PyDataset):
         objects = target_objects(self.data, i) if self.pipeline.needs_objects else None
         if objects is not None:
             objects.class_ids = class_indices(objects.class_ids, self.table, self.data.names[i])
-        return Sample.of(*self._decode(i), objects)
+        image, target = self._decode(i)
+        if self.pipeline.needs_others:
+            # pictures that meet must agree; else grey stays one channel as long as possible
+            image = with_channels(image, self.spec.in_channels)
+        return Sample.of(image, target, objects)
 
     def _finish(self, image: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        image = self.spec.preprocess(image)
+        image = self.spec.preprocess(with_channels(image, self.spec.in_channels))
         if self.data.size is None:
             return image, target
         if image.ndim == 4:

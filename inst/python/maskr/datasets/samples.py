@@ -17,9 +17,11 @@ UNKNOWN = -2
 
 
 def decode(
-    data: DataSpec, i: int, spec: Spec, table: np.ndarray | None
+    data: DataSpec, i: int, table: np.ndarray | None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Read sample `i`: float32 `[C, H, W]` and int32 `[H, W]`, or `[C, D, H, W]` and `[D, H, W]`.
+
+    The image has its own channels, and the target is in class indices.
 
     Raises
     ------
@@ -28,7 +30,7 @@ def decode(
     DataError
         If the mask holds an id that is no class.
     """
-    image = load_image(data.images[i], spec)
+    image = read_image(data.images[i])
     target = class_indices(target_ids(data, i), table, data.names[i])
     if image.shape[1:] != target.shape:
         raise ShapeError(
@@ -45,19 +47,27 @@ def by_word(size: Sequence[int]) -> str:
 
 
 def load_image(source: str | dict | np.ndarray, spec: Spec) -> np.ndarray:
-    """Read a source as float32 `[C, ...]` with the model's number of channels.
+    """Read a source as float32 `[C, ...]` with the model's number of channels."""
+    return with_channels(read_image(source), spec.in_channels)
+
+
+def read_image(source: str | dict | np.ndarray) -> np.ndarray:
+    """Read a source as float32 `[C, ...]` with its own channels.
 
     A source is a path, an R array, a volume `[C, D, H, W]` or a part of one (`datasets.volume`).
     """
     if isinstance(source, str):
-        image = images.load(source)
-    elif isinstance(source, dict):
-        image = volume.load_image(source)
-    elif source.ndim == 4:
-        image = np.ascontiguousarray(source, dtype=np.float32)
-    else:
-        image = image_from_r(source)
-    return image if spec.in_channels is None else images.fit_channels(image, spec.in_channels)
+        return images.load(source)
+    if isinstance(source, dict):
+        return volume.load_image(source)
+    if source.ndim == 4:
+        return np.ascontiguousarray(source, dtype=np.float32)
+    return image_from_r(source)
+
+
+def with_channels(image: np.ndarray, in_channels: int | None) -> np.ndarray:
+    """Give an image the number of channels that a model takes; None for any."""
+    return image if in_channels is None else images.fit_channels(image, in_channels)
 
 
 def target_ids(data: DataSpec, i: int) -> np.ndarray:
@@ -95,8 +105,13 @@ def target_objects(data: DataSpec, i: int) -> Instances | None:
 
 
 def class_lookup(class_ids: Sequence[int]) -> np.ndarray:
-    """A table from class id to class index; ids that are no class map to UNKNOWN."""
-    table = np.full(max(class_ids) + 1, UNKNOWN, dtype=np.int32)
+    """A table from class id to class index.
+
+    Ids that are no class map to UNKNOWN. The last entry is that of IGNORE, which counts from the
+    end.
+    """
+    table = np.full(max(class_ids) + 2, UNKNOWN, dtype=np.int32)
+    table[IGNORE] = IGNORE
     for index, class_id in enumerate(class_ids):
         if class_id >= 0:
             table[class_id] = index
@@ -111,15 +126,13 @@ def class_indices(ids: np.ndarray, table: np.ndarray | None, name: str) -> np.nd
     DataError
         If an id is not among the classes.
     """
-    if table is None:
+    if table is None or ids.size == 0:
         return ids
-    known = np.where((ids >= 0) & (ids < len(table)), ids, 0)
-    indices = table[known]
-    indices[(ids < 0) | (ids >= len(table))] = UNKNOWN
-    indices[ids == IGNORE] = IGNORE
-    if (indices == UNKNOWN).any():
-        unknown = np.unique(ids[indices == UNKNOWN])[:5].tolist()
+    inside = ids.min() >= IGNORE and ids.max() < len(table) - 1
+    indices = np.take(table, ids, mode="wrap") if inside else np.full_like(ids, UNKNOWN)
+    if not inside or indices.min() == UNKNOWN:
         expected = np.flatnonzero(table >= 0).tolist()
+        unknown = np.setdiff1d(ids, [*expected, IGNORE])[:5].tolist()
         raise DataError(
             f'The mask of "{name}" holds the class id {", ".join(map(str, unknown))}; '
             f"the classes have the ids {', '.join(map(str, expected))}.",
