@@ -235,7 +235,7 @@ def circle(points: np.ndarray) -> list[list[float]]:
     from PIL import Image, ImageDraw
 
     if not np.isfinite(points).all() or np.abs(points).max() > FAR:
-        # as a polygon, so that it is reported as one
+        # reported as a polygon
         return [points.ravel().tolist() * 2]
     cx, cy = points[0].tolist()
     radius = float(np.hypot(*(points[0] - points[1])))
@@ -246,8 +246,10 @@ def circle(points: np.ndarray) -> list[list[float]]:
     top, bottom = int(cy - radius), int(cy + radius)
     canvas = Image.new("1", (right - left + 1, bottom - top + 1))
     ImageDraw.Draw(canvas).ellipse((0, 0, right - left, bottom - top), outline=1, fill=1)
-    (part, *_), _ = trace(np.asarray(canvas), RULE)
-    return [(np.reshape(part, (-1, 2)) + (left, top)).ravel().tolist()]
+    parts, _ = trace(np.asarray(canvas), RULE)
+    # a point, for which Pillow draws nothing, is reported as a polygon
+    parts = parts or [[0.0, 0.0]]
+    return [(np.reshape(part, (-1, 2)) + (left, top)).ravel().tolist() for part in parts]
 
 
 def mask_of(
