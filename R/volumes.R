@@ -91,8 +91,8 @@ seg_data_volume <- function(root, split = NULL, ..., targets = NULL, classes = N
   classes <- classes %||% declared_classes(found, values)
   check_known_ids(found$ids, classes, arg = "targets")
   say_left_out(found, as)
-  volume_dataset(found, classes, if (as == "slices") axis - 1L else -1L, window, ..., ignore = ignore,
-                 values = values)
+  volume_dataset(found, classes, if (as == "slices") axis - 1L else -1L, window, ...,
+                 ignore = ignore, values = values)
 }
 
 # A seg_dataset of the parts that `datasets.volume.r_parts()` found.
@@ -154,6 +154,7 @@ say_left_out <- function(found, as) {
 }
 
 check_volumes <- function(x, arg = rlang::caller_arg(x), call = rlang::caller_env()) {
+  force(arg)
   ok <- is.character(x) && length(x) > 0 && !anyNA(x) && all(nzchar(x))
   if (!ok) {
     maskr_abort("argument", "{.arg {arg}} must be paths of volumes or a folder, not {describe(x)}.",

@@ -133,10 +133,15 @@ def r_instances(tables: dict, i: int) -> dict:
 
 
 def r_mask(tables: dict, i: int) -> dict:
-    """Give R the class ids of one image, and the class id of pixels without object."""
+    """Give R the class ids of one image, and the class id of pixels without object.
+
+    Of volumes `spacing` and `affine`, too.
+    """
     annotations = Annotations.from_r(tables)
     classes = annotations.labels(i).classes
-    return {"data": mask_to_r(classes), "void": annotations.void()}
+    out = {"data": mask_to_r(classes), "void": annotations.void()}
+    place = getattr(module_of(annotations.format), "geometry", None)
+    return out if place is None else out | place(annotations, i)
 
 
 def r_panoptic(tables: dict, i: int) -> dict:

@@ -19,6 +19,7 @@ MODULES: dict[str, str] = {
     "camvid": "camvid",
     "sunrgbd": "sunrgbd",
     "s3dis2d": "s3dis2d",
+    "nifti": "nifti",
     "labels": "label_images",
     "masks": "mask_images",
 }

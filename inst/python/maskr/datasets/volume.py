@@ -332,6 +332,10 @@ def r_parts(
         If labels hold what can't be class ids.
     """
     cases, classes = find_cases(root, split, targets)
+    # nnU-Net's name for voxels that do not count
+    void = None if classes is None else classes.pop("ignore", None)
+    if void is not None and not reading["explicit"]:
+        reading = reading | {"ignore": void, "explicit": True}
     rule = Choice(**choice)
     rng = np.random.default_rng(seed)
     ids: set[int] = set()
@@ -344,7 +348,7 @@ def r_parts(
         chosen = rule.boxes(found, rng)
         if not rule.empty and rule.number is None:
             left_out += len(Choice(**{**choice, "empty": True}).boxes(found, rng)) - len(chosen)
-        ids |= set(np.unique(found).tolist())
+        ids.update(np.unique(found).tolist())
         ignored.append(sorted(void))
         boxes.append(chosen)
         if progress is not None:

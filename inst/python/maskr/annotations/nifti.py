@@ -1,0 +1,280 @@
+"""Label volumes in NIfTI: a file, a folder of them, or the layout of nnU-Net.
+
+nnU-Net (https://github.com/MIC-DKFZ/nnUNet) and the Medical Segmentation Decathlon keep volumes in
+imagesTr (imagesTs for testing), their labels under the same names in labelsTr, and the classes in
+dataset.json; a volume of several scans has files that end in _0000, _0001 and so on, of which the
+first stands for the image here. Elsewhere volumes are matched by name, or lie in `images` beside
+`labels`. Without dataset.json or `classes` the ids that occur are the classes, which takes reading
+all files.
+
+Label volumes are masks of classes: they do not tell objects apart. Height and width of an image are
+those of its slices, and `reading` holds the number of slices by file.
+
+Written is nnU-Net's layout, or one file if the path ends in .nii or .nii.gz. Affine and spacing are
+those of the label volumes, or else of the images; pixels to be ignored are 255 or 65535.
+"""
+
+import os
+import shutil
+from collections import Counter
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+import orjson
+
+from maskr import masks
+from maskr.annotations import Progress, ReadOptions, WriteOptions
+from maskr.annotations.flat import flat_labels, report_merged
+from maskr.annotations.mask_images import bits_for, with_background
+from maskr.annotations.report import Report
+from maskr.annotations.table import Annotations, Category, Images, Labels, ObjectTable
+from maskr.arrays import IGNORE
+from maskr.cases import CHANNEL, Case, declared_classes, find_cases, list_volumes, match
+from maskr.errors import DataError, FormatError
+from maskr.files import atomically, folder_atomically
+from maskr.volumes import is_nifti, open_volume, stem
+
+SPLITS = (("train", "Tr"), ("test", "Ts"))
+
+
+def matches(path: Path) -> bool:
+    """Take NIfTI files, and folders that hold them or nnU-Net's labelsTr."""
+    if path.is_file():
+        return is_nifti(path.name)
+    places = [path, *(path / name for name in ("labelsTr", "labels", "masks"))]
+    return any(is_nifti(one.name) for place in places if place.is_dir() for one in place.iterdir())
+
+
+def read(path: Path, options: ReadOptions, report: Report) -> Annotations:
+    """Read a label volume or a folder of them.
+
+    Raises
+    ------
+    FormatError
+        If there is none, or volumes and labels do not match.
+    DataError
+        If labels hold what can't be class ids.
+    MissingPackageError
+        If nibabel is not installed.
+    """
+    found = cases_of(path, options.images)
+    folder = common_folder([case.images[0] for case, _ in found])
+    declared = declared_classes(path) if path.is_dir() else None
+    classes, void = options.classes, None
+    if classes is None and declared is not None:
+        void = declared.pop("ignore", None)
+        classes = declared
+    images, depths = table_of(found, folder, report)
+    own = options.explicit_ignore or void is None
+    reading = {
+        "ignore": options.ignore if own else void,
+        "explicit_ignore": options.explicit_ignore or void is not None,
+        "values": options.values,
+        "depths": depths,
+    }
+    if classes is None:
+        classes = {str(one): one for one in ids_in(images, reading)}
+    reading["ids"] = sorted(classes.values())
+    # a label volume says which class a voxel is of, and not which object
+    table = [Category(number, name, isthing=False) for name, number in classes.items()]
+    return Annotations("nifti", folder, images, ObjectTable().finish(), table, reading)
+
+
+def cases_of(path: Path, images: str | None) -> list[tuple[Case, str]]:
+    """Find label volumes with their images and splits; without an image the labels stand for it."""
+    if images is not None:
+        return [(one, "") for one in find_cases([images], targets=[str(path)])[0]]
+    if (path / "labelsTr").is_dir():
+        return [
+            (one, split)
+            for split, mark in SPLITS
+            if (path / f"labels{mark}").is_dir() and (path / f"images{mark}").is_dir()
+            for one in find_cases([str(path)], split)[0]
+        ]
+    if path.is_dir() and any((path / name).is_dir() for name in ("labels", "masks", "label")):
+        return [(one, "") for one in find_cases([str(path)])[0]]
+    labels = [one for one in list_volumes([str(path)], "path") if is_nifti(one)]
+    if not labels:
+        raise FormatError(f"{path} holds no NIfTI file.", argument="path")
+    beside = path.parent / "images"
+    if path.is_dir() and beside.is_dir():
+        return [(one, "") for one in match(list_volumes([str(beside)], "images"), labels)]
+    return [(Case(stem(one), (one,), one), "") for one in labels]
+
+
+def common_folder(files: list[str]) -> str:
+    """Find the folder that all files lie in."""
+    return os.path.commonpath([os.path.dirname(os.path.abspath(file)) for file in files])
+
+
+def table_of(
+    found: list[tuple[Case, str]], folder: str, report: Report
+) -> tuple[Images, dict[str, int]]:
+    """Make the table of images, and the number of slices by file; damaged files are reported."""
+    images, depths = Images(), {}
+    for case, split in found:
+        try:
+            shape = open_volume(case.labels).shape
+        except FormatError as error:
+            report.skip("label volume that cannot be read", error.text)
+            continue
+        file = Path(os.path.relpath(case.images[0], folder)).as_posix()
+        images.add(file, *shape[-3:-1], mask_file=os.path.abspath(case.labels), split=split)
+        depths[file] = shape[0] if len(shape) == 4 else 1
+    if not len(images):
+        raise FormatError(f"No label volume in {folder} can be read.", argument="path")
+    return images, depths
+
+
+def ids_in(images: Images, reading: dict) -> list[int]:
+    """Find the class ids that occur in all label volumes."""
+    seen: set[int] = set()
+    for file in images.mask_files:
+        seen.update(np.unique(load_ids(file, reading, [])).tolist())
+    return sorted(seen - {IGNORE})
+
+
+def load_ids(path: str, reading: dict, known: list[int]) -> np.ndarray:
+    """Read class ids with the rules of `reading`, which may come back from R."""
+    values = reading.get("values")
+    if values is not None:
+        values = np.atleast_1d(values).astype(int).tolist()
+    return masks.load(path, reading.get("ignore"), values, bool(reading["explicit_ignore"]), known)
+
+
+def labels(annotations: Annotations, i: int) -> Labels:
+    """Decode the label volume of image `i`, int32 `[D, H, W]`, or `[H, W]` of a file of two axes.
+
+    Raises
+    ------
+    FormatError
+        If it cannot be read.
+    DataError
+        If it holds ids that are no class.
+    """
+    path = annotations.images.mask_files[i]
+    known = np.atleast_1d(annotations.reading["ids"]).astype(int).tolist()
+    ids = load_ids(path, annotations.reading, known)
+    unknown = np.setdiff1d(ids, [*known, IGNORE])
+    if len(unknown) > 0:
+        raise DataError(
+            f"{path} holds class ids that are not known: {', '.join(map(str, unknown[:5]))}.",
+            hint="Name them in classes = c(...).",
+            argument="classes",
+        )
+    return Labels(ids)
+
+
+def geometry(annotations: Annotations, i: int) -> dict:
+    """Find `spacing` (a list) and `affine` of image `i`; None where they are not known."""
+    places = [annotations.images.mask_files[i], str(annotations.image_path(i))]
+    for place in places:
+        if is_nifti(place) and Path(place).is_file():
+            volume = open_volume(place)
+            spacing = None if volume.spacing is None else list(volume.spacing)
+            return {"spacing": spacing, "affine": volume.affine}
+    return {"spacing": None, "affine": None}
+
+
+def write(
+    annotations: Annotations,
+    path: Path,
+    options: WriteOptions,
+    report: Report,
+    progress: Progress,
+) -> None:
+    """Write one file, or nnU-Net's folders with dataset.json.
+
+    Raises
+    ------
+    DataError
+        If two images would have one name, one file shall hold several, or an id does not fit.
+    """
+    classes = with_background(annotations)
+    if is_nifti(path.name):
+        if len(annotations.images) != 1:
+            raise DataError(
+                f"One NIfTI file holds one image, and there are {len(annotations.images)}.",
+                hint="Name a new folder instead.",
+                argument="path",
+            )
+        atomically(str(path), lambda part: save(annotations, 0, part, classes, report))
+        progress(1, 1)
+        return
+
+    def fill(folder: str) -> None:
+        root = Path(folder)
+        for mark in used_marks(annotations):
+            (root / f"labels{mark}").mkdir()
+            (root / f"images{mark}").mkdir()
+        for i, (name, mark) in enumerate(names_of(annotations)):
+            save(annotations, i, str(root / f"labels{mark}" / f"{name}.nii.gz"), classes, report)
+            if options.copy_images:
+                copy_scan(annotations, i, root / f"images{mark}" / name, report)
+            progress(i + 1, len(annotations.images))
+        (root / "dataset.json").write_bytes(description(annotations, classes))
+
+    folder_atomically(str(path), fill)
+
+
+def used_marks(annotations: Annotations) -> list[str]:
+    """List the endings of the folders that are needed."""
+    tests = [split == "test" for split in annotations.images.splits]
+    return [mark for mark, is_used in (("Tr", not all(tests)), ("Ts", any(tests))) if is_used]
+
+
+def names_of(annotations: Annotations) -> list[tuple[str, str]]:
+    """Give each image a name without folder and the ending of its folders.
+
+    Raises
+    ------
+    DataError
+        If two images would have the same.
+    """
+    names = []
+    for file, split in zip(annotations.images.files, annotations.images.splits, strict=True):
+        plain = stem(file)
+        plain = CHANNEL.sub("", plain if plain != PurePosixPath(file).name else Path(file).stem)
+        names.append((plain, "Ts" if split == "test" else "Tr"))
+    twice = [name for (name, _), count in Counter(names).items() if count > 1]
+    if twice:
+        raise DataError(
+            f'Two images would be called "{twice[0]}", and labels have the names of their images.',
+            hint="Rename one of them.",
+            argument="x",
+        )
+    return names
+
+
+def save(
+    annotations: Annotations, i: int, path: str, classes: list[Category], report: Report
+) -> None:
+    """Write the label volume of image `i`."""
+    from maskr import nifti
+
+    found = flat_labels(annotations, i, report)
+    report_merged(found, annotations.images.files[i], report)
+    stored = masks.stored_values(found.classes, [one.id for one in classes], bits_for(classes))
+    nifti.save(stored, path, **geometry(annotations, i))
+
+
+def copy_scan(annotations: Annotations, i: int, place: Path, report: Report) -> None:
+    """Copy the image file as the first channel, if it is a NIfTI file."""
+    source = annotations.image_path(i)
+    is_own_label = os.path.abspath(source) == annotations.images.mask_files[i]
+    if is_own_label or not is_nifti(source.name) or not source.is_file():
+        report.change("image that is no NIfTI file, not copied", annotations.images.files[i])
+        return
+    ending = ".nii.gz" if source.name.lower().endswith(".gz") else ".nii"
+    shutil.copyfile(source, f"{place}_0000{ending}")
+
+
+def description(annotations: Annotations, classes: list[Category]) -> bytes:
+    """Write the dataset.json."""
+    content = {
+        "channel_names": {"0": "image"},
+        "labels": {one.name: one.id for one in classes},
+        "numTraining": sum(split != "test" for split in annotations.images.splits),
+        "file_ending": ".nii.gz",
+    }
+    return orjson.dumps(content, option=orjson.OPT_INDENT_2)
