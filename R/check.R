@@ -15,7 +15,8 @@
 #' | `object numbers` | error | object numbers in place of classes; a warning without `classes` |
 #' | `leak` | error | the same pixels in two datasets |
 #' | `duplicate` | warning | the same pixels twice in a dataset; an error where the masks differ |
-#' | `alike` | warning | a scaled, compressed or brightened copy in two datasets; in one a note |
+#' | `alike` | warning | a scaled, compressed or brightened copy; a note in one dataset |
+#' | `group` | warning | a group, such as a volume's slices, that another dataset has parts of too |
 #' | `ignored` | warning | a mask without a pixel that counts, or most pixels of a dataset |
 #' | `absent class` | warning | a class that no pixel of a dataset has |
 #' | `channels` | warning | an image with another number of channels than most |
@@ -27,7 +28,8 @@
 #' | `sizes` | note | images of different size and no `size` for the dataset |
 #'
 #' Images are the same where all decoded pixels are; they are alike where the slopes of their
-#' 17 x 17 thumbnails have a cosine of at least 0.95.
+#' 17 x 17 thumbnails have a cosine of at least 0.95. Within a dataset that has groups,
+#' such as the slices of volumes, likeness is no finding.
 #'
 #' @param ... A [seg_dataset()], or what makes one: [seg_example()], [seg_annotations]. Several of
 #'   them, or a named list such as [seg_split()] returns, are also searched for images that are in
@@ -59,7 +61,11 @@ seg_check <- function(..., verbose = NULL) {
   findings <- data.frame(lapply(found$findings, as.character))
   # ids that were merely seen are not worth a word each
   named <- classes[!vapply(datasets, \(data) is.null(data$classes), NA)]
-  findings <- rbind(findings, absent_classes(named), rare_classes(named))
+  # parts of one group, such as a volume's slices, are alike by nature
+  grouped <- names(datasets)[!vapply(datasets, \(data) is.null(data$groups), NA)]
+  natural <- findings$check == "alike" & findings$severity == "note" & findings$split %in% grouped
+  findings <- rbind(findings[!natural, ], torn_groups(datasets), absent_classes(named),
+                    rare_classes(named))
   findings$file[!nzchar(findings$file)] <- NA
   findings <- findings[order(match(findings$severity, severities)), ]
   rownames(findings) <- NULL
@@ -117,6 +123,19 @@ checked_classes <- function(columns, x, drawn, split) {
   )
 }
 
+# Groups that are in an earlier dataset too.
+torn_groups <- function(datasets) {
+  found <- lapply(seq_along(datasets)[-1], \(i) {
+    before <- unlist(lapply(datasets[seq_len(i - 1)], \(data) unique(data$groups)))
+    shared <- intersect(datasets[[i]]$groups, before)
+    if (length(shared) == 0) return(NULL)
+    data.frame(severity = "warning", check = "group", split = names(datasets)[[i]], file = "",
+               message = paste0("Another dataset has images of the same group: ",
+                                count_names(shared, "groups"), "."))
+  })
+  do.call(rbind, found)
+}
+
 absent_classes <- function(tables) {
   everywhere <- do.call(rbind, unname(tables))
   seen <- unique(everywhere$label[everywhere$pixels > 0])
@@ -156,11 +175,11 @@ class_findings <- function(tables, severity, check, judge) {
   do.call(rbind, unname(found))
 }
 
-# "cat", or "12 classes: cat, dog, cow, ..."
-count_names <- function(x, n = 5) {
+# "cat", or "12 classes (cat, dog, cow, ...)"
+count_names <- function(x, what = "classes", n = 5) {
   shown <- paste(utils::head(x, n), collapse = ", ")
   if (length(x) == 1) return(shown)
-  paste0(length(x), " classes (", shown, if (length(x) > n) ", ...", ")")
+  paste0(length(x), " ", what, " (", shown, if (length(x) > n) ", ...", ")")
 }
 
 # Some rows or columns are a plain data frame: no verdict on the whole belongs to them.

@@ -98,6 +98,19 @@ test_that("classes that are rare, or only in another dataset, are named", {
   expect_match(found$message[[3]], "spot")
 })
 
+test_that("groups that are torn apart are named, and alike images in them are not", {
+  skip_if_no_python()
+  images <- samples(4)
+  images$images$s2 <- images$images$s1 * 0.7 + 0.2
+  data <- seg_dataset(images)
+  expect_equal(seg_check(data)$check, "alike")
+  data$groups <- c("a", "a", "b", "b")
+  expect_equal(nrow(seg_check(data)), 0)
+  found <- seg_check(train = data[1:3], valid = data[4])
+  expect_equal(found$check, "group")
+  expect_match(found$message, "same group: b")
+})
+
 test_that("only datasets are checked", {
   expect_error(seg_check(1:3), class = "maskr_error_argument")
   expect_error(seg_check(), class = "maskr_error_argument")
