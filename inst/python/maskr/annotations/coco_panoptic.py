@@ -231,6 +231,8 @@ def write_pngs(
     name_of = png_names(annotations.images)
     rows = []
     for i, number in enumerate(annotations.images.ids):
+        if annotations.format == "coco_panoptic" and not annotations.images.mask_files[i]:
+            continue  # an image that nobody labelled stays so
         ids, segments = segments_of(annotations, i, report)
         name = name_of(i)
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
