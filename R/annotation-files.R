@@ -172,7 +172,7 @@ with_ids_of <- function(x, like, call = rlang::caller_env()) {
   if (is.character(like)) like <- seg_read_annotations(like)
   check_annotations(like, arg = "like", call = call)
   x <- renumber(x, annotation_classes(like), arg = "like", call = call)
-  rows <- vapply(x$images$file, find_image, 1L, x = like, arg = "like", call = call)
+  rows <- find_images(x$images$file, like, arg = "like", call = call)
   ids <- like$images$id[rows]
   x$objects$image_id <- ids[match(x$objects$image_id, x$images$id)]
   x$images$id <- ids

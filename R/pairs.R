@@ -22,7 +22,7 @@ image_ending <- "[.](png|jpe?g|tiff?|bmp|webp)$"
 pair_targets <- function(images, targets, call = rlang::caller_env()) {
   if (inherits(targets, "seg_annotations") && is.character(images)) {
     files <- names(images) %||% basename(images)
-    return(targets[vapply(files, find_image, 1L, x = targets, arg = "images", call = call), ])
+    return(targets[find_images(files, targets, arg = "images", call = call), ])
   }
   if (is.object(images) || is.object(targets)) return(targets)
   if (!is.character(images) || !is.character(targets)) {
