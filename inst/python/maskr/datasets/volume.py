@@ -18,14 +18,14 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from maskr import images, masks, volumes
 from maskr.arrays import IGNORE
-from maskr.cases import find_cases, is_picture, natural
+from maskr.cases import Case, find_cases, is_picture, natural
 from maskr.errors import DataError, FormatError
 from maskr.volumes import Volume
 
@@ -338,32 +338,47 @@ def r_parts(
         reading = reading | {"ignore": void, "explicit": True}
     rule = Choice(**choice)
     rng = np.random.default_rng(seed)
-    ids: set[int] = set()
-    ignored, boxes, left_out = [], [], 0
+    found: list[Parts] = []
     for n, case in enumerate(cases):
-        labels = opened(case.labels, as_labels=True)
-        for path in case.images:
-            volumes.check_same_grid(opened(path, as_labels=False), labels)
-        found, void = read_labels(case.labels, labels, **reading)
-        chosen = rule.boxes(found, rng)
-        if not rule.empty and rule.number is None:
-            left_out += len(Choice(**{**choice, "empty": True}).boxes(found, rng)) - len(chosen)
-        ids.update(np.unique(found).tolist())
-        ignored.append(sorted(void))
-        boxes.append(chosen)
+        found.append(parts_of(case, rule, reading, rng))
         if progress is not None:
             progress(n + 1, len(cases))
+    counts = [len(one.boxes) for one in found]
     return {
         "names": [case.name for case in cases],
         "images": [list(case.images) for case in cases],
         "labels": [case.labels for case in cases],
-        "ignored": ignored,
-        "volume": np.repeat(np.arange(len(cases), dtype=np.int32), [len(one) for one in boxes]),
-        "box": np.concatenate(boxes),
-        "ids": np.array(sorted(ids - {IGNORE}), dtype=np.int32),
+        "ignored": [one.ignored for one in found],
+        "volume": np.repeat(np.arange(len(cases), dtype=np.int32), counts),
+        "box": np.concatenate([one.boxes for one in found]),
+        "ids": np.array(sorted(set().union(*(one.ids for one in found))), dtype=np.int32),
         "classes": classes,
-        "left_out": left_out,
+        "left_out": sum(one.left_out for one in found),
     }
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The chosen parts of one volume: boxes, class ids and ignored values of its labels."""
+
+    boxes: np.ndarray
+    ids: set[int]
+    ignored: list[int]
+    left_out: int
+
+
+def parts_of(case: Case, rule: Choice, reading: dict, rng: np.random.Generator) -> Parts:
+    """Choose parts of one volume, after a look at its labels."""
+    labels = opened(case.labels, as_labels=True)
+    for path in case.images:
+        volumes.check_same_grid(opened(path, as_labels=False), labels)
+    ids, void = read_labels(case.labels, labels, **reading)
+    boxes = rule.boxes(ids, rng)
+    everything = len(boxes)
+    if not rule.empty and rule.number is None:
+        everything = len(replace(rule, empty=True).boxes(ids, rng))
+    seen = set(np.unique(ids).tolist()) - {IGNORE}
+    return Parts(boxes, seen, sorted(void), everything - len(boxes))
 
 
 def read_labels(
