@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path, PurePosixPath
 
-from maskr.annotations.report import Report
+from maskr.annotations.report import Report, lines
 from maskr.annotations.table import Annotations, Images, Objects, ObjectTable
 from maskr.errors import DataError, FormatError
 from maskr.images import size_of
@@ -146,7 +146,8 @@ def pairs_of(path: Path, images: str | None) -> list[Pair]:
         if not images:
             return pairs_in_one_folder(masks, found)
         return [Pair(one, one, split_of(one, masks)) for one in found]
-    return matched(image_files(place), place, found, masks)
+    photos = [file for file in image_files(place) if masks not in file.parents]
+    return matched(photos, place, found, masks)
 
 
 def image_folder(path: Path, masks: Path) -> Path:
@@ -300,7 +301,11 @@ def table_of(
         file = Path(os.path.relpath(pair.image, folder)).as_posix()
         images.add(file, *size, mask_file=os.path.abspath(pair.mask), split=pair.split)
     if not len(images):
-        raise FormatError(f"There is no image with a mask in {folder}.", argument="path")
+        reasons = "; ".join(lines(report.skipped))
+        raise FormatError(
+            f"There is no image with a mask that can be used in {folder}: {reasons}.",
+            argument="path",
+        )
     return folder, images
 
 
