@@ -133,13 +133,11 @@ def r_instances(tables: dict, i: int) -> dict:
 
 
 def r_mask(tables: dict, i: int) -> dict:
-    """Give R the class ids of one image, and the class id of pixels without object.
-
-    Of volumes `spacing` and `affine`, too.
-    """
+    """Give R the class ids of one image, of volumes `spacing` and `affine` too."""
     annotations = Annotations.from_r(tables)
-    classes = annotations.labels(i).classes
-    out = {"data": mask_to_r(classes), "void": annotations.void()}
+    out = {"data": mask_to_r(annotations.labels(i).classes)}
+    if not annotations.images.mask_files[i]:
+        return out
     place = getattr(module_of(annotations.format), "geometry", None)
     return out if place is None else out | place(annotations, i)
 
