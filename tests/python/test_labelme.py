@@ -302,7 +302,7 @@ def test_everything_of_an_object_comes_back(tmp_path):
     )
     truth.folder = str(tmp_path)
     report = write(truth, tmp_path / "out")
-    assert list(report.changed) == ["group of several objects, which the format would take for one"]
+    assert list(report.changed) == ["group_id left out, by which objects would become one"]
     back = read(tmp_path / "out")
     assert back.objects.polygons == truth.objects.polygons
     assert back.objects.boxes.tolist() == truth.objects.boxes.tolist()

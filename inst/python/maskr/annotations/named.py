@@ -270,7 +270,7 @@ class Groups:
             self.given.add((name, wanted))
             return wanted
         if is_group(wanted):
-            report.change("group of several objects, which the format would take for one", where)
+            report.change("group_id left out, by which objects would become one", where)
         if parts < 2:
             return None
         self.highest += 1
