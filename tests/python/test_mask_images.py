@@ -421,4 +421,3 @@ def test_r_reads_masks_in_one_call(tmp_path):
     found = formats.r_mask(tables, 0)
     missing = np.iinfo(np.int32).min
     assert np.array_equal(found["data"], np.where(MASK == 255, missing, MASK))
-    assert found["void"] == 0
