@@ -132,8 +132,9 @@ check_affine <- function(affine, call = rlang::caller_env()) {
 #' (by dcm2niix, for example): slices along the normal of their plane, and rows from the bottom of
 #' the picture to its top, also in a single slice that says where it lies. Labels that were drawn
 #' on the converted file therefore fit. (Drawn with the first row on top, such a slice stands on its
-#' head, as slices of most NIfTI files do; that matters to no model.) With `scale = FALSE` values are in the units of the device,
-#' such as Hounsfield units; `scale = TRUE` divides these by 32767, which is rarely wanted.
+#' head, as slices of most NIfTI files do; that matters to no model.) With `scale = FALSE` values
+#' are in the units of the device, such as Hounsfield units; `scale = TRUE` divides these by 32767,
+#' which is rarely wanted.
 #' Several series in one folder, a missing slice, and slices without position are errors.
 #'
 #' @param path One file, or the folder of a DICOM series.
