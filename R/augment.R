@@ -162,9 +162,13 @@ augment_preset <- function(preset, call = rlang::caller_env()) {
 check_step_names <- function(given, call = rlang::caller_env()) {
   names <- rlang::names2(given)
   known <- names(augment_steps)
+  if (!all(nzchar(names))) {
+    maskr_abort("argument", c(
+      "Steps must be named: {.code seg_augment(rotate = 0.5)}.", i = "They are {.arg {known}}."
+    ), arg = "...", call = call)
+  }
   unknown <- setdiff(names, known)
   if (length(unknown) > 0) {
-    unknown[!nzchar(unknown)] <- "without a name"
     maskr_abort("argument", c(
       "There {cli::qty(unknown)}{?is no step/are no steps} {.arg {unknown}}.",
       i = "The steps are {.arg {known}}."
@@ -182,11 +186,10 @@ check_step <- function(x, name, call = rlang::caller_env()) {
   if (isTRUE(x)) x <- list()
   if (is.numeric(x) && length(x) == 1 && is.null(names(x))) x <- list(p = x)
   known <- augment_steps[[name]]
-  named <- is.list(x) && !is.object(x) && all(nzchar(rlang::names2(x))) && !anyDuplicated(names(x))
-  if (!named) {
+  if (!is.list(x) || is.object(x) || !all(nzchar(rlang::names2(x))) || anyDuplicated(names(x))) {
     maskr_abort("argument", c(
-      "{.arg {name}} must be TRUE, FALSE, a probability, or a list of {.or {.arg {names(known)}}}.",
-      x = "It is {describe(x)}{if (is.list(x)) ' without names, or with one twice'}."
+      "{.arg {name}} must be TRUE, FALSE, a probability, or a named list of {.arg {names(known)}}.",
+      x = "It is {if (is.list(x)) 'a list without names, or with one twice' else describe(x)}."
     ), arg = name, call = call)
   }
   unknown <- setdiff(names(x), names(known))
@@ -255,6 +258,9 @@ check_augment <- function(x, targets, instances, call = rlang::caller_env()) {
       i = "The presets are {.val {names(augment_presets)}}."
     ), arg = "augment", call = call)
   }
+  # a plain list, which may have been changed by hand
+  check_step_names(x, call)
+  for (name in names(x)) x[[name]] <- check_step(x[[name]], name, call)
   if (needs_objects(x) && is.null(instances) && !all_objects(targets)) {
     maskr_abort("data", c(
       "The step {.arg copy_paste} needs objects, and masks of classes do not tell them apart.",
@@ -267,7 +273,8 @@ check_augment <- function(x, targets, instances, call = rlang::caller_env()) {
 needs_objects <- function(augment) "copy_paste" %in% names(augment)
 
 all_objects <- function(targets) {
-  inherits(targets, "seg_annotations") || all(vapply(targets, inherits, logical(1), "seg_instances"))
+  inherits(targets, "seg_annotations") ||
+    all(vapply(targets, inherits, logical(1), "seg_instances"))
 }
 
 # Generated scenes have masks and objects; of the latter the masks can be made again.

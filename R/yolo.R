@@ -129,8 +129,8 @@ predict.seg_detector <- function(object, x, conf = 0.25, iou = 0.7, classes = NU
 #' @param object A `seg_detector`, such as [seg_yolo()] makes.
 #' @param data A [seg_dataset()] whose targets are [seg_instances()] (or label images, if it has one
 #'   class), what [seg_example()] returns, or the path of a YOLO `data.yaml`. Of a dataset `images`,
-#'   `targets`, `classes`, `size`, `augment` and `batch_size` are used. A class named `background` that no
-#'   object has is left out. Of a `data.yaml` nothing is downloaded and no code is run.
+#'   `targets`, `classes`, `size`, `augment` and `batch_size` are used. A class named `background`
+#'   that no object has is left out. Of a `data.yaml` nothing is downloaded and no code is run.
 #' @param validation_data Likewise, or `NULL`. A `data.yaml` names its own.
 #' @param epochs Number of epochs, at least 1.
 #' @param size Length in pixels that the longer side of images is scaled to, rounded up to a

@@ -29,6 +29,6 @@ if (file.exists("/proc/self/status") && dir.exists(root)) {
   some <- seq(1, 540, by = 10)
   few <- peak(files[[1]][some], files[[2]][some], 10)
   many <- peak(files[[1]][1:540], files[[2]][1:540], 1)
-  cat(sprintf("\nmemory: peak of fit() with augmentation, MiB\n  54 images %.0f, 540 images %.0f: %+.1f %%\n",
-              few, many, 100 * (many / few - 1)))
+  cat("\nmemory: peak of fit() with augmentation, MiB\n")
+  cat(sprintf("  54 images %.0f, 540 images %.0f: %+.1f %%\n", few, many, 100 * (many / few - 1)))
 }

@@ -62,7 +62,7 @@ test_that("what does not fit together is an error", {
     seg_dataset(list(image), list(mask), classes = c(nucleus = 1))
     seg_dataset(list(image), list(mask), size = c(1, 2, 3))
     seg_dataset(list(image), list(mask), resize = "squash")
-    seg_dataset(list(image), list(mask), augment = "light")
+    seg_dataset(list(image), list(mask), augment = "heavy")
     seg_dataset(list(image), list(mask), sample_weights = c(1, 2))
     seg_dataset(list(image), list(mask), batch_size = 0)
     seg_dataset(list(image), list(mask + 0.5))
