@@ -49,6 +49,9 @@ ENDING = "_seg.png"
 PARTS = re.compile(r"_parts_\d+$")
 FOLDERS = {"train": "training", "val": "validation", "test": "testing"}
 
+CLASS_OF_RED = np.arange(256, dtype=np.int32) // 10 * 256
+"""What red adds to the class id."""
+
 TOP_CLASS = 25 * 256 + 255
 """The largest class id that red and green can hold."""
 
@@ -242,9 +245,12 @@ def decode(path: str) -> Labels:
     pixels = image_files.decode(path)
     if pixels.ndim != 3 or pixels.shape[-1] != 3 or pixels.dtype != np.uint8:
         raise FormatError(f"{path} is no RGB image of 8 bits, as ADE20K's masks are.")
-    wide = pixels.astype(np.int32)
-    classes = wide[..., 0] // 10 * 256 + wide[..., 1]
-    return Labels(classes, np.where(classes > 0, ranks(wide[..., 2]), 0))
+    red, green, blue = (pixels[..., channel] for channel in range(3))
+    classes = CLASS_OF_RED[red] + green
+    used = np.bincount(blue.ravel(), minlength=256) > 0
+    used[0] = True
+    numbers = (np.cumsum(used) - 1).astype(np.int32)[blue]
+    return Labels(classes, np.where(classes > 0, numbers, 0))
 
 
 def write(

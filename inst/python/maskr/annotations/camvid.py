@@ -231,7 +231,7 @@ def labels(annotations: Annotations, i: int) -> Labels:
         return Labels(decode_colours(path, {key: int(one) for key, one in table.items()}))
     raw, _ = masks.decode(path)
     ids = masks.whole(raw, path)
-    if reading["ignore"] is not None:
+    if reading.get("ignore") is not None:
         ids[ids == int(reading["ignore"])] = IGNORE
     known = set(np.atleast_1d(reading["ids"]).astype(int).tolist())
     return Labels(check_known(ids, known, path))

@@ -32,6 +32,7 @@ from maskr.annotations.folders import (
     copy_image,
     each_image,
     find_pairs,
+    first_files,
     mask_folder,
     no_objects,
     table_of,
@@ -46,11 +47,13 @@ LOOKED_AT = 5
 
 
 def matches(path: Path) -> bool:
-    """Take image files, and folders with a table of classes or a folder of masks."""
+    """Take image files, and folders with a folder of masks, or of images and a table of classes."""
     if path.is_file():
         return path.suffix.lower() in SUFFIXES
     folders = [path, *(path / name for name in SPLITS if (path / name).is_dir())]
-    return any(has_table(folder) or mask_folder(folder) is not None for folder in folders)
+    places = [mask_folder(folder) or (folder if has_table(folder) else None) for folder in folders]
+    files = (file for place in places if place for file in first_files(place))
+    return any(file.suffix.lower() in SUFFIXES for file in files)
 
 
 def read(path: Path, options: ReadOptions, report: Report) -> Annotations:
@@ -137,9 +140,9 @@ def labels(annotations: Annotations, i: int) -> Labels:
     values = reading.get("values")
     ids = masks.load(
         path,
-        reading["ignore"],
+        reading.get("ignore"),
         None if values is None else np.atleast_1d(values).astype(int).tolist(),
-        bool(reading["explicit_ignore"]),
+        bool(reading.get("explicit_ignore")),
         sorted(known),
     )
     return Labels(check_known(ids, known, path))
