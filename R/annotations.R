@@ -196,11 +196,17 @@ annotation_classes <- function(x) stats::setNames(as.integer(x$classes$id), x$cl
 # Class ids by name as masks have them: with the background that pixels of no object are.
 mask_classes <- function(x) {
   classes <- annotation_classes(x)
+  classes <- classes[!is_ignored_name(names(classes))]
   if (any(is_background_name(names(classes))) || 0 %in% classes) return(classes)
   c(background = 0L, classes)
 }
 
-is_background_name <- function(names) tolower(names) == "background"
+is_background_name <- function(names) {
+  tolower(names) %in% c("background", "_background_", "unlabeled")
+}
+
+# LabelMe's name for regions that are to be ignored: objects of it, but no class of a mask.
+is_ignored_name <- function(names) names == "__ignore__"
 
 image_paths <- function(x) {
   if (nzchar(x$folder)) file.path(x$folder, x$images$file) else x$images$file
@@ -314,7 +320,9 @@ as_seg_instances.seg_annotations <- function(x, image = NULL, ...) {
   out <- py_call("annotations", "r_instances", annotations_for_python(x), 0L)
   say_boxes(x)
   found <- new_seg_instances(out$columns, unlist(out$size), annotation_classes(x))
-  if (any(x$objects$iscrowd)) found$iscrowd <- x$objects$iscrowd
+  if (any(x$objects$iscrowd)) {
+    found$iscrowd <- x$objects$iscrowd[match(found$id, x$objects$id)]
+  }
   found
 }
 
@@ -365,6 +373,8 @@ annotation_palette <- function(x, classes) {
 # The same annotations with the class ids that `classes` gives to their names.
 renumber <- function(x, classes, arg = "classes", call = rlang::caller_env()) {
   own <- annotation_classes(x)
+  ignored <- names(own)[is_ignored_name(names(own))]
+  if (length(ignored) > 0) classes[[ignored]] <- max(255L, classes + 1L)
   used <- if (is_label_images(x)) x$classes else x$classes[x$classes$id %in% x$objects$class, ]
   lost <- setdiff(used$name, names(classes))
   lost <- lost[!is_background_name(lost)]
