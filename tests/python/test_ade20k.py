@@ -159,8 +159,11 @@ def test_damaged_masks(tmp_path):
     with pytest.raises(FormatError, match=r"a_seg\.png"):
         read(root)[0].labels(0)
     Image.fromarray(np.zeros((2, 3), np.uint8)).save(path)
+    write_photo(root / "training" / "b.jpg", 2, 3)
+    x, report = read(root)
+    assert report.skipped["image without a mask"][0] == 1
     with pytest.raises(FormatError, match="no RGB image"):
-        read(root)[0].labels(0)
+        x.labels(0)
 
 
 def test_scene_parsing(tmp_path):

@@ -233,3 +233,10 @@ def test_too_many_objects_of_a_class(tmp_path):
     with pytest.raises(DataError, match="1001 objects of class 26"):
         write(x, tmp_path / "out", "cityscapes")
     assert not (tmp_path / "out").exists()
+
+
+def test_ignored_pixels_are_never_a_class(tmp_path):
+    labels = Labels(np.array([[0, IGNORE, 1]]))
+    classes = [Category(0, "sky", isthing=False), Category(1, "building", isthing=False)]
+    write(held([labels], classes, tmp_path / "in"), tmp_path / "out", "cityscapes")
+    assert read(tmp_path / "out")[0].labels(0).classes.tolist() == [[23, 0, 11]]

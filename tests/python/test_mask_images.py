@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from maskr import annotations as formats
+from maskr.annotations import mask_images
 from maskr.annotations.table import Category, Labels
 from maskr.arrays import IGNORE
 from maskr.errors import DataError, FormatError
@@ -421,3 +422,12 @@ def test_r_reads_masks_in_one_call(tmp_path):
     found = formats.r_mask(tables, 0)
     missing = np.iinfo(np.int32).min
     assert np.array_equal(found["data"], np.where(MASK == 255, missing, MASK))
+
+
+def test_folders_of_other_formats_are_not_taken_for_masks(tmp_path):
+    (tmp_path / "annotations").mkdir()
+    (tmp_path / "annotations" / "instances_train.json").write_text("{}")
+    write_photo(tmp_path / "images" / "a.png", 3, 4)
+    assert not mask_images.matches(tmp_path)
+    save_index(tmp_path / "annotations" / "a.png")
+    assert mask_images.matches(tmp_path)

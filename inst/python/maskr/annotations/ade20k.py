@@ -13,7 +13,6 @@ Written is the whole data set's form with JSON files. It holds class ids up to 6
 255 objects an image, and nothing for pixels to be ignored.
 """
 
-import re
 from pathlib import Path
 
 import numpy as np
@@ -46,7 +45,6 @@ from maskr.errors import DataError, FormatError
 from maskr.files import folder_atomically
 
 ENDING = "_seg.png"
-PARTS = re.compile(r"_parts_\d+$")
 FOLDERS = {"train": "training", "val": "validation", "test": "testing"}
 
 CLASS_OF_RED = np.arange(256, dtype=np.int32) // 10 * 256
@@ -91,15 +89,25 @@ def read(path: Path, options: ReadOptions, report: Report) -> Annotations:
     """
     if is_benchmark(path):
         return read_benchmark(path, options, report)
-    found = [file for file in files_in(path) if file.name.endswith(ENDING)]
+    files = list(files_in(path))
+    found = [file for file in files if file.name.endswith(ENDING)]
     if not found:
         raise FormatError(f"There are no files called *{ENDING} in {path}.", argument="path")
+    report_unmasked(files, report)
     pairs = [Pair(image_of(mask, path, options), mask, split_of(mask, path)) for mask in found]
     place, images = table_of(pairs, report)
     names = options.classes or class_ids(found, report)
     classes = [Category(class_id, name) for name, class_id in names.items()]
     reading = {"benchmark": False, "ids": sorted(names.values())}
     return Annotations("ade20k", place, images, no_objects(), classes, reading)
+
+
+def report_unmasked(files: list[Path], report: Report) -> None:
+    """Report JPEG images that have no mask."""
+    masked = {file.with_name(file.name.removesuffix(ENDING)) for file in files}
+    for file in files:
+        if file.suffix.lower() == ".jpg" and file.with_suffix("") not in masked:
+            report.skip("image without a mask", str(file))
 
 
 def image_of(mask: Path, root: Path, options: ReadOptions) -> Path:

@@ -343,7 +343,7 @@ def save_truth(
     found = flat_labels(annotations, i, report)
     if found.classes.ndim != 2:
         raise DataError(f"{where} is a volume, and Cityscapes holds images.", argument="x")
-    ids = replaced(without_ignore(found.classes, where, report), mapping)
+    ids = without_ignore(replaced(found.classes, mapping), where, report)
     masks.save_png(ids.astype(np.uint8), None, f"{stem}_labelIds.png")
     colours = np.array([triple(one.colour) for one in LABELS if one.id >= 0], dtype=np.uint8)
     masks.save_png(colours[ids], None, f"{stem}_color.png")
