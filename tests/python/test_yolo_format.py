@@ -365,7 +365,7 @@ def test_what_a_line_cannot_hold_is_counted(tmp_path):
         "attributes left out": 1,
         "object without pixels in its image, left out": 3,
         "crowd left out, which YOLO does not know": 1,
-        "object of the background, left out": 1,
+        "object of the background or to be ignored, left out": 1,
     }
     lines = (tmp_path / "out/labels/train/one.txt").read_text().splitlines()
     assert [line.split()[0] for line in lines] == ["0", "1"]

@@ -18,20 +18,29 @@ def flat_labels(annotations: Annotations, i: int, report: Report) -> Labels:
 
 def report_losses(annotations: Annotations, i: int, labels: Labels, report: Report) -> None:
     """Count hidden objects, scores and attributes of image `i`."""
+    report_hidden(annotations, i, labels, report)
     where, take, rows = annotations.images.files[i], annotations.objects, annotations.rows(i)
-    found, _ = annotations.instances(i, crowds=False)
-    visible = np.bincount(labels.objects.ravel(), minlength=len(rows) + 1)[1:]
-    counted = list(annotations.things() - set(annotations.ignored()))
-    things = np.isin(take.class_ids[rows], counted) & ~take.iscrowd[rows]
-    hidden = visible[things] < found.areas[np.isin(found.class_ids, counted)]
     losses = {
-        "object partly or wholly under another one": int(hidden.sum()),
         "score left out": int(np.isfinite(take.scores[rows]).sum()),
         "attributes left out": sum(bool(take.attributes[row]) for row in rows),
     }
     for reason, count in losses.items():
         if count:
             report.change(reason, where, count)
+
+
+def report_hidden(annotations: Annotations, i: int, labels: Labels, report: Report) -> None:
+    """Count the objects of image `i` that others lie upon."""
+    take, rows = annotations.objects, annotations.rows(i)
+    found, _ = annotations.instances(i, crowds=False)
+    visible = np.bincount(labels.objects.ravel(), minlength=len(rows) + 1)[1:]
+    counted = list(annotations.things() - set(annotations.ignored()))
+    things = np.isin(take.class_ids[rows], counted) & ~take.iscrowd[rows]
+    hidden = int((visible[things] < found.areas[np.isin(found.class_ids, counted)]).sum())
+    if hidden:
+        report.change(
+            "object partly or wholly under another one", annotations.images.files[i], hidden
+        )
 
 
 def report_merged(labels: Labels, where: str, report: Report) -> None:

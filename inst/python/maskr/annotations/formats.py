@@ -11,6 +11,7 @@ MODULES: dict[str, str] = {
     "via": "via",
     "via_csv": "via_csv",
     "labelme": "labelme",
+    "voc": "voc",
     "yolo": "yolo",
     "yolo_boxes": "yolo_boxes",
     "cityscapes": "cityscapes",

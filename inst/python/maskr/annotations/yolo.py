@@ -25,7 +25,7 @@ from maskr.annotations.items import Item, items, outline
 from maskr.annotations.layout import stems
 from maskr.annotations.polygons import Parts, Polygon, joined, rasterise, trace, usable
 from maskr.annotations.report import Report
-from maskr.annotations.table import BACKGROUND, Annotations, Category, Images, ObjectTable
+from maskr.annotations.table import BACKGROUND, IGNORED, Annotations, Category, Images, ObjectTable
 from maskr.errors import DataError, FormatError
 from maskr.files import folder_atomically
 from maskr.images import size_of
@@ -275,8 +275,9 @@ def write_lines(
 
 
 def number_classes(annotations: Annotations, report: Report) -> dict[int, int]:
-    """Number the classes from 0 in the order of their ids, without background."""
-    ids = sorted(one.id for one in annotations.classes if one.name.lower() not in BACKGROUND)
+    """Number the classes from 0 in the order of their ids, without those of no object."""
+    left_out = (*BACKGROUND, IGNORED)
+    ids = sorted(one.id for one in annotations.classes if one.name.lower() not in left_out)
     channels = {class_id: number for number, class_id in enumerate(ids)}
     names = annotations.names()
     for class_id, number in channels.items():
@@ -321,7 +322,7 @@ def object_lines(
         if item.iscrowd:
             report.change("crowd left out, which YOLO does not know", where)
         elif item.class_id not in channels:
-            report.change("object of the background, left out", where)
+            report.change("object of the background or to be ignored, left out", where)
         else:
             points = shape(item, size, report, where)
             if points is None:
