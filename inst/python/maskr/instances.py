@@ -119,10 +119,15 @@ class Instances:
 
     def crops(self) -> Iterator[tuple[int, int, np.ndarray]]:
         """Yield each object as the first row, the first column and the bool mask of its extent."""
+        if not self.rles:
+            return
         _, extents = measure(self.rles, self.size)
-        for rle, (xmin, ymin, xmax, ymax) in zip(self.rles, extents.astype(int), strict=True):
-            mask = decode([rle], self.size)[ymin:ymax, xmin:xmax, 0]
-            yield int(ymin), int(xmin), mask
+        counts, per_string = run_lengths(self.rles)
+        pieces = np.split(counts, starts_of(per_string)[1:])
+        for piece, (xmin, ymin, xmax, ymax) in zip(pieces, extents.astype(int), strict=True):
+            is_object = np.arange(piece.size) % 2 == 1
+            mask = np.repeat(is_object, piece).reshape(self.size[::-1]).T
+            yield int(ymin), int(xmin), mask[ymin:ymax, xmin:xmax]
 
     def flatten(self) -> np.ndarray:
         """Tell which object owns each pixel.
@@ -171,9 +176,29 @@ def encode_planes(planes: np.ndarray) -> list[str]:
     """Encode masks `[H, W, N]`, the order of COCO and of R, as COCO's compressed counts."""
     from faster_coco_eval.core import mask as coco
 
-    if planes.shape[2] == 0:
+    height, width, n = planes.shape
+    if n == 0:
         return []
-    return [as_text(rle["counts"]) for rle in coco.encode(np.asfortranarray(planes, np.uint8))]
+    masks = planes if planes.dtype == bool else planes != 0
+    counts = [mask_counts(by_columns(masks[:, :, i])) for i in range(n)]
+    objects = [{"counts": one, "size": [height, width]} for one in counts]
+    return [as_text(rle["counts"]) for rle in coco.frPyObjects(objects, height, width)]
+
+
+def by_columns(mask: np.ndarray) -> np.ndarray:
+    """Put the pixels of a bool mask `[H, W]` one column after the other."""
+    if mask.flags.f_contiguous or mask.size == 0:
+        return mask.ravel(order="F")
+    import cv2  # four times as fast as numpy's copy
+
+    return cv2.transpose(np.ascontiguousarray(mask).view(np.uint8)).ravel()
+
+
+def mask_counts(pixels: np.ndarray) -> list[int]:
+    """Count the runs of equal pixels; the first is background."""
+    edges = np.flatnonzero(pixels[1:] != pixels[:-1]) + 1
+    counts = np.diff(edges, prepend=0, append=pixels.size).tolist()
+    return [0, *counts] if pixels.size and pixels[0] else counts
 
 
 def encode_labels(labels: np.ndarray) -> list[str]:
@@ -203,21 +228,22 @@ def run_counts(starts: np.ndarray, ends: np.ndarray, n: int) -> list[int]:
 
 
 def decode(rles: Sequence[str], size: Sequence[int]) -> np.ndarray:
-    """Decode compressed counts into bool masks `[H, W, N]`.
+    """Decode compressed counts into bool masks `[H, W, N]`, column by column in memory.
 
     Raises
     ------
     DataError
         If a string is no run-length code of an image of this size.
     """
-    from faster_coco_eval.core import mask as coco
-
+    height, width = int(size[0]), int(size[1])
+    check_covering(rles, size)
     if not rles:
-        return np.zeros((*size, 0), dtype=bool)
-    try:
-        return coco.decode(as_objects(rles, size)).astype(bool)
-    except (RuntimeError, ValueError, TypeError) as error:
-        raise bad_rle(size) from error
+        return np.zeros((height, width, 0), dtype=bool)
+    counts, per_string = run_lengths(rles)
+    # every second run is the object's
+    is_object = np.arange(counts.size) - np.repeat(starts_of(per_string), per_string) & 1 == 1
+    pixels = np.repeat(is_object, counts)
+    return pixels.reshape(len(rles), width, height).transpose(2, 1, 0)
 
 
 def measure(rles: Sequence[str], size: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
@@ -257,18 +283,18 @@ def as_objects(rles: Sequence[str], size: Sequence[int]) -> list[dict]:
     DataError
         If a string is no run-length code of an image of this size.
     """
-    if (pixel_counts(rles) != size[0] * size[1]).any():
-        raise bad_rle(size)
+    check_covering(rles, size)
     return [{"counts": r.encode("ascii"), "size": [int(size[0]), int(size[1])]} for r in rles]
 
 
-def pixel_counts(rles: Sequence[str]) -> np.ndarray:
-    """Count the pixels that compressed run-length strings cover, int64 `[N]`; -1 for what is none.
+def check_covering(rles: Sequence[str], size: Sequence[int]) -> None:
+    """Refuse strings that are no run-length code of an image of this size."""
+    if (pixel_counts(rles) != size[0] * size[1]).any():
+        raise bad_rle(size)
 
-    Each number is written in groups of five bits, the lowest first, as characters from 48 up; bit
-    32 says that more follow, bit 16 of the last group is the sign. From the fourth number on the
-    difference to the last but one is written.
-    """
+
+def pixel_counts(rles: Sequence[str]) -> np.ndarray:
+    """Count the pixels that run-length strings cover, int64 `[N]`; -1 for what is none."""
     totals = np.full(len(rles), -1, dtype=np.int64)
     lengths = np.fromiter(map(len, rles), np.int64, len(rles))
     # pieces that stay in the processor's cache
@@ -277,7 +303,10 @@ def pixel_counts(rles: Sequence[str]) -> np.ndarray:
         piece = [rle if rle.isascii() else "" for rle in rles[start:end]]
         whole = np.flatnonzero(are_whole(piece))
         if whole.size:
-            totals[start + whole] = add_up([piece[i] for i in whole])
+            counts, per_string = run_lengths([piece[i] for i in whole])
+            first = starts_of(per_string)
+            is_valid = np.minimum.reduceat(counts, first) >= 0
+            totals[start + whole] = np.where(is_valid, np.add.reduceat(counts, first), -1)
     return totals
 
 
@@ -287,26 +316,42 @@ LONGEST = 7
 """Groups of five bits that the largest number of run lengths can take."""
 
 
+def starts_of(lengths: np.ndarray) -> np.ndarray:
+    """Find where pieces of such lengths begin."""
+    return np.cumsum(lengths) - lengths
+
+
 def are_whole(rles: Sequence[str]) -> np.ndarray:
     """Tell which ASCII strings are made of run-length groups, the last one closed; bool `[N]`."""
     lengths = np.fromiter(map(len, rles), np.int64, len(rles))
     whole = lengths > 0
-    groups = np.frombuffer("".join(rles).encode("ascii"), dtype=np.uint8)
+    groups = np.frombuffer("".join(rles).encode("ascii"), dtype=np.uint8) - 48
     if groups.size == 0:
         return whole
     ends = np.cumsum(lengths)
-    bad = np.flatnonzero((groups < 48) | (groups > 111))
+    bad = np.flatnonzero(groups > 63)
     whole[np.searchsorted(ends, bad, side="right")] = False
-    whole[whole] = ((groups[ends[whole] - 1] - 48) & 32) == 0
-    # numbers never run on for so long
-    open_ends = np.flatnonzero((groups - 48) & 32 == 0)
-    far = np.flatnonzero(np.diff(open_ends, prepend=-1) > LONGEST)
-    whole[np.searchsorted(ends, open_ends[far], side="right")] = False
+    whole[whole] = (groups[ends[whole] - 1] & 32) == 0
+    last = np.flatnonzero((groups & 32) == 0)
+    too_long = last[np.diff(last, prepend=-1) > LONGEST]
+    whole[np.searchsorted(ends, too_long, side="right")] = False
     return whole
 
 
-def add_up(rles: Sequence[str]) -> np.ndarray:
-    """Add up run lengths, int64 `[N]`; -1 where one is negative."""
+def run_lengths(rles: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+    """Read the run lengths of strings that `are_whole()`.
+
+    Each number is written in groups of five bits, the lowest first, as characters from 48 up; bit
+    32 says that more follow, bit 16 of the last group is the sign. From the fourth number on the
+    difference to the last but one is written.
+
+    Returns
+    -------
+    counts
+        int64: those of all strings, one after the other.
+    per_string
+        int64 `[N]`: how many each has.
+    """
     groups = np.frombuffer("".join(rles).encode("ascii"), dtype=np.uint8) - 48
     is_last = (groups & 32) == 0
     ends = np.flatnonzero(is_last)
@@ -317,16 +362,20 @@ def add_up(rles: Sequence[str]) -> np.ndarray:
         numbers[longer] |= (groups[starts[longer] + place] & 31).astype(np.int64) << (5 * place)
     numbers -= np.where(groups[ends] & 16, 1 << (5 * (ends - starts + 1)), 0)
     lengths = np.fromiter(map(len, rles), np.int64, len(rles))
-    per_string = np.add.reduceat(is_last, np.cumsum(lengths) - lengths, dtype=np.int64)
-    first = np.cumsum(per_string) - per_string
+    per_string = np.add.reduceat(is_last, starts_of(lengths), dtype=np.int64)
+    return undo_differences(numbers, per_string), per_string
+
+
+def undo_differences(numbers: np.ndarray, per_string: np.ndarray) -> np.ndarray:
+    """Add up the differences to the last but one, from the fourth number of each string on."""
+    first = starts_of(per_string)
     place = np.arange(numbers.size) - np.repeat(first, per_string)
     counts = numbers.copy()
     for kind in (place % 2 == 1, (place % 2 == 0) & (place > 0)):
         sums = np.cumsum(np.where(kind, numbers, 0))
-        before = sums[first] - np.where(kind[first], numbers[first], 0)
-        counts[kind] = (sums - np.repeat(before, per_string))[kind]
-    totals = np.add.reduceat(counts, first)
-    return np.where(np.minimum.reduceat(counts, first) < 0, -1, totals)
+        # the first number of a string belongs to neither kind
+        counts[kind] = (sums - np.repeat(sums[first], per_string))[kind]
+    return counts
 
 
 def as_text(counts: bytes | str) -> str:
