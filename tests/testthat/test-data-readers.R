@@ -200,15 +200,15 @@ test_that("what COCO's folder lacks is named", {
 
 # ---- Pascal VOC
 
-test_that("VOC takes the images that a list names and that have a mask", {
+test_that("VOC takes the images that a list names", {
   skip_if_no_python()
   root <- shared_data("formats/voc_dataset/voc_dataset1")
-  expect_warning(data <- seg_data_voc(root, "train"), "2007_000002",
-                 class = "maskr_warning_skipped")
+  data <- seg_data_voc(root, "train")
   expect_equal(basename(names(data$images)), "2007_000001.jpg")
   expect_length(data$classes, 21)
   expect_equal(data$classes[c("background", "aeroplane", "tvmonitor")],
                c(background = 0L, aeroplane = 1L, tvmonitor = 20L))
+  expect_error(seg_data_voc(root, "test"), "None of the 1 images", class = "maskr_error_file")
   expect_error(seg_data_voc(root, "val"), "val.txt", class = "maskr_error_file")
 })
 
@@ -226,8 +226,8 @@ test_that("VOC is found below VOCdevkit, and its index PNGs are taken as they ar
     save_values(objects, root, "SegmentationObject", paste0(name, ".png"))
   }
   dir.create(file.path(root, "ImageSets", "Segmentation"), recursive = TRUE)
-  writeLines(c("2007_000063", "2007_000032"),
-             file.path(root, "ImageSets", "Segmentation", "train.txt"))
+  list <- file.path(root, "ImageSets", "Segmentation", "train.txt")
+  writeLines(c("2007_000063", "2007_000032"), list)
   data <- seg_data_voc(dirname(dirname(root)), size = c(height, width), batch_size = 2)
   expect_equal(basename(names(data$images)), c("2007_000063.jpg", "2007_000032.jpg"))
   expected <- values
@@ -238,6 +238,11 @@ test_that("VOC is found below VOCdevkit, and its index PNGs are taken as they ar
   expect_equal(unique(found$label), "person")
   expect_length(seg_data_voc(root, split = NULL), 3)
   expect_trains(data)
+  unlink(file.path(root, "SegmentationClass", "2007_000063.png"))
+  expect_warning(data <- seg_data_voc(root), "2007_000063", class = "maskr_warning_skipped")
+  expect_equal(basename(names(data$images)), "2007_000032.jpg")
+  unlink(file.path(root, "SegmentationClass"), recursive = TRUE)
+  expect_error(seg_data_voc(root, NULL), "SegmentationClass", class = "maskr_error_file")
 })
 
 # ---- Cityscapes
@@ -439,7 +444,8 @@ save_view <- function(root, area, kind, name, numbers) {
   save_picture(root, area, kind, "rgb", paste0("camera_", name, "_domain_rgb.png"))
   colours <- array(c(numbers %/% 65536L, numbers %/% 256L %% 256L, numbers %% 256L),
                    c(dim(numbers), 3))
-  save_values(colours, root, area, kind, "semantic", paste0("camera_", name, "_domain_semantic.png"))
+  name <- paste0("camera_", name, "_domain_semantic.png")
+  save_values(colours, root, area, kind, "semantic", name)
 }
 
 save_names <- function(root) {
@@ -473,6 +479,7 @@ test_that("Stanford 2D-3D-S has 13 classes, and what is missing is ignored", {
   found <- as_seg_instances(unclass(data)$targets)
   expect_setequal(found$label, c("chair", "board"))
   expect_trains(data)
+  expect_error(seg_data_s3dis2d(root, panorama = TRUE), "pano", class = "maskr_error_file")
 })
 
 test_that("Stanford 2D-3D-S is split by its buildings", {
