@@ -130,6 +130,7 @@ seg_convert <- function(from, to, format, from_format = "auto", ..., classes = N
 }
 
 check_existing <- function(path, arg = rlang::caller_arg(path), call = rlang::caller_env()) {
+  force(arg)
   path <- path.expand(check_string(path, arg = arg, call = call))
   if (file.exists(path)) return(path)
   maskr_abort("file", c(
@@ -139,6 +140,7 @@ check_existing <- function(path, arg = rlang::caller_arg(path), call = rlang::ca
 }
 
 check_folder <- function(x, null = FALSE, arg = rlang::caller_arg(x), call = rlang::caller_env()) {
+  force(arg)
   if (null && is.null(x)) return(NULL)
   x <- check_existing(x, arg = arg, call = call)
   if (dir.exists(x)) return(x)

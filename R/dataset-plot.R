@@ -56,9 +56,10 @@ samples_of <- function(x, which, call = rlang::caller_env()) {
   data <- dataset_for_python(x, x$classes, call = call)
   if (is.null(x$classes)) data["class_ids"] <- list(NULL)
   found <- py_call("datasets.preview", "preview", data, as.list(which - 1L), .call = call)
+  palette <- if (inherits(x$targets, "seg_annotations")) annotation_palette(x$targets, x$classes)
   Map(function(sample, name) {
     image <- seg_image(sample$image)
-    list(image = image, mask = new_seg_mask(sample$mask, x$classes), name = name)
+    list(image = image, mask = new_seg_mask(sample$mask, x$classes, palette = palette), name = name)
   }, found, names(x$images)[which])
 }
 
