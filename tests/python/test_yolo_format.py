@@ -384,7 +384,7 @@ def test_what_a_line_cannot_hold_is_counted(tmp_path):
 @given(st.lists(st.tuples(st.floats(-80, 140), st.floats(-60, 100)), min_size=3, max_size=9))
 def test_cut_off_polygons_cover_the_same_pixels(tmp_path, points):
     from maskr.annotations.polygons import rasterise
-    from maskr.annotations.yolo import cut_off
+    from maskr.annotations.yolo_writing import cut_off
 
     before = np.array(points)
     after = cut_off(before, SIZE)
@@ -468,6 +468,19 @@ def test_coco_s_masks_survive(shared_data, tmp_path):
                 assert iou(a, b) >= 0.99
                 compared += 1
     assert compared > 50
+
+
+def test_real_masks_with_void_become_polygons(shared_data, tmp_path):
+    """VOC's masks: every object over 100 pixels, drawn by COCO's rasteriser."""
+    truth, _ = read(shared_data("labelme/instance_segmentation/data_dataset_voc"), "voc")
+    report = write(truth, tmp_path / "out")
+    assert report.changed["image whose pixels to be ignored become background"][0] == 2
+    found, _ = read(tmp_path / "out")
+    for i in range(3):
+        old, new = truth.instances(i)[0], found.instances(i)[0]
+        assert (new.class_ids + 1).tolist() == old.class_ids.tolist()
+        for a, b in zip(old.masks(), new.masks(), strict=True):
+            assert iou(a, b) >= 0.99
 
 
 # damage ------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from maskr.annotations import yolo
+from maskr.annotations import yolo, yolo_writing
 from maskr.annotations.items import Item
 from maskr.annotations.report import Report
 from maskr.annotations.table import Annotations
@@ -47,12 +47,12 @@ def write(
     progress: "Progress",
 ) -> None:
     """Write a folder as `yolo.write()`, a box a line."""
-    yolo.write_lines(annotations, path, options, report, progress, box)
+    yolo_writing.write(annotations, path, options, report, progress, box)
 
 
 def box(item: Item, size: tuple[int, int], report: Report, where: str) -> np.ndarray | None:
     """Make the centre and the extent of an object, `[2, 2]` in pixels."""
-    if not yolo.has_extent(item, size):
+    if not yolo_writing.has_extent(item, size):
         return None
     own = np.array(measure([item.rle], size)[1][0] if item.rle else item.box).reshape(2, 2)
     inside = own.clip(0, (size[1], size[0]))
@@ -60,6 +60,6 @@ def box(item: Item, size: tuple[int, int], report: Report, where: str) -> np.nda
         return None
     if item.rle or item.parts:
         report.change(REDUCED, where)
-    if yolo.reaches_out(own, size):
-        report.change(yolo.CUT_OFF, where)
+    if yolo_writing.reaches_out(own, size):
+        report.change(yolo_writing.CUT_OFF, where)
     return np.stack((inside.mean(axis=0), inside[1] - inside[0]))
