@@ -111,7 +111,7 @@ stack_masks <- function(masks, call = rlang::caller_env()) {
     maskr_abort("data", "{.arg masks} must hold TRUE and FALSE (or 0 and 1) without NA.",
                 arg = "masks", call = call)
   }
-  array(as.logical(masks), dim = dim(masks))
+  if (is.logical(masks) && !is.object(masks)) masks else array(as.logical(masks), dim = dim(masks))
 }
 
 check_object_classes <- function(class, n, classes, call = rlang::caller_env()) {
