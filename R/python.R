@@ -47,8 +47,8 @@ python_extras <- list(
   yolo = "ultralytics>=8.4.190,<9",
   volumes = c("nibabel>=5.3,<6", "pydicom>=3,<4", "torchio>=0.20,<2")
 )
-# What tells that a group is installed; all else that it brings is asked for when it is needed.
-extra_modules <- list(yolo = "ultralytics", volumes = c("nibabel", "pydicom"))
+# What tells that a group is installed.
+extra_modules <- list(yolo = "ultralytics", volumes = c("nibabel", "pydicom", "torchio"))
 
 # What this session knows: loaded Python modules, and messages that are said once.
 the <- new.env(parent = emptyenv())
@@ -189,6 +189,8 @@ seg_available <- function(extras = NULL) {
   modules <- c("keras", "torch", "torchvision", unlist(extra_modules[extras]))
   tryCatch({
     start_python(rlang::current_env())
-    all(vapply(modules, reticulate::py_module_available, logical(1)))
+    # asked for without being imported: ultralytics changes the process that imports it
+    find <- reticulate::import("importlib.util")$find_spec
+    all(vapply(modules, function(module) !is.null(find(module)), logical(1)))
   }, error = function(e) FALSE)
 }
