@@ -112,7 +112,8 @@ def test_every_code_covers_its_image(labels):
 
 
 def test_what_is_no_code_covers_nothing():
-    assert instances.pixel_counts(["", "é", "`", "!", "5", "5M4"]).tolist() == [-1, -1, -1, -1, 5, -1]
+    codes = ["", "é", "`", "!", "5", "5M4"]
+    assert instances.pixel_counts(codes).tolist() == [-1, -1, -1, -1, 5, -1]
     long = np.zeros((300, 400), dtype=int)
     long[10:250, 20:390] = 1
     many = Instances.from_labels(long, 1).rles * 9000
