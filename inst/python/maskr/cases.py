@@ -5,17 +5,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import orjson
-
 from maskr import images
+from maskr.documents import read_json
 from maskr.errors import FormatError
+from maskr.pairs import MASK_WORDS, bare
 from maskr.volumes import is_dicom, is_nifti, stem
 
-PLANAR = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
-TIFF = (".tif", ".tiff")
 CHANNEL = re.compile(r"_\d{4}$")
 """nnU-Net's mark of one of several scans of a body: case_0000.nii.gz, case_0001.nii.gz."""
-LABEL = re.compile(r"[_-](seg|segmentation|labels?|mask|gt)$", re.IGNORECASE)
 FOLDERS = (("images", "labels"), ("images", "masks"), ("image", "label"))
 
 
@@ -113,11 +110,12 @@ def declared_classes(root: Path) -> dict[str, int] | None:
     file = root / "dataset.json"
     if not file.is_file():
         return None
+    content = read_json(file)
     try:
-        labels = orjson.loads(file.read_bytes())["labels"]
+        labels = content["labels"]
         pairs = [(k, v) if not str(k).isdigit() else (v, k) for k, v in labels.items()]
         return {str(name): int(number) for name, number in pairs}
-    except (orjson.JSONDecodeError, KeyError, AttributeError) as error:
+    except (KeyError, AttributeError) as error:
         raise FormatError(f"{file} does not describe a data set: {error}") from error
     except (TypeError, ValueError):
         # nnU-Net's regions, classes made of several ids, are no classes of a mask
@@ -157,13 +155,13 @@ def list_volumes(paths: Sequence[str], argument: str) -> list[str]:
 
 def is_stack(path: str) -> bool:
     """Tell whether a file is a TIFF of several pages."""
-    is_tiff = path.lower().endswith(TIFF) and images.is_tiff(path)
+    is_tiff = path.lower().endswith((".tif", ".tiff")) and images.is_tiff(path)
     return is_tiff and images.count_pages(path) > 1
 
 
 def is_picture(path: str) -> bool:
     """Tell an image file by its name."""
-    return path.lower().endswith(PLANAR + TIFF)
+    return path.lower().endswith(images.SUFFIXES)
 
 
 def natural(names: Sequence[str]) -> list[str]:
@@ -185,7 +183,7 @@ def match(found: list[str], labels: list[str]) -> list[Case]:
         return [Case(stem(found[0]), (found[0],), labels[0])]
     by_name = {stem(path): path for path in labels}
     if not {stem(path) for path in found} & set(by_name):
-        by_name |= {LABEL.sub("", name): path for name, path in by_name.items()}
+        by_name |= {bare(name, MASK_WORDS): path for name, path in by_name.items()}
     cases: dict[str, list[str]] = {}
     for path in found:
         name = stem(path)

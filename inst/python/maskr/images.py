@@ -27,6 +27,9 @@ warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 # tifffile reports damage on stderr, too
 logging.getLogger("tifffile").setLevel(logging.CRITICAL)
 
+SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
+"""Endings of image files."""
+
 TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
 ORIENTATION_TAG = 274
