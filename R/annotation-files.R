@@ -42,9 +42,9 @@ annotation_formats <- c(
 #'   existing file is replaced. It appears as a whole or not at all.
 #' @param format Name of the format; `"auto"` finds it by the content.
 #' @param images Folder of the images, where it isn't the one that the format puts them in.
-#' @param classes For reading: class ids by name, such as `c(background = 0, nucleus = 1)`, for
-#'   formats that hold no ids or names. For writing and converting: the ids to be written, matched
-#'   by name; classes that are not named there are an error.
+#' @param classes Class ids by name, such as `c(background = 0, nucleus = 1)`. Formats that hold
+#'   neither ids nor names need them; for others classes are matched by name and take these ids.
+#'   Classes of the annotations that are not named there are an error.
 #' @param colours Colours by class name, such as `c(road = "#804080")`, for images in which colours
 #'   stand for classes.
 #' @param ignore,values How label images are read, see [seg_read_mask()].
@@ -54,7 +54,7 @@ annotation_formats <- c(
 #' @param copy_images Whether layouts that hold the images too (YOLO, VOC, LabelMe, Cityscapes,
 #'   ADE20K, CamVid, CTC, masks) get copies of their files.
 #' @param from_format Format of `from`.
-#' @param ... For `seg_convert()`: further arguments of `seg_read_annotations()`.
+#' @param ... For `seg_convert()`: `images`, `colours`, `ignore` and `values` for reading.
 #' @param verbose Whether to show progress; `NULL` decides by itself.
 #' @return `seg_read_annotations()` returns a [seg_annotations]. The others return the path that was
 #'   written, invisibly. Files that are damaged, of another format, or name files outside their
@@ -99,7 +99,8 @@ seg_read_annotations <- function(path, format = "auto", images = NULL, classes =
   out <- py_call("annotations", "r_read", path, format, options)
   warn_skipped(out$report, path)
   say_changed(out$report)
-  annotations_from_python(out)
+  x <- annotations_from_python(out)
+  if (is.null(classes)) x else renumber(x, check_classes(classes))
 }
 
 #' @rdname seg_read_annotations
@@ -124,9 +125,15 @@ seg_write_annotations <- function(x, path, format, classes = NULL, like = NULL, 
 #' @export
 seg_convert <- function(from, to, format, from_format = "auto", ..., classes = NULL, like = NULL,
                         copy_images = TRUE, verbose = NULL) {
-  x <- seg_read_annotations(from, from_format, ...)
-  seg_write_annotations(x, to, format, classes = classes, like = like, copy_images = copy_images,
-                        verbose = verbose)
+  from <- check_existing(from)
+  to <- check_new_path(to, arg = "to")
+  if (normalizePath(from) == normalizePath(to, mustWork = FALSE)) {
+    maskr_abort("file", c(
+      "{.arg to} must be another file or folder than {.arg from}.", x = "Both are {.path {from}}."
+    ), arg = "to")
+  }
+  x <- seg_read_annotations(from, from_format, classes = classes, ...)
+  seg_write_annotations(x, to, format, like = like, copy_images = copy_images, verbose = verbose)
 }
 
 check_existing <- function(path, arg = rlang::caller_arg(path), call = rlang::caller_env()) {
@@ -148,12 +155,12 @@ check_folder <- function(x, null = FALSE, arg = rlang::caller_arg(x), call = rla
               call = call)
 }
 
-check_new_path <- function(path, call = rlang::caller_env()) {
-  path <- path.expand(check_string(path, arg = "path", call = call))
+check_new_path <- function(path, arg = "path", call = rlang::caller_env()) {
+  path <- path.expand(check_string(path, arg = arg, call = call))
   if (dir.exists(dirname(path))) return(path)
   maskr_abort("file", c(
-    "{.arg path} must be in a folder that exists, and {.path {dirname(path)}} does not."
-  ), arg = "path", call = call)
+    "{.arg {arg}} must be in a folder that exists, and {.path {dirname(path)}} does not."
+  ), arg = arg, call = call)
 }
 
 # Colours by class name as "#RRGGBB".
@@ -171,7 +178,7 @@ check_colours <- function(x, arg = rlang::caller_arg(x), call = rlang::caller_en
 
 # Image ids and class ids as those annotations have them.
 with_ids_of <- function(x, like, call = rlang::caller_env()) {
-  if (is.character(like)) like <- seg_read_annotations(like)
+  if (is.character(like)) like <- seg_read_annotations(check_existing(like, call = call))
   check_annotations(like, arg = "like", call = call)
   x <- renumber(x, annotation_classes(like), arg = "like", call = call)
   rows <- find_images(x$images$file, like, arg = "like", call = call)

@@ -13,10 +13,11 @@ as_seg_instances.seg_annotations <- function(x, image = NULL, ...) {
   x <- one_image(x, image)
   out <- py_call("annotations", "r_instances", annotations_for_python(x), 0L)
   say_boxes(x)
+  ids <- out$columns$id
+  # COCO's crowds have ids that are no integers of R; rows are then numbered
+  if (any(ids > .Machine$integer.max)) out$columns$id <- NULL
   found <- new_seg_instances(out$columns, unlist(out$size), annotation_classes(x))
-  if (any(x$objects$iscrowd)) {
-    found$iscrowd <- x$objects$iscrowd[match(found$id, x$objects$id)]
-  }
+  if (any(x$objects$iscrowd)) found$iscrowd <- x$objects$iscrowd[match(ids, x$objects$id)]
   found
 }
 
@@ -73,13 +74,13 @@ renumber <- function(x, classes, arg = "classes", call = rlang::caller_env()) {
   lost <- setdiff(used$name, names(classes))
   lost <- lost[!is_background_name(lost)]
   if (length(lost) > 0) {
-    chosen <- deparse(intersect(names(own), names(classes)))[[1]]
+    chosen <- intersect(names(own), names(classes))
     maskr_abort("data", c(
       "The annotations hold {cli::qty(length(lost))}{?a class that is/classes that are} not in
        {.arg {arg}}.",
       x = "{.val {utils::head(lost, 5)}}{if (length(lost) > 5) ', ...'}",
-      i = "Name {cli::qty(length(lost))}{?it/them} too, or leave {?it/them} out:
-           {.code annotations[, {chosen}]}."
+      i = "Name {cli::qty(length(lost))}{?it/them} too{if (length(chosen) > 0) {
+           paste0(', or leave others out: `annotations[, ', deparse(chosen)[[1]], ']`')}}."
     ), arg = arg, call = call)
   }
   new <- classes[names(own)]

@@ -251,13 +251,14 @@ length.seg_annotations <- function(x) nrow(x$images)
 }
 
 image_rows <- function(x, i, call = rlang::caller_env()) {
-  if (is.character(i)) return(find_images(i, x, arg = "i", call = call))
+  if (is.character(i)) return(unique(find_images(i, x, arg = "i", call = call)))
   rows <- seq_len(nrow(x$images))
   if (is.logical(i) && length(i) == length(rows) && !anyNA(i)) return(rows[i])
-  if (is.numeric(i) && !anyNA(i) && all(i %in% c(rows, -rows))) return(rows[i])
+  once <- is.numeric(i) && !anyNA(i) && !anyDuplicated(i) && (all(i > 0) || all(i < 0))
+  if (once && all(abs(i) %in% rows)) return(rows[i])
   maskr_abort("argument", c(
-    "{.arg i} must be row numbers from 1 to {length(rows)}, a logical vector of that length, or
-     names of files.",
+    "{.arg i} must be row numbers from 1 to {length(rows)}, each once, a logical vector of that
+     length, or names of files.",
     x = "It is {describe(i)}."
   ), arg = "i", call = call)
 }

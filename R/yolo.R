@@ -249,6 +249,7 @@ detector_data <- function(data, arg = rlang::caller_arg(data), call = rlang::cal
 }
 
 detector_annotations <- function(data) {
+  say_boxes(data$targets)
   list(
     images = unname(lapply(data$images, image_for_python)),
     annotations = annotations_for_python(data$targets),

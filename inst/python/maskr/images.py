@@ -111,10 +111,11 @@ def load(path: str, scale: bool = True) -> np.ndarray:
     return image
 
 
-def fit_channels(image: np.ndarray, in_channels: int) -> np.ndarray:
+def fit_channels(image: np.ndarray, in_channels: int, what: str = "The image") -> np.ndarray:
     """Give a `[C, H, W]` image the number of channels that a model takes.
 
-    Grey is replicated to three channels and a fully opaque alpha dropped.
+    Grey is replicated to three channels and a fully opaque alpha dropped. `what` begins the
+    message of an error.
 
     Raises
     ------
@@ -125,18 +126,18 @@ def fit_channels(image: np.ndarray, in_channels: int) -> np.ndarray:
     if channels == in_channels:
         return image
     if channels in (2, 4) and in_channels in (1, 3) and is_opaque(image[-1]):
-        return fit_channels(image[:-1], in_channels)
+        return fit_channels(image[:-1], in_channels, what)
     if channels == 1 and in_channels == 3:
         return np.repeat(image, 3, axis=0)
     if (channels, in_channels) in ((2, 1), (4, 3)):
         raise ShapeError(
-            f"The image has {channels} channels and the model takes {in_channels}: "
+            f"{what} has {channels} channels and the model takes {in_channels}: "
             "it has an alpha channel that is not opaque.",
             hint=f"Leave the last channel out with image[, , 1:{in_channels}], or build a model "
             f"with in_channels = {channels} if it is more than transparency.",
         )
     raise ShapeError(
-        f"The image has {channels} channel{'s' if channels > 1 else ''}, "
+        f"{what} has {channels} channel{'s' if channels > 1 else ''}, "
         f"and the model takes {in_channels}.",
         hint="Choose channels with image[, , k], or build a model with other in_channels.",
     )

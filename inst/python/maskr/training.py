@@ -9,7 +9,7 @@ import torch
 
 from maskr import device
 from maskr.datasets.loader import DataSpec, Loader
-from maskr.errors import DataError
+from maskr.errors import DataError, ShapeError
 from maskr.losses import SegLoss
 from maskr.metrics.training import ConfusionMetric
 from maskr.model import SegModel
@@ -126,6 +126,8 @@ def fit(
     ------
     DataError
         If `monitor` is not among the metrics.
+    ShapeError
+        If batches are too small for batch normalisation.
     """
     check_callbacks(callbacks)
     if not model.compiled:
@@ -138,6 +140,14 @@ def fit(
         train_by_keras(model, train, validation, epochs, precision, [recorder, best, *callbacks])
     except KeyboardInterrupt:
         recorder.stopped = "interrupted"
+    except ValueError as error:
+        if "more than 1 value per channel" not in str(error):
+            raise
+        raise ShapeError(
+            "The images are so small that batch normalisation has one value to normalise.",
+            hint="Use larger images, or batch_size = 2 or more.",
+            argument="batch_size",
+        ) from error
     finally:
         best.restore()
     return recorder.columns() | {

@@ -143,7 +143,9 @@ def about_channels(split: Split) -> Iterator[Finding]:
     for one in seen:
         if one.channels != usual:
             message = f"It has {channel_words(one.channels)}, and most images have {usual}."
-            yield Finding("warning", "channels", split.name, one.file, message)
+            # grey images become three channels by themselves, nothing else changes its number
+            severity = "warning" if {one.channels, usual} == {1, 3} else "error"
+            yield Finding(severity, "channels", split.name, one.file, message)
     grey = sum(one.grey for one in seen)
     colour = sum(one.channels == 3 for one in seen) - grey
     if grey and colour:

@@ -133,10 +133,10 @@ class Loader(keras.utils.PyDataset):
         self, i: int, place: int, epoch: int, order: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
         if self.pipeline is None:
-            return self._kept(i, lambda: self._finish(*self._decode(i)))
+            return self._kept(i, lambda: self._finish(i, *self._decode(i)))
         rng = np.random.default_rng((self.data.seed, epoch, place))
         drawn = self.pipeline.apply(self._whole(i), rng, lambda rng: self._whole(rng.choice(order)))
-        return self._finish(drawn.image, drawn.mask)
+        return self._finish(i, drawn.image, drawn.mask)
 
     def _kept(self, i: int, make: Callable[[], Kept]) -> Kept:
         if i in self.cached:
@@ -159,11 +159,16 @@ class Loader(keras.utils.PyDataset):
         image, target = self._decode(i)
         if self.pipeline.needs_others:
             # pictures that meet must agree; else grey stays one channel as long as possible
-            image = with_channels(image, self.spec.in_channels)
+            image = self._with_channels(i, image)
         return Sample.of(image, target, objects)
 
-    def _finish(self, image: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        image = self.spec.preprocess(with_channels(image, self.spec.in_channels))
+    def _with_channels(self, i: int, image: np.ndarray) -> np.ndarray:
+        return with_channels(image, self.spec.in_channels, f'The image "{self.data.names[i]}"')
+
+    def _finish(
+        self, i: int, image: np.ndarray, target: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        image = self.spec.preprocess(self._with_channels(i, image))
         if self.data.size is None:
             return image, target
         if image.ndim == 4:

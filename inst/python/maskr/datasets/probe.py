@@ -13,6 +13,7 @@ from maskr.datasets.samples import by_word, load_image, target_ids, target_objec
 from maskr.datasets.spec import DataSpec
 from maskr.datasets.statistics import tally
 from maskr.errors import MaskrError
+from maskr.images import is_opaque
 from maskr.spec import Spec
 
 T = TypeVar("T")
@@ -102,6 +103,8 @@ def attempt(found: Probe, check: str, source: object, read: Callable[[], T]) -> 
 
 def describe(found: Probe, image: np.ndarray) -> None:
     """Note what the image `[C, ...]` is like."""
+    if len(image) in (2, 4) and is_opaque(image[-1]):
+        image = image[:-1]
     found.size = image.shape[1:]
     found.channels = len(image)
     found.grey = len(image) == 3 and bool((image[1:] == image[:1]).all())

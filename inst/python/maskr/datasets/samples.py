@@ -65,9 +65,11 @@ def read_image(source: str | dict | np.ndarray) -> np.ndarray:
     return image_from_r(source)
 
 
-def with_channels(image: np.ndarray, in_channels: int | None) -> np.ndarray:
+def with_channels(
+    image: np.ndarray, in_channels: int | None, what: str = "The image"
+) -> np.ndarray:
     """Give an image the number of channels that a model takes; None for any."""
-    return image if in_channels is None else images.fit_channels(image, in_channels)
+    return image if in_channels is None else images.fit_channels(image, in_channels, what)
 
 
 def target_ids(data: DataSpec, i: int) -> np.ndarray:

@@ -572,7 +572,7 @@ def used_classes(data: dict) -> set[int]:
     """Collect the class ids of all objects; of label images, those of all things."""
     if "annotations" in data:
         annotations = data["annotations"]
-        listed = set(annotations.objects.class_ids.tolist())
+        listed = set(annotations.objects.class_ids.tolist()) - set(annotations.ignored())
         return listed if not any(annotations.images.mask_files) else annotations.things()
     columns = (objects["columns"]["class"] for objects in data["instances"])
     return {int(i) for column in columns for i in np.asarray(column).reshape(-1)}
