@@ -129,6 +129,26 @@ test_that("seg_convert() goes from tool to tool and tells what is lost", {
                  "2 x hole", class = "maskr_message_changed")
 })
 
+test_that("seg_convert() takes classes for formats without names, and never its own source", {
+  skip_if_no_python()
+  folder <- withr::local_tempdir()
+  dir.create(file.path(folder, "images"))
+  dir.create(file.path(folder, "masks"))
+  ids <- matrix(c(0L, 1L, 1L, 0L, 2L, 2L), 2)
+  png::writePNG(matrix(0.5, 2, 3), file.path(folder, "images", "a.png"))
+  seg_write_mask(seg_mask(ids), file.path(folder, "masks", "a.png"))
+  target <- file.path(folder, "out.json")
+  suppressMessages(seg_convert(
+    file.path(folder, "masks"), target, "coco", "masks", images = file.path(folder, "images"),
+    classes = c(background = 0, leaf = 1, stem = 2)
+  ))
+  x <- seg_read_annotations(target, classes = c(background = 0, stem = 7, leaf = 3))
+  expect_identical(unclass(as_seg_mask(x))[, ], matrix(c(0L, 3L, 3L, 0L, 7L, 7L), 2))
+  expect_error(seg_convert(target, target, "coco"), "another file", class = "maskr_error_file")
+  expect_error(seg_read_annotations(target, classes = c(leaf = 1)), "stem",
+               class = "maskr_error_data")
+})
+
 test_that("results are written with the ids of a truth", {
   skip_if_no_python()
   truth <- withr::local_tempfile(fileext = ".json")
