@@ -4,9 +4,9 @@ from pathlib import Path
 
 import numpy as np
 from maskr import annotations as formats
-from maskr.annotations.folders import no_objects
+from maskr.annotations.columns import Category, Images, ObjectTable, no_objects
 from maskr.annotations.report import Report
-from maskr.annotations.table import Annotations, Category, Images, Labels, ObjectTable
+from maskr.annotations.table import Annotations, Labels
 from maskr.instances import encode
 from PIL import Image
 

@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from maskr import annotations as formats
-from maskr.annotations.scene_parsing import SCENE_CLASSES
-from maskr.annotations.table import Category, Labels
+from maskr.annotations.ade20k_classes import SCENE_CLASSES
+from maskr.annotations.columns import Category
+from maskr.annotations.table import Labels
 from maskr.arrays import IGNORE
 from maskr.errors import DataError, FormatError
 from PIL import Image

@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from maskr import annotations as formats
-from maskr.annotations.camvid import COLOURS, SEGNET
-from maskr.annotations.table import Category, Labels
+from maskr.annotations.camvid_classes import COLOURS, SEGNET
+from maskr.annotations.columns import Category
+from maskr.annotations.table import Labels
 from maskr.arrays import IGNORE
 from maskr.errors import DataError, FormatError
 from PIL import Image

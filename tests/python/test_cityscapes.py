@@ -11,9 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from maskr import annotations as formats
-from maskr.annotations.cityscapes import IDS, LABELS, TRAINED
+from maskr.annotations.cityscapes_classes import IDS, LABELS, TRAINED
+from maskr.annotations.columns import Category
 from maskr.annotations.items import items
-from maskr.annotations.table import Category, Labels
+from maskr.annotations.report import Report
+from maskr.annotations.table import Labels
 from maskr.arrays import IGNORE
 from maskr.errors import DataError, FormatError
 from PIL import Image, ImageDraw
@@ -66,7 +68,7 @@ def test_the_fixtures(shared_data, name):
 def test_groups_are_crowds(tmp_path):
     raw = np.array([[7, 26, 26, 26000], [24001, 24001, 0, 26000]], dtype=np.uint16)
     x, _ = read(layout(tmp_path, "instanceIds", raw, (2, 4)))
-    crowds = [(one.class_id, one.area) for one in items(x, 0) if one.iscrowd]
+    crowds = [(one.class_id, one.area) for one in items(x, 0, Report())[0] if one.iscrowd]
     assert crowds == [(26, 2)]
     assert x.void() == 0
     things = x.panoptic(0)

@@ -13,9 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from maskr import annotations
 from maskr.annotations import ReadOptions, WriteOptions
+from maskr.annotations.columns import Category, Images, ObjectTable
 from maskr.annotations.polygons import joined
 from maskr.annotations.report import Report
-from maskr.annotations.table import Annotations, Category, Images, ObjectTable
+from maskr.annotations.table import Annotations
 from maskr.errors import DataError, FormatError, MaskrError
 from maskr.instances import contours, decode, encode
 from scipy import ndimage
@@ -297,7 +298,7 @@ def test_polygons_of_masks_cover_them(tmp_path_factory, seed):
     from maskr.annotations.items import items, outline
 
     masks, made = scene(seed)
-    for i, item in enumerate(items(made, 0)):
+    for i, item in enumerate(items(made, 0, Report())[0]):
         parts = outline(item, (47, 61), "coco", Report(), "x")
         made.objects.rles[i], made.objects.polygons[i] = "", orjson.dumps(parts).decode()
     path = tmp_path_factory.mktemp("coco") / "x.json"

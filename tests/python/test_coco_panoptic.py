@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from maskr import annotations
 from maskr.annotations import ReadOptions, WriteOptions
+from maskr.annotations.columns import Category, Images, ObjectTable
 from maskr.annotations.report import Report
-from maskr.annotations.table import Annotations, Category, Images, ObjectTable
+from maskr.annotations.table import Annotations
 from maskr.arrays import IGNORE
 from maskr.errors import FormatError, MaskrError
 from maskr.instances import encode

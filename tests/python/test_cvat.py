@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from maskr.annotations import ReadOptions, WriteOptions, cvat, detect, no_progress
+from maskr.annotations.columns import Category, Images, ObjectTable
 from maskr.annotations.report import Report
-from maskr.annotations.table import Annotations, Category, Images, ObjectTable
+from maskr.annotations.table import Annotations
 from maskr.errors import DataError, FormatError, MaskrError
 from maskr.instances import decode, encode
 from PIL import Image

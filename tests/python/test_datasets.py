@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 import torch
-from maskr.annotations.table import Annotations, Category, Images, ObjectTable
+from maskr.annotations.columns import Category, Images, ObjectTable
+from maskr.annotations.table import Annotations
 from maskr.arrays import IGNORE, NA_INTEGER
 from maskr.datasets.loader import DataSpec, Loader
 from maskr.datasets.resize import resize

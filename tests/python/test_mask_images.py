@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from maskr import annotations as formats
 from maskr.annotations import mask_images
-from maskr.annotations.table import Category, Labels
+from maskr.annotations.columns import Category
+from maskr.annotations.table import Labels
 from maskr.arrays import IGNORE
 from maskr.errors import DataError, FormatError
 from PIL import Image

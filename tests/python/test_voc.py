@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from maskr import annotations as formats
 from maskr.annotations import ReadOptions, WriteOptions, voc
 from maskr.annotations.colours import default_colour, triple
+from maskr.annotations.columns import Category, Images, ObjectTable
 from maskr.annotations.report import Report
-from maskr.annotations.table import Annotations, Category, Images, ObjectTable
+from maskr.annotations.table import Annotations
 from maskr.arrays import IGNORE
 from maskr.errors import DataError, FormatError, MaskrError
 from maskr.instances import Instances

@@ -20,8 +20,9 @@ if importlib.util.find_spec("ultralytics") is None:
 import torch
 from maskr import annotations, detectors, synthetic
 from maskr.annotations import yolo_training as folders
+from maskr.annotations.columns import ObjectTable
 from maskr.annotations.report import Report
-from maskr.annotations.table import Annotations, ObjectTable
+from maskr.annotations.table import Annotations
 from maskr.detectors import yolo
 from maskr.errors import DataError, FormatError, ShapeError, TrustError, WeightsError
 from maskr.instances import Instances, encode_labels

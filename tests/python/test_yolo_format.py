@@ -9,8 +9,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from maskr import annotations as formats
 from maskr.annotations import ReadOptions, WriteOptions, yolo, yolo_folders
+from maskr.annotations.columns import Category, Images, ObjectTable
 from maskr.annotations.report import Report
-from maskr.annotations.table import Annotations, Category, Images, ObjectTable
+from maskr.annotations.table import Annotations
 from maskr.errors import DataError, FormatError, MaskrError
 from maskr.instances import Instances, decode, encode_planes
 from PIL import Image
@@ -326,6 +327,7 @@ def test_holes_and_parts_are_joined_and_counted(tmp_path):
     report = write(of_masks([mask], tmp_path), tmp_path / "out")
     assert report.changed == {
         "class id renumbered, since YOLO counts from 0": [2, '"person", 1 becomes 0'],
+        "mask written as a polygon": [1, "one.png"],
         "hole joined to its object's outline": [1, "one.png"],
         "object of several parts joined to one polygon": [1, "one.png"],
     }

@@ -1,56 +1,20 @@
 """Annotation files: one module for each format, all meeting in `table.Annotations`.
 
-A module has `matches(path)`, which tells quickly whether a file or folder is of its format,
-`read(path, options, report)` and `write(annotations, path, options, report, progress)`; formats
-whose truth lies in label images also have `labels(annotations, i)`. Functions whose name begins
-with `r_` serve one call from R.
+`formats` says what such a module has, and lists them. Functions whose name begins with `r_` serve
+one call from R.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from maskr.annotations.formats import MODULES, module_of
+from maskr.annotations.options import Progress, ReadOptions, WriteOptions
 from maskr.annotations.report import Report
 from maskr.annotations.table import Annotations
 from maskr.arrays import mask_from_r, mask_to_r
 from maskr.errors import FormatError
 from maskr.instances import labelled
-
-Progress = Callable[[int, int], None]
-
-
-@dataclass
-class ReadOptions:
-    """What a reader is told beside the path.
-
-    Attributes
-    ----------
-    images
-        Folder of the images; None looks for them where the format puts them.
-    classes
-        Class ids by name, for formats that hold no names.
-    colours
-        "#RRGGBB" by class name, for label images that are colour-coded.
-    ignore, values, explicit_ignore
-        As in `maskr.masks.load()`.
-    """
-
-    images: str | None = None
-    classes: dict[str, int] | None = None
-    colours: dict[str, str] | None = None
-    ignore: int | None = 255
-    values: list[int] | None = None
-    explicit_ignore: bool = False
-
-
-@dataclass
-class WriteOptions:
-    """What a writer is told beside the path: whether image files go along."""
-
-    copy_images: bool = True
 
 
 def detect(path: Path) -> str:
@@ -99,11 +63,18 @@ def write(
     Raises
     ------
     FormatError
-        If it cannot be written there.
+        If it cannot be written there, or the format is only read.
     DataError
         If the annotations lack what the format needs.
     """
-    module_of(format).write(annotations, Path(path), options, report, progress or no_progress)
+    module = module_of(format)
+    if not hasattr(module, "write"):
+        raise FormatError(
+            f'The format "{format}" is only read: nothing but the data set itself has its form.',
+            hint='Write "masks" for masks of classes, or "coco" for objects.',
+            argument="format",
+        )
+    module.write(annotations, Path(path), options, report, progress or no_progress)
 
 
 def no_progress(done: int, total: int) -> None:

@@ -20,26 +20,25 @@ import orjson
 
 from maskr import images as image_files
 from maskr import masks
-from maskr.annotations import Progress, ReadOptions, WriteOptions
+from maskr.annotations.ade20k_classes import SCENE_CLASSES
 from maskr.annotations.colours import check_known
-from maskr.annotations.flat import flat_labels, object_numbers, ranks, without_ignore
+from maskr.annotations.columns import Category, no_objects
 from maskr.annotations.folders import (
     SPLITS,
     SUFFIXES,
     Pair,
-    copy_image,
-    each_image,
     files_in,
     find_pairs,
     first_files,
     no_images,
-    no_objects,
     split_of,
     table_of,
 )
+from maskr.annotations.image_writing import copy_image, each_image
+from maskr.annotations.label_writing import flat_labels, object_numbers, ranks, without_ignore
+from maskr.annotations.options import Progress, ReadOptions, WriteOptions
 from maskr.annotations.report import Report
-from maskr.annotations.scene_parsing import SCENE_CLASSES
-from maskr.annotations.table import Annotations, Category, Labels
+from maskr.annotations.table import Annotations, Labels
 from maskr.arrays import IGNORE
 from maskr.errors import DataError, FormatError
 from maskr.files import folder_atomically

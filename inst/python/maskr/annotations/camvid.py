@@ -18,7 +18,8 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from maskr import masks
-from maskr.annotations import Progress, ReadOptions, WriteOptions
+from maskr.annotations.camvid_classes import COLOURS, SEGNET, SEGNET_VOID, VOID_COLOUR
+from maskr.annotations.class_names import BACKGROUND
 from maskr.annotations.class_tables import ClassTable, find_table, numbered
 from maskr.annotations.colours import (
     check_known,
@@ -28,78 +29,17 @@ from maskr.annotations.colours import (
     is_coloured,
     triple,
 )
-from maskr.annotations.flat import flat_labels, renamed, replaced, report_merged
-from maskr.annotations.folders import (
-    SPLITS,
-    Pair,
-    by_keys,
-    copy_image,
-    each_image,
-    image_files,
-    no_images,
-    no_objects,
-    table_of,
-)
+from maskr.annotations.columns import Category, no_objects
+from maskr.annotations.folders import SPLITS, Pair, by_keys, image_files, no_images, table_of
+from maskr.annotations.image_writing import copy_image, each_image
+from maskr.annotations.label_writing import flat_labels, renamed, replaced, report_merged
+from maskr.annotations.options import Progress, ReadOptions, WriteOptions
 from maskr.annotations.report import Report
-from maskr.annotations.table import BACKGROUND, Annotations, Category, Labels
+from maskr.annotations.table import Annotations, Labels
 from maskr.arrays import IGNORE
 from maskr.errors import DataError, FormatError
 from maskr.files import folder_atomically
 
-SEGNET = {
-    "sky": "#808080",
-    "building": "#800000",
-    "pole": "#C0C080",
-    "road": "#804080",
-    "pavement": "#0000C0",
-    "tree": "#808000",
-    "sign": "#C08080",
-    "fence": "#404080",
-    "car": "#400080",
-    "pedestrian": "#404000",
-    "bicyclist": "#0080C0",
-}
-"""SegNet's classes 0 to 10 with their colours."""
-
-SEGNET_VOID = 11
-
-COLOURS = {
-    "Animal": "#408040",
-    "Archway": "#C00080",
-    "Bicyclist": "#0080C0",
-    "Bridge": "#008040",
-    "Building": "#800000",
-    "Car": "#400080",
-    "CartLuggagePram": "#4000C0",
-    "Child": "#C08040",
-    "Column_Pole": "#C0C080",
-    "Fence": "#404080",
-    "LaneMkgsDriv": "#8000C0",
-    "LaneMkgsNonDriv": "#C00040",
-    "Misc_Text": "#808040",
-    "MotorcycleScooter": "#C000C0",
-    "OtherMoving": "#804040",
-    "ParkingBlock": "#40C080",
-    "Pedestrian": "#404000",
-    "Road": "#804080",
-    "RoadShoulder": "#8080C0",
-    "Sidewalk": "#0000C0",
-    "SignSymbol": "#C08080",
-    "Sky": "#808080",
-    "SUVPickupTruck": "#4080C0",
-    "TrafficCone": "#000040",
-    "TrafficLight": "#004040",
-    "Train": "#C04080",
-    "Tree": "#808000",
-    "Truck_Bus": "#C080C0",
-    "Tunnel": "#400040",
-    "VegetationMisc": "#C0C000",
-    "Void": "#000000",
-    "Wall": "#40C000",
-}
-"""The 32 classes and their colours (Brostow, Fauqueur and Cipolla 2009)."""
-
-VOID_COLOUR = "#000000"
 ORIGINAL = ("701_StillsRaw_full", "LabeledApproved_full")
 ENDINGS = ("annot", "_labels")
 """What the folders of masks are called after that of their images."""

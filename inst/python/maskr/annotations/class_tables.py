@@ -7,13 +7,11 @@ from pathlib import Path
 
 import orjson
 
+from maskr.annotations.class_names import IGNORED, LEFT_OUT, in_order
 from maskr.annotations.colours import hexadecimal, number_of
-from maskr.annotations.table import BACKGROUND, IGNORED, Category
+from maskr.annotations.columns import Category
 from maskr.arrays import IGNORE
 from maskr.errors import DataError, FormatError
-
-LEFT_OUT = ("ignore", "void", IGNORED)
-"""Names of colours that are no class but pixels to be ignored, unless they have an id."""
 
 
 @dataclass
@@ -56,11 +54,8 @@ class ClassTable:
 
 
 def numbered(names: Iterable[str]) -> dict[str, int]:
-    """Number classes 1, 2, ... in their order; the background is 0, and "ignore" none."""
-    kept = [name for name in names if name.lower() not in LEFT_OUT]
-    others = [name for name in kept if name.lower() not in BACKGROUND]
-    ids = {name: number for number, name in enumerate(others, start=1)}
-    return {name: ids.get(name, 0) for name in kept}
+    """Number the classes of colours by `in_order()`; "ignore" and "void" are none."""
+    return in_order(name for name in names if name.lower() not in LEFT_OUT)
 
 
 def find_table(*folders: Path) -> ClassTable | None:

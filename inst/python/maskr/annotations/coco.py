@@ -7,13 +7,12 @@ and a warning counts it. Files without "annotations" list images only.
 """
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import orjson
 
 from maskr.annotations.coco_objects import coco_box, coco_rle, read_objects
-from maskr.annotations.coco_parts import (
+from maskr.annotations.coco_tables import (
     category_rows,
     distinct,
     files_of,
@@ -24,16 +23,13 @@ from maskr.annotations.coco_parts import (
     report_splits,
     the_file,
 )
-from maskr.annotations.items import Item, from_label_image, items
-from maskr.annotations.records import Records, load_object, no_collection
+from maskr.annotations.items import Item, items
+from maskr.annotations.json_records import Records, load_object, no_collection
+from maskr.annotations.options import Progress, ReadOptions, WriteOptions
 from maskr.annotations.report import Report
 from maskr.annotations.table import Annotations
-from maskr.arrays import IGNORE
 from maskr.errors import FormatError
 from maskr.files import atomically
-
-if TYPE_CHECKING:
-    from maskr.annotations import Progress, ReadOptions, WriteOptions
 
 PATTERN = "instances_*.json"
 
@@ -46,7 +42,7 @@ def matches(path: Path) -> bool:
 
 
 @no_collection()
-def read(path: Path, options: "ReadOptions", report: Report) -> Annotations:
+def read(path: Path, options: ReadOptions, report: Report) -> Annotations:
     """Read a file, or the one file of a folder; nothing is drawn.
 
     Raises
@@ -75,9 +71,9 @@ def read(path: Path, options: "ReadOptions", report: Report) -> Annotations:
 def write(
     annotations: Annotations,
     path: Path,
-    options: "WriteOptions",
+    options: WriteOptions,
     report: Report,
-    progress: "Progress",
+    progress: Progress,
 ) -> None:
     """Write one JSON file. Polygons stay polygons, masks become run lengths, boxes stay boxes."""
     report_splits(annotations, report)
@@ -96,23 +92,16 @@ def write(
 
 def annotation_rows(annotations: Annotations, i: int, first: int, report: Report) -> list[dict]:
     """Write the objects of one image; those of label images are numbered from `first`."""
-    file, size = annotations.images.files[i], None
+    file = annotations.images.files[i]
+    own, size = items(annotations, i, report)
     if annotations.images.mask_files[i]:
-        labels = annotations.labels(i)
-        if (labels.classes == IGNORE).any():
-            report.change("image whose ignored pixels become background", file)
-        own, size = from_label_image(annotations, labels), labels.classes.shape
         for number, item in enumerate(own, start=first):
             item.id = number
-    else:
-        own = items(annotations, i)
-        if any(item.rle for item in own):
-            size = annotations.size(i)
     image = {"image_id": int(annotations.images.ids[i])}
     return [{"id": item.id} | image | object_row(item, size, file) for item in own]
 
 
-def object_row(item: Item, size: tuple[int, int] | None, file: str) -> dict:
+def object_row(item: Item, size: tuple[int, int], file: str) -> dict:
     """Write one object; the image's size is needed for run lengths."""
     row = {
         "category_id": item.class_id,

@@ -5,8 +5,8 @@ from itertools import chain
 import numpy as np
 import orjson
 
+from maskr.annotations.json_records import NUMBERS, Records, kind_of, shortened
 from maskr.annotations.polygons import FAR, usable
-from maskr.annotations.records import NUMBERS, Records, kind_of, shortened
 from maskr.annotations.report import Report
 from maskr.instances import as_text, measure, pixel_counts
 

@@ -4,11 +4,11 @@ import numpy as np
 import orjson
 
 from maskr.annotations.coco_masks import measured, read_masks, sizes_of_rles
+from maskr.annotations.columns import Images, Objects
 from maskr.annotations.items import Item
+from maskr.annotations.json_records import NUMBERS, Records
 from maskr.annotations.polygons import FAR, area_of, box_of, parse
-from maskr.annotations.records import NUMBERS, Records
 from maskr.annotations.report import Report
-from maskr.annotations.table import Images, Objects
 from maskr.errors import DataError
 
 

@@ -8,13 +8,12 @@ ids are distinct within an image only. Pixels without label are ignored.
 from collections.abc import Callable
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import orjson
 
 from maskr.annotations.coco_objects import read_boxes
-from maskr.annotations.coco_parts import (
+from maskr.annotations.coco_tables import (
     category_rows,
     distinct,
     files_of,
@@ -26,17 +25,16 @@ from maskr.annotations.coco_parts import (
     report_splits,
     the_file,
 )
-from maskr.annotations.records import Records, load_object
+from maskr.annotations.columns import Images, Objects
+from maskr.annotations.json_records import Records, load_object
+from maskr.annotations.options import Progress, ReadOptions, WriteOptions
 from maskr.annotations.report import Report
-from maskr.annotations.table import Annotations, Images, Labels, Objects, flatten
+from maskr.annotations.table import Annotations, Labels, flatten
 from maskr.arrays import IGNORE
 from maskr.errors import DataError, FormatError
 from maskr.files import atomically, folder_atomically
 from maskr.images import decode
 from maskr.panoptic import Panoptic
-
-if TYPE_CHECKING:
-    from maskr.annotations import Progress, ReadOptions, WriteOptions
 
 PATTERN = "panoptic_*.json"
 HIGHEST = 2**24 - 1
@@ -55,7 +53,7 @@ def matches(path: Path) -> bool:
 # reading -----------------------------------------------------------------------------------------
 
 
-def read(path: Path, options: "ReadOptions", report: Report) -> Annotations:
+def read(path: Path, options: ReadOptions, report: Report) -> Annotations:
     """Read a file, or the one file of a folder; no PNG is decoded.
 
     Raises
@@ -185,9 +183,9 @@ def pixel_ids(annotations: Annotations, i: int) -> np.ndarray:
 def write(
     annotations: Annotations,
     path: Path,
-    options: "WriteOptions",
+    options: WriteOptions,
     report: Report,
-    progress: "Progress",
+    progress: Progress,
 ) -> None:
     """Write the JSON file, and the PNGs into a folder of its name, both or neither.
 
@@ -223,7 +221,7 @@ def write(
 
 
 def write_pngs(
-    annotations: Annotations, folder: Path, report: Report, progress: "Progress"
+    annotations: Annotations, folder: Path, report: Report, progress: Progress
 ) -> list[dict]:
     """Write a PNG for each image, and give their annotations."""
     from PIL import Image

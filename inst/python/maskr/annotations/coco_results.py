@@ -6,23 +6,21 @@ file's name where their folder is given, and `classes` gives names.
 """
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import orjson
 
 from maskr.annotations.coco_objects import coco_box, coco_rle, read_objects
-from maskr.annotations.coco_parts import LARGEST, mentions
+from maskr.annotations.coco_tables import LARGEST, mentions
+from maskr.annotations.columns import Category, Images
 from maskr.annotations.items import items
+from maskr.annotations.json_records import Records, kind_of, load, no_collection
+from maskr.annotations.options import Progress, ReadOptions, WriteOptions
 from maskr.annotations.polygons import rasterise
-from maskr.annotations.records import Records, kind_of, load, no_collection
 from maskr.annotations.report import Report
-from maskr.annotations.table import Annotations, Category, Images
+from maskr.annotations.table import Annotations
 from maskr.errors import DataError, FormatError
 from maskr.files import atomically
-
-if TYPE_CHECKING:
-    from maskr.annotations import Progress, ReadOptions, WriteOptions
 
 
 def matches(path: Path) -> bool:
@@ -31,7 +29,7 @@ def matches(path: Path) -> bool:
 
 
 @no_collection()
-def read(path: Path, options: "ReadOptions", report: Report) -> Annotations:
+def read(path: Path, options: ReadOptions, report: Report) -> Annotations:
     """Read a file; the sizes of images are those of their run lengths.
 
     Raises
@@ -97,9 +95,9 @@ def classes_of(ids: np.ndarray, names: dict[str, int] | None) -> list[Category]:
 def write(
     annotations: Annotations,
     path: Path,
-    options: "WriteOptions",
+    options: WriteOptions,
     report: Report,
-    progress: "Progress",
+    progress: Progress,
 ) -> None:
     """Write one JSON file, scores at full precision. Polygons become run lengths.
 
@@ -120,7 +118,8 @@ def result_rows(annotations: Annotations, i: int, report: Report) -> list[dict]:
     image, file = int(annotations.images.ids[i]), annotations.images.files[i]
     rule = annotations.reading.get("rasteriser", "coco")
     rows = []
-    for item in items(annotations, i):
+    found, size = items(annotations, i, report)
+    for item in found:
         if item.score != item.score:
             raise DataError(
                 f"Results need a score for every object, and one of {file} has none.",
@@ -130,8 +129,9 @@ def result_rows(annotations: Annotations, i: int, report: Report) -> list[dict]:
         row = {"image_id": image, "category_id": item.class_id, "bbox": coco_box(item.box, file)}
         if item.parts and not item.rle:
             report.change("polygon written as run lengths", file)
-            (item.rle,) = rasterise([item.parts], annotations.size(i), rule)
+            size = annotations.size(i)
+            (item.rle,) = rasterise([item.parts], size, rule)
         if item.rle:
-            row["segmentation"] = coco_rle(item, annotations.size(i))
+            row["segmentation"] = coco_rle(item, size)
         rows.append(row | {"score": item.score})
     return rows

@@ -3,7 +3,7 @@
 import numpy as np
 
 from maskr import images
-from maskr.annotations.table import Category
+from maskr.annotations.columns import Category
 from maskr.arrays import IGNORE
 from maskr.errors import DataError, FormatError
 

@@ -17,18 +17,12 @@ import numpy as np
 
 from maskr import images as image_files
 from maskr import masks
-from maskr.annotations import Progress, ReadOptions, WriteOptions
-from maskr.annotations.flat import flat_labels, ranks
-from maskr.annotations.folders import (
-    SUFFIXES,
-    Pair,
-    copy_image,
-    first_files,
-    no_images,
-    no_objects,
-    table_of,
-)
+from maskr.annotations.columns import no_objects
+from maskr.annotations.folders import SUFFIXES, Pair, first_files, no_images, table_of
+from maskr.annotations.image_writing import copy_image
 from maskr.annotations.label_images import decode, numbers_of, one_class, reading_of
+from maskr.annotations.label_writing import flat_labels, ranks
+from maskr.annotations.options import Progress, ReadOptions, WriteOptions
 from maskr.annotations.report import Report
 from maskr.annotations.table import Annotations, Labels
 from maskr.arrays import IGNORE

@@ -15,18 +15,16 @@ import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from maskr.annotations.attributes import lifted
+from maskr.annotations.class_names import Names
+from maskr.annotations.columns import Images, ObjectTable
 from maskr.annotations.cvat_writing import Writing, z_order
-from maskr.annotations.named import (
-    Names,
-    find_image,
-    lifted,
-    side,
-    size_at,
-)
+from maskr.annotations.image_names import find_image, side, size_at
+from maskr.annotations.options import Progress, ReadOptions, WriteOptions
 from maskr.annotations.polygons import usable
 from maskr.annotations.report import Report
 from maskr.annotations.shapes import (
@@ -34,15 +32,12 @@ from maskr.annotations.shapes import (
     Draft,
     ellipse,
     placed,
-    rectangle,
+    turned_rectangle,
     usable_box,
 )
-from maskr.annotations.table import Annotations, Images, ObjectTable
+from maskr.annotations.table import Annotations
 from maskr.errors import FormatError
 from maskr.files import atomically
-
-if TYPE_CHECKING:
-    from maskr.annotations import Progress, ReadOptions, WriteOptions
 
 RULE = "coco"
 PEEK = 2**12
@@ -101,7 +96,7 @@ def is_file(path: Path) -> bool:
         return False
 
 
-def read(path: Path, options: "ReadOptions", report: Report) -> Annotations:
+def read(path: Path, options: ReadOptions, report: Report) -> Annotations:
     """Read a file, or the one file in the folder of an export.
 
     Raises
@@ -248,7 +243,8 @@ def add_shape(
         corners = [number(shape, key, where) for key in ("xtl", "ytl", "xbr", "ybr")]
         new = [box for box in [usable_box(corners, where, found.report)] if box]
         if new and rotation:
-            draft.parts += (new := usable([rectangle(new[0], rotation)], where, found.report))
+            outline = turned_rectangle(new[0], rotation)
+            draft.parts += (new := usable([outline], where, found.report))
         else:
             draft.boxes += new
     elif shape.tag == "mask":
@@ -345,9 +341,9 @@ def mask_of(shape: ET.Element, where: str, size: tuple[int, int], report: Report
 def write(
     annotations: Annotations,
     path: Path,
-    options: "WriteOptions",
+    options: WriteOptions,
     report: Report,
-    progress: "Progress",
+    progress: Progress,
 ) -> None:
     """Write an XML file: polygons as polygons, boxes as boxes, and masks as masks.
 

@@ -2,21 +2,17 @@
 
 import re
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import Any, TextIO
 from xml.sax.saxutils import XMLGenerator
 
 import numpy as np
-import orjson
 
-from maskr.annotations.items import Item
-from maskr.annotations.named import Groups, extras, parsed, to_write
+from maskr.annotations.attributes import Groups, extras, parsed, text_of
+from maskr.annotations.items import Item, items_with_shape, window
+from maskr.annotations.options import Progress
 from maskr.annotations.report import Report
 from maskr.annotations.table import Annotations
 from maskr.errors import DataError
-from maskr.instances import decode, measure
-
-if TYPE_CHECKING:
-    from maskr.annotations import Progress
 
 OWN = ("occluded", "z_order", "group_id", "source")
 """Attributes of ours that CVAT has a place for."""
@@ -50,7 +46,7 @@ class Writing:
         self.xml.characters(legal(text))
         self.xml.endElement(tag)
 
-    def document(self, annotations: Annotations, report: Report, progress: "Progress") -> None:
+    def document(self, annotations: Annotations, report: Report, progress: Progress) -> None:
         """Write everything."""
         self.xml.startDocument()
         self.start("annotations")
@@ -62,7 +58,8 @@ class Writing:
             split = annotations.images.splits[i]
             subset = {"subset": split} if split else {}
             self.start("image", id=i, name=file, **subset, width=width, height=height)
-            found, _, groups = to_write(annotations, i, report)
+            found, _ = items_with_shape(annotations, i, report)
+            groups = Groups(found)
             for item in found:
                 self.item(item, names[item.class_id], (height, width), groups, report, file)
             self.end("image")
@@ -130,25 +127,25 @@ def shapes_of(item: Item, size: tuple[int, int]) -> Iterator[tuple[str, dict]]:
             pairs = zip(part[::2], part[1::2], strict=True)
             yield "polygon", {"points": ";".join(f"{x!r},{y!r}" for x, y in pairs)}
     elif item.rle:
-        yield "mask", window(item.rle, size)
+        yield "mask", runs(item.rle, size)
     else:
         yield "box", dict(zip(("xtl", "ytl", "xbr", "ybr"), item.box, strict=True))
 
 
-def window(rle: str, size: tuple[int, int]) -> dict:
+def runs(rle: str, size: tuple[int, int]) -> dict:
     """Give a mask's window and its run lengths, row by row."""
-    left, top, right, bottom = measure([rle], size)[1][0].astype(int).tolist()
-    mask = decode([rle], size)[top:bottom, left:right, 0].ravel()
-    edges = np.flatnonzero(np.diff(mask)) + 1
-    counts = np.diff([0, *edges, mask.size]).tolist()
-    if mask.size and mask[0]:
+    mask, left, top = window(rle, size)
+    flat = mask.ravel()
+    edges = np.flatnonzero(np.diff(flat)) + 1
+    counts = np.diff([0, *edges, flat.size]).tolist()
+    if flat.size and flat[0]:
         counts = [0, *counts]
     return {
         "rle": ", ".join(map(str, counts)),
         "left": left,
         "top": top,
-        "width": right - left,
-        "height": bottom - top,
+        "width": mask.shape[1],
+        "height": mask.shape[0],
     }
 
 
@@ -165,11 +162,6 @@ def attribute_names(annotations: Annotations) -> dict[int, set[str]]:
         if take.iscrowd[row]:
             names.add("iscrowd")
     return found
-
-
-def text_of(value: Any) -> str:
-    """Write an attribute's value, as JSON where it is no text."""
-    return value if isinstance(value, str) else orjson.dumps(value).decode()
 
 
 def legal(text: str) -> str:

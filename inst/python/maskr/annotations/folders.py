@@ -2,15 +2,14 @@
 
 import os
 import re
-import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
+from maskr.annotations.columns import Images
 from maskr.annotations.report import Report, lines
-from maskr.annotations.table import Annotations, Images, Objects, ObjectTable
 from maskr.errors import DataError, FormatError
 from maskr.images import size_of
 
@@ -48,7 +47,6 @@ MASK_WORDS = (
     "anno|targets?|manual|gt_mask|gt_label"
 )
 
-NOT_NAMES = {"..", ".", "/", "\\"}
 
 SEARCHED = 5000
 """Files that are looked at to tell a folder's format."""
@@ -312,54 +310,3 @@ def table_of(
 def common_folder(files: list[Path]) -> str:
     """Find the folder that all files lie in."""
     return os.path.commonpath([os.path.abspath(file.parent) for file in files])
-
-
-def no_objects() -> Objects:
-    """Make the empty table of formats whose objects are in label images."""
-    return ObjectTable().finish()
-
-
-def plain_names(annotations: Annotations) -> list[PurePosixPath]:
-    """Give each image a name for a new folder: its split and inner folders, without ending.
-
-    Raises
-    ------
-    DataError
-        If two images would have the same.
-    """
-    names = []
-    for i, file in enumerate(annotations.images.files):
-        unwanted = IMAGE_FOLDERS | NOT_NAMES
-        parts = [part for part in PurePosixPath(file).parts if part.lower() not in unwanted]
-        split = annotations.images.splits[i]
-        if split and split not in {SPLITS.get(part.lower(), part) for part in parts[:-1]}:
-            parts = [split, *parts]
-        names.append(PurePosixPath(*parts).with_suffix(""))
-    twice = next((name for name, count in Counter(names).items() if count > 1), None)
-    if twice is not None:
-        raise DataError(
-            f'Two images would be called "{twice}", and masks have the names of their images.',
-            hint="Rename one of them.",
-            argument="x",
-        )
-    return names
-
-
-def copy_image(annotations: Annotations, i: int, stem: Path, report: Report) -> None:
-    """Copy the file of image `i` to `stem` with its own ending, if it is there."""
-    source = annotations.image_path(i)
-    if not annotations.folder or not source.is_file():
-        report.change("image that was not found, not copied", annotations.images.files[i])
-        return
-    stem.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(source, stem.with_name(stem.name + source.suffix))
-
-
-def each_image(
-    annotations: Annotations, progress: Callable[[int, int], None]
-) -> Iterator[tuple[int, PurePosixPath]]:
-    """Yield the number and the plain name of each image, and show progress."""
-    names = plain_names(annotations)
-    for i, name in enumerate(names):
-        yield i, name
-        progress(i + 1, len(names))

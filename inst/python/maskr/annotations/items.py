@@ -4,9 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from maskr.annotations.polygons import Parts, parse, trace
+from maskr.annotations.class_names import BACKGROUND
+from maskr.annotations.polygons import Parts, parse, rectangle, trace
 from maskr.annotations.report import Report
-from maskr.annotations.table import BACKGROUND, Annotations, Labels
+from maskr.annotations.table import Annotations, Labels
 from maskr.arrays import IGNORE
 from maskr.errors import DataError
 from maskr.instances import decode, encode_labels, measure
@@ -39,12 +40,26 @@ class Item:
     attributes: str = ""
 
 
-def items(annotations: Annotations, i: int) -> list[Item]:
-    """Take the objects of image `i`; of a label image its objects, and its classes of stuff."""
+def items(annotations: Annotations, i: int, report: Report) -> tuple[list[Item], tuple[int, int]]:
+    """Take the objects of image `i`, and its size.
+
+    Of a label image these are its objects and its classes of stuff; pixels to be ignored, which
+    no object stands for, are reported. The size is (0, 0) where it is unknown and no run lengths
+    need it.
+
+    Raises
+    ------
+    DataError
+        If it is unknown and they do.
+    """
     if annotations.images.mask_files[i]:
-        return from_label_image(annotations, annotations.labels(i))
+        labels = annotations.labels(i)
+        if (labels.classes == IGNORE).any():
+            where = annotations.images.files[i]
+            report.change("image whose pixels to be ignored become background", where)
+        return from_label_image(annotations, labels), labels.classes.shape
     take = annotations.objects
-    return [
+    found = [
         Item(
             int(take.ids[row]),
             int(take.class_ids[row]),
@@ -58,6 +73,29 @@ def items(annotations: Annotations, i: int) -> list[Item]:
         )
         for row in annotations.rows(i)
     ]
+    if any(item.rle for item in found):
+        return found, annotations.size(i)
+    return found, (int(annotations.images.heights[i]), int(annotations.images.widths[i]))
+
+
+def items_with_shape(
+    annotations: Annotations, i: int, report: Report
+) -> tuple[list[Item], tuple[int, int]]:
+    """Take what `items()` gives, and leave out and report objects without a pixel."""
+    found, size = items(annotations, i, report)
+    kept = [item for item in found if has_extent(item, size)]
+    lost = len(found) - len(kept)
+    if lost:
+        report.change("object without a pixel, left out", annotations.images.files[i], lost)
+    return kept, size
+
+
+def has_extent(item: Item, size: tuple[int, int]) -> bool:
+    """Tell whether an object has pixels, or a polygon or box that it could have some in."""
+    if item.rle:
+        return bool(measure([item.rle], size)[0][0] > 0)
+    xmin, ymin, xmax, ymax = item.box
+    return bool(item.parts) or (xmax > xmin and ymax > ymin)
 
 
 def from_label_image(annotations: Annotations, labels: Labels) -> list[Item]:
@@ -96,6 +134,8 @@ def from_label_image(annotations: Annotations, labels: Labels) -> list[Item]:
 def outline(item: Item, size: tuple[int, int], rule: str, report: Report, where: str) -> Parts:
     """Give an object's polygon: its own, or that of its mask, or the rectangle of its box.
 
+    What is no polygon of its own is reported.
+
     Parameters
     ----------
     rule
@@ -106,13 +146,17 @@ def outline(item: Item, size: tuple[int, int], rule: str, report: Report, where:
     if item.parts is not None:
         return item.parts
     if not item.rle:
-        xmin, ymin, xmax, ymax = item.box
         report.change("box written as a polygon of four corners", where)
-        return [[xmin, ymin, xmax, ymin, xmax, ymax, xmin, ymax]]
-    xmin, ymin, xmax, ymax = measure([item.rle], size)[1][0].astype(int)
-    mask = decode([item.rle], size)[ymin:ymax, xmin:xmax, 0]
+        return [rectangle(item.box)]
+    mask, left, top = window(item.rle, size)
     parts, holes = trace(mask, rule)
+    report.change("mask written as a polygon", where)
     if holes:
         report.change("hole joined to its object's outline", where, holes)
-    offset = np.tile([xmin, ymin], max((len(part) for part in parts), default=0))
-    return [(np.array(part) + offset[: len(part)]).tolist() for part in parts]
+    return [(np.reshape(part, (-1, 2)) + (left, top)).ravel().tolist() for part in parts]
+
+
+def window(rle: str, size: tuple[int, int]) -> tuple[np.ndarray, int, int]:
+    """Cut a mask out of its image: bool `[h, w]`, and the column and row where it begins."""
+    left, top, right, bottom = measure([rle], size)[1][0].astype(int).tolist()
+    return decode([rle], size)[top:bottom, left:right, 0], left, top

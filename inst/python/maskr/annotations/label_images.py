@@ -12,11 +12,14 @@ from pathlib import Path
 import numpy as np
 
 from maskr import masks
-from maskr.annotations import Progress, ReadOptions, WriteOptions
-from maskr.annotations.flat import flat_labels, object_numbers, without_ignore
-from maskr.annotations.folders import copy_image, each_image, find_pairs, no_objects, table_of
+from maskr.annotations.class_names import BACKGROUND
+from maskr.annotations.columns import Category, no_objects
+from maskr.annotations.folders import find_pairs, table_of
+from maskr.annotations.image_writing import copy_image, each_image
+from maskr.annotations.label_writing import flat_labels, object_numbers, without_ignore
+from maskr.annotations.options import Progress, ReadOptions, WriteOptions
 from maskr.annotations.report import Report
-from maskr.annotations.table import BACKGROUND, Annotations, Category, Labels
+from maskr.annotations.table import Annotations, Labels
 from maskr.arrays import IGNORE
 from maskr.errors import DataError
 from maskr.files import folder_atomically

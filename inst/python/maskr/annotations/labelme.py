@@ -22,33 +22,23 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import orjson
 
-from maskr.annotations.folders import copy_image
-from maskr.annotations.items import Item, outline
-from maskr.annotations.layout import stems
-from maskr.annotations.named import (
-    Groups,
-    Names,
-    base_name,
-    extras,
-    find_image,
-    lifted,
-    points_of,
-    side,
-    size_at,
-    to_write,
-)
+from maskr.annotations.attributes import Groups, extras, lifted
+from maskr.annotations.class_names import Names
+from maskr.annotations.columns import Images, ObjectTable
+from maskr.annotations.image_names import base_name, find_image, side, size_at
+from maskr.annotations.image_writing import copy_image, stems
+from maskr.annotations.items import Item, items_with_shape, outline
+from maskr.annotations.json_records import load
+from maskr.annotations.options import Progress, ReadOptions, WriteOptions
 from maskr.annotations.polygons import FAR, trace, usable
-from maskr.annotations.records import load
 from maskr.annotations.report import Report
-from maskr.annotations.shapes import LARGEST_MASK, Draft, ellipse, placed, usable_box
-from maskr.annotations.table import Annotations, Images, ObjectTable
+from maskr.annotations.shapes import LARGEST_MASK, Draft, ellipse, placed, points_of, usable_box
+from maskr.annotations.table import Annotations
 from maskr.errors import DataError, FormatError
 from maskr.files import atomically, folder_atomically
 
 if TYPE_CHECKING:
     from PIL import Image
-
-    from maskr.annotations import Progress, ReadOptions, WriteOptions
 
 RULE = "pil"
 BACKGROUND_LABEL = "_background_"
@@ -87,7 +77,7 @@ def is_labelme(path: Path) -> bool:
     return b'"shapes"' in text and any(key in text for key in (b'"imagePath"', b'"imageData"'))
 
 
-def read(path: Path, options: "ReadOptions", report: Report) -> Annotations:
+def read(path: Path, options: ReadOptions, report: Report) -> Annotations:
     """Read one file, or all files of a folder.
 
     Raises
@@ -285,9 +275,9 @@ def mask_of(
 def write(
     annotations: Annotations,
     path: Path,
-    options: "WriteOptions",
+    options: WriteOptions,
     report: Report,
-    progress: "Progress",
+    progress: Progress,
 ) -> None:
     """Write a folder of JSON files with their images, or one JSON file if `path` ends so.
 
@@ -327,7 +317,8 @@ def write(
 
 def content_of(annotations: Annotations, i: int, report: Report) -> dict:
     """Make what LabelMe's file of image `i` holds."""
-    found, size, groups = to_write(annotations, i, report)
+    found, size = items_with_shape(annotations, i, report)
+    groups = Groups(found)
     names, where = annotations.names(), annotations.images.files[i]
     shapes = []
     for item in found:

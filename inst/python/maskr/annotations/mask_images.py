@@ -15,30 +15,23 @@ import numpy as np
 import orjson
 
 from maskr import masks
-from maskr.annotations import Progress, ReadOptions, WriteOptions
 from maskr.annotations.class_tables import ClassTable, find_table, has_table, numbered
-from maskr.annotations.colours import (
-    check_known,
-    colour_of,
-    decode_colours,
-    is_coloured,
-    triple,
-)
-from maskr.annotations.flat import flat_labels, report_merged
+from maskr.annotations.colours import check_known, colour_of, decode_colours, is_coloured, triple
+from maskr.annotations.columns import Category, no_objects
 from maskr.annotations.folders import (
     SPLITS,
     SUFFIXES,
     Pair,
-    copy_image,
-    each_image,
     find_pairs,
     first_files,
     mask_folder,
-    no_objects,
     table_of,
 )
+from maskr.annotations.image_writing import copy_image, each_image
+from maskr.annotations.label_writing import flat_labels, report_merged
+from maskr.annotations.options import Progress, ReadOptions, WriteOptions
 from maskr.annotations.report import Report
-from maskr.annotations.table import Annotations, Category, Labels
+from maskr.annotations.table import Annotations, Labels
 from maskr.errors import DataError, FormatError
 from maskr.files import folder_atomically
 

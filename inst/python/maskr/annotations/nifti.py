@@ -23,11 +23,12 @@ import numpy as np
 import orjson
 
 from maskr import masks
-from maskr.annotations import Progress, ReadOptions, WriteOptions
-from maskr.annotations.flat import flat_labels, report_merged
+from maskr.annotations.columns import Category, Images, ObjectTable
+from maskr.annotations.label_writing import flat_labels, report_merged
 from maskr.annotations.mask_images import bits_for, with_background
+from maskr.annotations.options import Progress, ReadOptions, WriteOptions
 from maskr.annotations.report import Report
-from maskr.annotations.table import Annotations, Category, Images, Labels, ObjectTable
+from maskr.annotations.table import Annotations, Labels
 from maskr.arrays import IGNORE
 from maskr.cases import CHANNEL, Case, declared_classes, find_cases, list_volumes, match
 from maskr.errors import DataError, FormatError

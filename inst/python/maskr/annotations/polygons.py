@@ -71,6 +71,12 @@ def usable(parts: Sequence[Sequence[float]], where: str, report: Report) -> Part
     return kept
 
 
+def rectangle(box: Sequence[float]) -> list[float]:
+    """Make the polygon of xmin, ymin, xmax, ymax."""
+    xmin, ymin, xmax, ymax = box
+    return [xmin, ymin, xmax, ymin, xmax, ymax, xmin, ymax]
+
+
 def box_of(parts: Sequence[Sequence[float]]) -> tuple[float, float, float, float]:
     """Find xmin, ymin, xmax, ymax."""
     points = np.concatenate([np.asarray(part, dtype=float).reshape(-1, 2) for part in parts])

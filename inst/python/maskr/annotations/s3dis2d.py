@@ -10,19 +10,17 @@ beyond the list (#0D0D0D stands for missing data), are ignored.
 import os
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import orjson
 
+from maskr.annotations.columns import Category, Images, ObjectTable
+from maskr.annotations.options import ReadOptions
 from maskr.annotations.report import Report
-from maskr.annotations.table import Annotations, Category, Images, Labels, ObjectTable
+from maskr.annotations.table import Annotations, Labels
 from maskr.arrays import IGNORE
 from maskr.errors import FormatError
 from maskr.images import decode, size_of
-
-if TYPE_CHECKING:
-    from maskr.annotations import Progress, ReadOptions, WriteOptions
 
 STRUCTURE = ("ceiling", "floor", "wall", "beam", "column", "window", "door")
 MOVABLE = ("table", "chair", "sofa", "bookcase", "board", "clutter")
@@ -46,7 +44,7 @@ def areas_in(path: Path) -> list[Path]:
     return areas or [path]
 
 
-def read(path: Path, options: "ReadOptions", report: Report) -> Annotations:
+def read(path: Path, options: ReadOptions, report: Report) -> Annotations:
     """Read the dataset's folder, or that of one area; views and panoramas alike.
 
     Raises
@@ -74,21 +72,6 @@ def read(path: Path, options: "ReadOptions", report: Report) -> Annotations:
     ]
     reading = {"names": str(names), "ids": dict(ids)}
     return Annotations("s3dis2d", str(path), images, ObjectTable().finish(), classes, reading)
-
-
-def write(
-    annotations: Annotations,
-    path: Path,
-    options: "WriteOptions",
-    report: Report,
-    progress: "Progress",
-) -> None:
-    """Refuse: nothing but the dataset itself has this form."""
-    raise FormatError(
-        "The layout of Stanford 2D-3D-S is only read.",
-        hint='Write "masks" for masks of classes, or "coco" for objects.',
-        argument="format",
-    )
 
 
 def labels(annotations: Annotations, i: int) -> Labels:

@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
-from maskr.annotations.polygons import FAR, Parts, rasterise
+from maskr.annotations.columns import ObjectTable
+from maskr.annotations.polygons import FAR, Parts, rasterise, rectangle
 from maskr.annotations.report import Report
-from maskr.annotations.table import ObjectTable
+from maskr.errors import FormatError
 from maskr.instances import as_text, measure, run_counts
 
 CORNERS = 96
@@ -28,11 +30,9 @@ def ellipse(cx: float, cy: float, rx: float, ry: float, angle: float = 0.0) -> l
     return turned(np.stack((rx * np.cos(turn), ry * np.sin(turn)), axis=1), (cx, cy), angle)
 
 
-def rectangle(box: Box, angle: float = 0.0) -> list[float]:
+def turned_rectangle(box: Box, angle: float) -> list[float]:
     """Make the polygon of a box that is turned about its centre, clockwise by radians."""
     xmin, ymin, xmax, ymax = box
-    if not angle:
-        return [xmin, ymin, xmax, ymin, xmax, ymax, xmin, ymax]
     x, y = (xmax - xmin) / 2, (ymax - ymin) / 2
     corners = np.array([[-x, -y], [x, -y], [x, y], [-x, y]])
     return turned(corners, (xmin + x, ymin + y), angle)
@@ -93,7 +93,7 @@ class Draft:
     extras
         Arguments for `ObjectTable.add()`.
     place
-        Stands for its class, see `named.Names`.
+        Stands for its class, see `class_names.Names`.
     """
 
     extras: dict
@@ -123,3 +123,22 @@ def union(rles: list[str], size: tuple[int, int]) -> str:
     if len(rles) == 1:
         return rles[0]
     return as_text(coco.merge([{"counts": r.encode(), "size": list(size)} for r in rles])["counts"])
+
+
+def points_of(values: Any, where: str) -> np.ndarray:
+    """Take points as float64 `[N, 2]`.
+
+    Raises
+    ------
+    FormatError
+        If they are no pairs of numbers.
+    """
+    try:
+        points = np.asarray(values, dtype=float)
+    except (TypeError, ValueError, OverflowError):
+        points = np.zeros(())
+    if points.size == 0 and points.ndim:
+        return np.zeros((0, 2))
+    if points.ndim == 2 and points.shape[1] == 2:
+        return points
+    raise FormatError(f"The points of {where} are no pairs of x and y.", argument="path")

@@ -17,22 +17,20 @@ import os
 import re
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
 
 import numpy as np
 import orjson
 
 from maskr import masks
+from maskr.annotations.columns import Category, Images, ObjectTable
+from maskr.annotations.options import ReadOptions
 from maskr.annotations.polygons import Parts, rasterise, usable
 from maskr.annotations.report import Report
-from maskr.annotations.table import Annotations, Category, Images, Labels, ObjectTable
+from maskr.annotations.table import Annotations, Labels
 from maskr.arrays import IGNORE
 from maskr.errors import FormatError
 from maskr.images import size_of
 from maskr.instances import Instances
-
-if TYPE_CHECKING:
-    from maskr.annotations import Progress, ReadOptions, WriteOptions
 
 # fmt: off
 CLASSES = (
@@ -78,7 +76,7 @@ def release_of(path: Path) -> dict[str, tuple[str, str]] | None:
     return None
 
 
-def read(path: Path, options: "ReadOptions", report: Report) -> Annotations:
+def read(path: Path, options: ReadOptions, report: Report) -> Annotations:
     """Read the dataset's folder, that of a sensor or of one scene, or the label images' folder.
 
     `options.classes` gives other names than the benchmark's, and their ids. Scenes that are
@@ -106,21 +104,6 @@ def read(path: Path, options: "ReadOptions", report: Report) -> Annotations:
     table = [Category(i, name, isthing=name not in STUFF) for name, i in classes.items()]
     return Annotations(
         "sunrgbd", str(path), images, ObjectTable().finish(), table, {"ids": dict(classes)}
-    )
-
-
-def write(
-    annotations: Annotations,
-    path: Path,
-    options: "WriteOptions",
-    report: Report,
-    progress: "Progress",
-) -> None:
-    """Refuse: nothing but the dataset itself has this form."""
-    raise FormatError(
-        "SUN RGB-D's layout is only read.",
-        hint='Write "masks" for masks of classes, or "coco" for objects.',
-        argument="format",
     )
 
 

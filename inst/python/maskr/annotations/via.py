@@ -14,32 +14,24 @@ without any attribute are of the one class given, else of the class "object".
 
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import orjson
 
-from maskr.annotations.items import Item, outline
-from maskr.annotations.named import (
-    Names,
-    base_name,
-    extras,
-    find_image,
-    lifted,
-    points_of,
-    size_at,
-    to_write,
-)
+from maskr.annotations.attributes import Groups, extras, lifted
+from maskr.annotations.class_names import BACKGROUND, Names
+from maskr.annotations.columns import Images, ObjectTable
+from maskr.annotations.image_names import base_name, find_image, size_at
+from maskr.annotations.items import Item, items_with_shape, outline
+from maskr.annotations.json_records import load
+from maskr.annotations.options import Progress, ReadOptions, WriteOptions
 from maskr.annotations.polygons import usable
-from maskr.annotations.records import load
 from maskr.annotations.report import Report
-from maskr.annotations.shapes import Draft, ellipse, usable_box
-from maskr.annotations.table import BACKGROUND, Annotations, Images, ObjectTable
+from maskr.annotations.shapes import Draft, ellipse, points_of, usable_box
+from maskr.annotations.table import Annotations
 from maskr.errors import DataError, FormatError
 from maskr.files import atomically
-
-if TYPE_CHECKING:
-    from maskr.annotations import Progress, ReadOptions, WriteOptions
 
 RULE = "pil"
 PEEK = 2**16
@@ -87,7 +79,7 @@ def matches(path: Path) -> bool:
     return b'"_via_' in text or (b'"filename"' in text and b'"regions"' in text)
 
 
-def read(path: Path, options: "ReadOptions", report: Report) -> Annotations:
+def read(path: Path, options: ReadOptions, report: Report) -> Annotations:
     """Read a project, or an exported annotation file.
 
     Raises
@@ -124,7 +116,7 @@ def as_dict(value: Any) -> dict:
 def from_entries(
     entries: list[dict],
     path: Path,
-    options: "ReadOptions",
+    options: ReadOptions,
     report: Report,
     format: str,
     prefix: str = "",
@@ -299,9 +291,9 @@ def numbers_of(shape: dict, keys: tuple[str, ...], where: str) -> list[float]:
 def write(
     annotations: Annotations,
     path: Path,
-    options: "WriteOptions",
+    options: WriteOptions,
     report: Report,
-    progress: "Progress",
+    progress: Progress,
 ) -> None:
     """Write a project, which VIA opens and whose annotations it can export.
 
@@ -336,7 +328,7 @@ def write(
     atomically(str(path), lambda part: Path(part).write_bytes(text))
 
 
-def entries_of(annotations: Annotations, report: Report, progress: "Progress") -> list[dict]:
+def entries_of(annotations: Annotations, report: Report, progress: Progress) -> list[dict]:
     """Make VIA's entry of each image."""
     names, count = annotations.names(), len(annotations.images)
     found = []
@@ -357,7 +349,8 @@ def regions_for(
     annotations: Annotations, i: int, names: dict[int, str], report: Report
 ) -> list[dict]:
     """Make the regions of image `i`."""
-    found, size, groups = to_write(annotations, i, report)
+    found, size = items_with_shape(annotations, i, report)
+    groups = Groups(found)
     file = annotations.images.files[i]
     regions = []
     for item in found:

@@ -3,18 +3,15 @@
 import csv
 import io
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import orjson
 
+from maskr.annotations.options import Progress, ReadOptions, WriteOptions
 from maskr.annotations.report import Report
 from maskr.annotations.table import Annotations
 from maskr.annotations.via import entries_of, from_entries
 from maskr.errors import FormatError
 from maskr.files import atomically
-
-if TYPE_CHECKING:
-    from maskr.annotations import Progress, ReadOptions, WriteOptions
 
 COLUMNS = [
     "filename",
@@ -39,7 +36,7 @@ def matches(path: Path) -> bool:
     return first.lstrip(b"\xef\xbb\xbf#").strip() == ",".join(COLUMNS).encode()
 
 
-def read(path: Path, options: "ReadOptions", report: Report) -> Annotations:
+def read(path: Path, options: ReadOptions, report: Report) -> Annotations:
     """Read a CSV file; errors as those of `via.read()`."""
     if not matches(path):
         raise FormatError(
@@ -100,9 +97,9 @@ def parsed(text: str, number: int, path: Path) -> dict:
 def write(
     annotations: Annotations,
     path: Path,
-    options: "WriteOptions",
+    options: WriteOptions,
     report: Report,
-    progress: "Progress",
+    progress: Progress,
 ) -> None:
     """Write a CSV file; errors as those of `via.write()`."""
     text = io.StringIO()

@@ -17,15 +17,14 @@ objects overlap, that of the higher score, else the later one is on top.
 """
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from maskr import images as image_files
 from maskr import masks
-from maskr.annotations import voc_boxes, voc_files, voc_writing
-from maskr.annotations.class_tables import ClassTable
-from maskr.annotations.class_tables import numbered as in_order
+from maskr.annotations import voc_folders, voc_writing, voc_xml
+from maskr.annotations.class_names import ids_of
+from maskr.annotations.class_tables import ClassTable, numbered
 from maskr.annotations.colours import (
     check_known,
     decode_colours,
@@ -34,31 +33,24 @@ from maskr.annotations.colours import (
     is_coloured,
     packed,
 )
-from maskr.annotations.named import find_image, numbered, size_at
+from maskr.annotations.columns import Category, Images, ObjectTable
+from maskr.annotations.image_names import find_image, size_at
+from maskr.annotations.options import Progress, ReadOptions, WriteOptions
 from maskr.annotations.report import Report
-from maskr.annotations.table import (
-    Annotations,
-    Category,
-    Images,
-    Labels,
-    ObjectTable,
-)
-from maskr.annotations.voc_files import INDEX, NAMES, is_thing
+from maskr.annotations.table import Annotations, Labels
+from maskr.annotations.voc_folders import INDEX, NAMES, is_thing
 from maskr.arrays import IGNORE
 from maskr.errors import DataError, FormatError
 from maskr.images import size_of
 
-if TYPE_CHECKING:
-    from maskr.annotations import Progress, ReadOptions, WriteOptions
-
 
 def matches(path: Path) -> bool:
     """Tell a data set's folder, a VOCdevkit, or a folder of XML files of boxes."""
-    return path.is_dir() and (bool(voc_files.roots(path)) or voc_files.holds_boxes(path))
+    return path.is_dir() and (bool(voc_folders.roots(path)) or voc_folders.holds_boxes(path))
 
 
-def read(path: Path, options: "ReadOptions", report: Report) -> Annotations:
-    """Read a data set, see `voc_files`.
+def read(path: Path, options: ReadOptions, report: Report) -> Annotations:
+    """Read a data set, see `voc_folders`.
 
     Raises
     ------
@@ -67,7 +59,7 @@ def read(path: Path, options: "ReadOptions", report: Report) -> Annotations:
     DataError
         If classes are not known.
     """
-    layout = voc_files.find(path, options.images)
+    layout = voc_folders.find(path, options.images)
     read_all = read_masks if layout.masks else read_boxes
     found = read_all(layout, path, options, report)
     if not len(found.images):
@@ -79,7 +71,7 @@ def read(path: Path, options: "ReadOptions", report: Report) -> Annotations:
 
 
 def read_masks(
-    layout: voc_files.Layout, path: Path, options: "ReadOptions", report: Report
+    layout: voc_folders.Layout, path: Path, options: ReadOptions, report: Report
 ) -> Annotations:
     """Read a data set of masks."""
     table = table_of_masks(layout, path, options)
@@ -100,7 +92,7 @@ def read_masks(
     return Annotations("voc", str(layout.folder), images, objects, categories(table), reading)
 
 
-def table_of_masks(layout: voc_files.Layout, path: Path, options: "ReadOptions") -> ClassTable:
+def table_of_masks(layout: voc_folders.Layout, path: Path, options: ReadOptions) -> ClassTable:
     """Find the classes of masks: those given, in a table beside them, or VOC's.
 
     Raises
@@ -108,15 +100,15 @@ def table_of_masks(layout: voc_files.Layout, path: Path, options: "ReadOptions")
     DataError
         If the boxes beside are of other classes, so that the masks' are not known.
     """
-    table = voc_files.table_beside(path, layout.folder)
+    table = voc_folders.table_beside(path, layout.folder)
     if options.classes or options.colours:
-        ids = options.classes or (table.ids if table else in_order(options.colours))
+        ids = options.classes or (table.ids if table else numbered(options.colours))
         colours = options.colours or (table.colours if table else {})
         return ClassTable(ids, {name: one for name, one in colours.items() if name in ids})
     if table is not None:
         return table
     for name in sorted(set(layout.masks) & set(layout.boxes)):
-        for one in voc_boxes.read(layout.boxes[name], Report()).objects:
+        for one in voc_xml.read(layout.boxes[name], Report()).objects:
             if one.name not in NAMES:
                 raise DataError(
                     f'{layout.boxes[name]} holds the class "{one.name}", which is none of '
@@ -124,10 +116,10 @@ def table_of_masks(layout: voc_files.Layout, path: Path, options: "ReadOptions")
                     hint="Give classes = c(background = 0, ...).",
                     argument="classes",
                 )
-    return voc_files.own_classes()
+    return voc_folders.own_classes()
 
 
-def add_masked(images: Images, name: str, layout: voc_files.Layout, report: Report) -> None:
+def add_masked(images: Images, name: str, layout: voc_folders.Layout, report: Report) -> None:
     """Add an image with its mask, or one of a list that has none."""
     image, mask = layout.images.get(name), layout.masks.get(name)
     if image is None and mask is None:
@@ -166,7 +158,7 @@ def labels(annotations: Annotations, i: int) -> Labels:
     """
     path = Path(annotations.images.mask_files[i])
     classes = class_ids(str(path), annotations.reading)
-    other = voc_files.objects_beside(path)
+    other = voc_folders.objects_beside(path)
     if other is None:
         return Labels(classes)
     numbers = object_numbers(str(other))
@@ -222,7 +214,7 @@ def one_page(pixels: np.ndarray, path: str) -> np.ndarray:
 
 
 def read_boxes(
-    layout: voc_files.Layout, path: Path, options: "ReadOptions", report: Report
+    layout: voc_folders.Layout, path: Path, options: ReadOptions, report: Report
 ) -> Annotations:
     """Read a data set of boxes."""
     images, table = Images(), ObjectTable()
@@ -231,7 +223,7 @@ def read_boxes(
         if name not in layout.boxes:
             add_listed(images, name, layout, report)
             continue
-        content = voc_boxes.read(layout.boxes[name], report)
+        content = voc_xml.read(layout.boxes[name], report)
         number = add_boxed(images, name, content, layout)
         for one in content.objects:
             place = names.setdefault(one.name, len(names))
@@ -247,7 +239,7 @@ def read_boxes(
     return Annotations("voc", str(layout.folder), images, objects, categories(ids), reading)
 
 
-def add_listed(images: Images, name: str, layout: voc_files.Layout, report: Report) -> None:
+def add_listed(images: Images, name: str, layout: voc_folders.Layout, report: Report) -> None:
     """Add an image of a list that has no XML file, and so no objects."""
     image = layout.images.get(name)
     if image is None:
@@ -262,7 +254,7 @@ def add_listed(images: Images, name: str, layout: voc_files.Layout, report: Repo
 
 
 def add_boxed(
-    images: Images, name: str, content: voc_boxes.Content, layout: voc_files.Layout
+    images: Images, name: str, content: voc_xml.Content, layout: voc_folders.Layout
 ) -> int:
     """Add an image with an XML file: the one of its name, else the one that the file names."""
     image = layout.images.get(name)
@@ -286,7 +278,7 @@ def own_columns(attributes: dict) -> dict:
 
 
 def ids_of_names(
-    names: list[str], layout: voc_files.Layout, path: Path, options: "ReadOptions"
+    names: list[str], layout: voc_folders.Layout, path: Path, options: ReadOptions
 ) -> ClassTable:
     """Find the ids of classes: those given, in a table beside, VOC's, or by the names' order.
 
@@ -295,12 +287,12 @@ def ids_of_names(
     DataError
         If a name is in none of the first two.
     """
-    table = voc_files.table_beside(path, layout.folder)
+    table = voc_folders.table_beside(path, layout.folder)
     if options.classes or table is None:
-        own = voc_files.own_classes()
+        own = voc_folders.own_classes()
         if not options.classes and set(names) <= set(own.ids):
             return own
-        return ClassTable(numbered(names, options.classes, path), options.colours or {})
+        return ClassTable(ids_of(names, options.classes, path), options.colours or {})
     strange = sorted(set(names) - set(table.ids))
     if strange:
         raise DataError(
@@ -317,9 +309,9 @@ def ids_of_names(
 def write(
     annotations: Annotations,
     path: Path,
-    options: "WriteOptions",
+    options: WriteOptions,
     report: Report,
-    progress: "Progress",
+    progress: Progress,
 ) -> None:
     """Write a data set's folder. Images of no split are listed as "train".
 

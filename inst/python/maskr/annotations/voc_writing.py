@@ -2,20 +2,20 @@
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from maskr import masks
-from maskr.annotations import voc_boxes
+from maskr.annotations import voc_xml
 from maskr.annotations.colours import check_known, colour_of, default_colour, triple
-from maskr.annotations.flat import report_hidden
-from maskr.annotations.folders import copy_image
+from maskr.annotations.columns import Category
+from maskr.annotations.image_writing import copy_image, stems
 from maskr.annotations.items import Item, from_label_image, items
-from maskr.annotations.layout import stems
+from maskr.annotations.label_writing import report_hidden
+from maskr.annotations.options import Progress, WriteOptions
 from maskr.annotations.report import Report
-from maskr.annotations.table import Annotations, Category, Labels
-from maskr.annotations.voc_files import (
+from maskr.annotations.table import Annotations, Labels
+from maskr.annotations.voc_folders import (
     BOXES,
     INDEX,
     MASKS,
@@ -29,16 +29,13 @@ from maskr.arrays import IGNORE
 from maskr.errors import DataError
 from maskr.files import folder_atomically
 
-if TYPE_CHECKING:
-    from maskr.annotations import Progress, WriteOptions
-
 
 def write(
     annotations: Annotations,
     path: Path,
-    options: "WriteOptions",
+    options: WriteOptions,
     report: Report,
-    progress: "Progress",
+    progress: Progress,
 ) -> None:
     """Write a data set's folder. Images of no split are listed as "train".
 
@@ -123,10 +120,10 @@ def write_image(
             report_hidden(annotations, i, found, report)
             report_boxes(annotations, i, report)
         save_masks(found, annotations, root, name, report, where)
-    objects = single_objects(annotations, i, found)
+    objects = single_objects(annotations, i, found, report)
     names = annotations.names()
     size = (int(annotations.images.heights[i]), int(annotations.images.widths[i]))
-    content = voc_boxes.build(
+    content = voc_xml.build(
         f"{name}{Path(where).suffix}",
         size if found is None else found.classes.shape,
         [(item, names[item.class_id]) for item in objects],
@@ -146,10 +143,13 @@ def report_boxes(annotations: Annotations, i: int, report: Report) -> None:
         report.change("box drawn as a rectangle", annotations.images.files[i], count)
 
 
-def single_objects(annotations: Annotations, i: int, found: Labels | None) -> list[Item]:
+def single_objects(
+    annotations: Annotations, i: int, found: Labels | None, report: Report
+) -> list[Item]:
     """Take the objects that are told apart."""
     if not annotations.images.mask_files[i]:
-        return [item for item in items(annotations, i) if item.class_id in annotations.names()]
+        own, _ = items(annotations, i, report)
+        return [item for item in own if item.class_id in annotations.names()]
     things = annotations.things()
     if found is None or found.objects is None:
         return []

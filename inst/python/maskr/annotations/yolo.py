@@ -15,20 +15,19 @@ ignored are left out.
 
 from collections.abc import Container, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from maskr.annotations import yolo_folders, yolo_writing
+from maskr.annotations.class_names import BACKGROUND
+from maskr.annotations.columns import Category, Images, ObjectTable
 from maskr.annotations.folders import common_folder
+from maskr.annotations.options import Progress, ReadOptions, WriteOptions
 from maskr.annotations.polygons import usable
 from maskr.annotations.report import Report
-from maskr.annotations.table import BACKGROUND, Annotations, Category, Images, ObjectTable
+from maskr.annotations.table import Annotations
 from maskr.errors import DataError, FormatError
 from maskr.images import size_of
-
-if TYPE_CHECKING:
-    from maskr.annotations import Progress, ReadOptions, WriteOptions
 
 
 def matches(path: Path) -> bool:
@@ -42,7 +41,7 @@ def matches(path: Path) -> bool:
     return any(next(place.rglob("*.txt"), None) for place in places if place.is_dir())
 
 
-def read(path: Path, options: "ReadOptions", report: Report) -> Annotations:
+def read(path: Path, options: ReadOptions, report: Report) -> Annotations:
     """Read a `data.yaml`, an `obj.data`, or a folder.
 
     Raises
@@ -210,9 +209,9 @@ def name_classes(
 def write(
     annotations: Annotations,
     path: Path,
-    options: "WriteOptions",
+    options: WriteOptions,
     report: Report,
-    progress: "Progress",
+    progress: Progress,
 ) -> None:
     """Write a folder: `data.yaml`, `images/<split>` and `labels/<split>`.
 

@@ -4,18 +4,15 @@ Read and written as `yolo`, with masks and polygons reduced to their boxes, whic
 """
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from maskr.annotations import yolo, yolo_writing
-from maskr.annotations.items import Item
+from maskr.annotations.items import Item, has_extent
+from maskr.annotations.options import Progress, ReadOptions, WriteOptions
 from maskr.annotations.report import Report
 from maskr.annotations.table import Annotations
 from maskr.instances import measure
-
-if TYPE_CHECKING:
-    from maskr.annotations import Progress, ReadOptions, WriteOptions
 
 REDUCED = "mask reduced to its box"
 
@@ -25,7 +22,7 @@ def matches(path: Path) -> bool:
     return False
 
 
-def read(path: Path, options: "ReadOptions", report: Report) -> Annotations:
+def read(path: Path, options: ReadOptions, report: Report) -> Annotations:
     """Read as `yolo.read()`, boxes only."""
     found = yolo.read(path, options, report)
     objects = found.objects
@@ -42,9 +39,9 @@ def read(path: Path, options: "ReadOptions", report: Report) -> Annotations:
 def write(
     annotations: Annotations,
     path: Path,
-    options: "WriteOptions",
+    options: WriteOptions,
     report: Report,
-    progress: "Progress",
+    progress: Progress,
 ) -> None:
     """Write a folder as `yolo.write()`, a box a line."""
     yolo_writing.write(annotations, path, options, report, progress, box)
@@ -52,7 +49,7 @@ def write(
 
 def box(item: Item, size: tuple[int, int], report: Report, where: str) -> np.ndarray | None:
     """Make the centre and the extent of an object, `[2, 2]` in pixels."""
-    if not yolo_writing.has_extent(item, size):
+    if not has_extent(item, size):
         return None
     own = np.array(measure([item.rle], size)[1][0] if item.rle else item.box).reshape(2, 2)
     inside = own.clip(0, (size[1], size[0]))

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from maskr.annotations.folders import SUFFIXES, image_files
-from maskr.annotations.table import relative
+from maskr.annotations.image_names import relative
 from maskr.errors import FormatError
 
 SPLITS = {"train": ("train",), "val": ("val", "validation", "valid"), "test": ("test",)}

@@ -2,24 +2,20 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from maskr.annotations import yolo_folders
-from maskr.annotations.folders import copy_image
-from maskr.annotations.items import Item, from_label_image, items, outline
-from maskr.annotations.layout import stems
+from maskr.annotations.class_names import BACKGROUND, IGNORED
+from maskr.annotations.image_writing import copy_image, stems
+from maskr.annotations.items import Item, has_extent, items, outline
+from maskr.annotations.options import Progress, WriteOptions
 from maskr.annotations.polygons import Parts, Polygon, joined, rasterise, trace
 from maskr.annotations.report import Report
-from maskr.annotations.table import BACKGROUND, IGNORED, Annotations
-from maskr.arrays import IGNORE
+from maskr.annotations.table import Annotations
 from maskr.errors import DataError
 from maskr.files import folder_atomically
 from maskr.instances import decode, measure
-
-if TYPE_CHECKING:
-    from maskr.annotations import Progress, WriteOptions
 
 NO_PIXELS = "object without pixels in its image, left out"
 CUT_OFF = "object cut off at the edge of its image"
@@ -39,9 +35,9 @@ Shape = Callable[[Item, tuple[int, int], Report, str], np.ndarray | None]
 def write(
     annotations: Annotations,
     path: Path,
-    options: "WriteOptions",
+    options: WriteOptions,
     report: Report,
-    progress: "Progress",
+    progress: Progress,
     shape: Shape,
 ) -> None:
     """Write a folder whose lines hold what `shape` makes of each object."""
@@ -112,7 +108,7 @@ def object_lines(
     where, size = annotations.images.files[i], annotations.size(i)
     names = annotations.names()
     lines = []
-    for item in objects_of(annotations, i, report):
+    for item in items(annotations, i, report)[0]:
         if item.class_id not in names:
             raise DataError(f'An object in "{where}" has the unknown class id {item.class_id}.')
         if item.iscrowd:
@@ -127,17 +123,6 @@ def object_lines(
             report_lost(item, where, report)
             lines.append(label_line(channels[item.class_id], points, size))
     return lines
-
-
-def objects_of(annotations: Annotations, i: int, report: Report) -> list[Item]:
-    """Take the objects of an image, and report pixels to be ignored, which no object stands for."""
-    if not annotations.images.mask_files[i]:
-        return items(annotations, i)
-    labels = annotations.labels(i)
-    if (labels.classes == IGNORE).any():
-        where = annotations.images.files[i]
-        report.change("image whose pixels to be ignored become background", where)
-    return from_label_image(annotations, labels)
 
 
 def report_lost(item: Item, where: str, report: Report) -> None:
@@ -167,14 +152,6 @@ def polygon(item: Item, size: tuple[int, int], report: Report, where: str) -> Po
         report.change("object of several parts joined to one polygon", where)
         inside = [joined(disjoint(inside, size))]
     return np.minimum(inside[0] + NUDGE, (size[1], size[0])) if inside else None
-
-
-def has_extent(item: Item, size: tuple[int, int]) -> bool:
-    """Tell whether an object has pixels, or a box that it could have some in."""
-    if item.rle:
-        return bool(measure([item.rle], size)[0][0] > 0)
-    xmin, ymin, xmax, ymax = item.box
-    return bool(item.parts) or (xmax > xmin and ymax > ymin)
 
 
 def reaches_out(points: np.ndarray, size: tuple[int, int]) -> bool:

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
-from maskr.annotations.cvat_writing import legal, text_of
+from maskr.annotations.attributes import extras, text_of
+from maskr.annotations.cvat_writing import legal
 from maskr.annotations.items import Item
-from maskr.annotations.named import extras
 from maskr.annotations.polygons import FAR
 from maskr.annotations.report import Report
 from maskr.errors import FormatError

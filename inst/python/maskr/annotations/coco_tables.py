@@ -6,9 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
-from maskr.annotations.records import NUMBERS, Records
+from maskr.annotations.columns import Category, Images
+from maskr.annotations.image_names import relative
+from maskr.annotations.json_records import NUMBERS, Records
 from maskr.annotations.report import Report
-from maskr.annotations.table import Annotations, Category, Images, relative
+from maskr.annotations.table import Annotations
 from maskr.errors import FormatError
 from maskr.images import size_of
 

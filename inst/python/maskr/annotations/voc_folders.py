@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
+from maskr.annotations.class_names import BACKGROUND
 from maskr.annotations.class_tables import ClassTable, find_table, numbered
 from maskr.annotations.colours import default_colour
 from maskr.annotations.folders import SUFFIXES, image_files
-from maskr.annotations.table import BACKGROUND, relative
+from maskr.annotations.image_names import relative
 from maskr.errors import FormatError
 
 NAMES = (
