@@ -190,8 +190,8 @@ def test_objects_become_segments_and_what_is_lost_is_counted(tmp_path):
     made = Annotations("memory", "", images, table.finish(), names)
     changed = write(made, tmp_path / "out.json").to_r()["changed"]
     assert changed == [
-        "1 x object whose attributes are not written (first: x/y.jpg)",
-        "1 x object that others cover in part or whole (first: x/y.jpg)",
+        "1 x attributes left out (first: x/y.jpg)",
+        "1 x object partly or wholly under another one (first: x/y.jpg)",
     ]
     assert (tmp_path / "out" / "x" / "y.png").exists()
     found, _ = read(tmp_path / "out.json")

@@ -21,11 +21,8 @@ import orjson
 from maskr import images as image_files
 from maskr import masks
 from maskr.annotations.ade20k_classes import SCENE_CLASSES
-from maskr.annotations.colours import check_known
 from maskr.annotations.columns import Category, no_objects
 from maskr.annotations.folders import (
-    SPLITS,
-    SUFFIXES,
     Pair,
     files_in,
     find_pairs,
@@ -34,14 +31,22 @@ from maskr.annotations.folders import (
     split_of,
     table_of,
 )
-from maskr.annotations.image_writing import copy_image, each_image
-from maskr.annotations.label_writing import flat_labels, object_numbers, ranks, without_ignore
+from maskr.annotations.image_writing import copy_image, each_image, split_off
+from maskr.annotations.label_writing import (
+    flat_labels,
+    object_numbers,
+    ranks,
+    refuse_volume,
+    without_ignore,
+)
+from maskr.annotations.mask_ids import check_known, known_ids
 from maskr.annotations.options import Progress, ReadOptions, WriteOptions
 from maskr.annotations.report import Report
 from maskr.annotations.table import Annotations, Labels
 from maskr.arrays import IGNORE
 from maskr.errors import DataError, FormatError
 from maskr.files import folder_atomically
+from maskr.images import SUFFIXES
 
 ENDING = "_seg.png"
 FOLDERS = {"train": "training", "val": "validation", "test": "testing"}
@@ -121,7 +126,7 @@ def image_of(mask: Path, root: Path, options: ReadOptions) -> Path:
     if options.images:
         folder = Path(options.images) / mask.parent.relative_to(root)
     stem = mask.name.removesuffix(ENDING)
-    for suffix in (".jpg", *sorted(SUFFIXES)):
+    for suffix in SUFFIXES:
         if (folder / f"{stem}{suffix}").is_file():
             return folder / f"{stem}{suffix}"
     raise no_images(f"There is no image {stem}.jpg of {mask}.")
@@ -231,7 +236,7 @@ def labels(annotations: Annotations, i: int) -> Labels:
         If it holds class ids that are not known.
     """
     path, reading = annotations.images.mask_files[i], annotations.reading
-    known = {0, *np.atleast_1d(reading["ids"]).astype(int).tolist()}
+    known = known_ids(reading) | {0}
     if not reading["benchmark"]:
         found = decode(path)
         check_known(found.classes, known, path)
@@ -278,10 +283,8 @@ def write(
 
     def save(folder: str) -> None:
         for i, name in each_image(annotations, progress):
-            parts = list(name.parts)
-            split = SPLITS.get(parts[0].lower()) if len(parts) > 1 else None
-            inner = parts[1:] if split else parts
-            stem = Path(folder, FOLDERS[split or "train"], *inner)
+            split, inner = split_off(name)
+            stem = Path(folder, FOLDERS[split], inner)
             stem.parent.mkdir(parents=True, exist_ok=True)
             save_image(annotations, i, stem, report)
             if options.copy_images:
@@ -306,8 +309,7 @@ def save_image(annotations: Annotations, i: int, stem: Path, report: Report) -> 
     """Save the mask and the JSON file of one image."""
     where = annotations.images.files[i]
     found = flat_labels(annotations, i, report)
-    if found.classes.ndim != 2:
-        raise DataError(f"{where} is a volume, and ADE20K holds images.", argument="x")
+    refuse_volume(found, where, "ADE20K")
     ids = without_ignore(found.classes, where, report)
     ids = np.where(ids == annotations.void(), 0, ids)
     numbers = np.zeros_like(ids)

@@ -11,7 +11,6 @@ Written is SegNet's layout: index PNGs where all classes are SegNet's by name, e
 with a label_colors.txt.
 """
 
-from collections.abc import Iterator
 from itertools import count
 from pathlib import Path, PurePosixPath
 
@@ -22,7 +21,6 @@ from maskr.annotations.camvid_classes import COLOURS, SEGNET, SEGNET_VOID, VOID_
 from maskr.annotations.class_names import BACKGROUND
 from maskr.annotations.class_tables import ClassTable, find_table, numbered
 from maskr.annotations.colours import (
-    check_known,
     colour_of,
     decode_colours,
     default_colour,
@@ -30,15 +28,24 @@ from maskr.annotations.colours import (
     triple,
 )
 from maskr.annotations.columns import Category, no_objects
-from maskr.annotations.folders import SPLITS, Pair, by_keys, image_files, no_images, table_of
-from maskr.annotations.image_writing import copy_image, each_image
-from maskr.annotations.label_writing import flat_labels, renamed, replaced, report_merged
+from maskr.annotations.folders import SPLITS, Pair, image_files, no_images, table_of
+from maskr.annotations.image_writing import copy_image, each_image, split_off
+from maskr.annotations.label_writing import (
+    flat_labels,
+    refuse_volume,
+    renamed,
+    replaced,
+    report_merged,
+)
+from maskr.annotations.mask_ids import check_known, known_ids
 from maskr.annotations.options import Progress, ReadOptions, WriteOptions
 from maskr.annotations.report import Report
 from maskr.annotations.table import Annotations, Labels
 from maskr.arrays import IGNORE
-from maskr.errors import DataError, FormatError
+from maskr.documents import read_text
+from maskr.errors import FormatError
 from maskr.files import folder_atomically
+from maskr.pairs import match_by_keys
 
 ORIGINAL = ("701_StillsRaw_full", "LabeledApproved_full")
 ENDINGS = ("annot", "_labels")
@@ -122,7 +129,7 @@ def pairs_of(
         photos = chosen(photos, listed, report)
         masks_ = [mask for mask in masks_ if key_of(mask) in listed]
     keys = [photo.stem for photo in photos], [key_of(mask) for mask in masks_]
-    found = by_keys(photos, keys[0], masks_, keys[1])
+    found = match_by_keys(photos, keys[0], masks_, keys[1])
     return [Pair(image, mask, SPLITS.get(name.lower(), "")) for image, mask in found]
 
 
@@ -135,10 +142,7 @@ def list_of(path: Path) -> set[str] | None:
     """Read the names of images from SegNet's lists, whose lines are paths of image and mask."""
     if not path.is_file():
         return None
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise FormatError(f"{path} is no list of files: {error}", argument="path") from error
+    lines = read_text(path).splitlines()
     return {PurePosixPath(line.split()[0]).stem for line in lines if line.strip()}
 
 
@@ -173,7 +177,7 @@ def labels(annotations: Annotations, i: int) -> Labels:
     ids = masks.whole(raw, path)
     if reading.get("ignore") is not None:
         ids[ids == int(reading["ignore"])] = IGNORE
-    known = set(np.atleast_1d(reading["ids"]).astype(int).tolist())
+    known = known_ids(reading)
     return Labels(check_known(ids, known, path))
 
 
@@ -200,8 +204,11 @@ def write(
     def save(folder: str) -> None:
         root = Path(folder)
         lists: dict[str, list[str]] = {}
-        for i, split, name in in_splits(annotations, progress):
+        for i, plain in each_image(annotations, progress):
+            split, inner = split_off(plain)
+            name = "_".join(inner.parts)
             found = flat_labels(annotations, i, report)
+            refuse_volume(found, annotations.images.files[i], "CamVid")
             report_merged(found, annotations.images.files[i], report)
             target = root / f"{split}annot" / f"{name}.png"
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -222,17 +229,8 @@ def write(
     folder_atomically(str(path), save)
 
 
-def in_splits(annotations: Annotations, progress: Progress) -> Iterator[tuple[int, str, str]]:
-    """Yield the number, split and name of each image; inner folders go into the name."""
-    for i, name in each_image(annotations, progress):
-        parts = list(name.parts)
-        split = SPLITS.get(parts[0].lower(), "") if len(parts) > 1 else ""
-        yield i, split or "train", "_".join(parts[1:] if split else parts)
-
-
 def save_index(found: Labels, mapping: dict[int, int], path: Path) -> None:
     """Save SegNet's class ids; void where there is no class."""
-    check_flat(found, path)
     known = np.isin(found.classes, list(mapping))
     stored = np.where(known, replaced(found.classes, mapping), SEGNET_VOID).astype(np.uint8)
     palette = masks.palette_bytes([*range(SEGNET_VOID), SEGNET_VOID], [*SEGNET.values(), "#000000"])
@@ -247,19 +245,12 @@ def report_void(found: Labels, mapping: dict[int, int], where: str, report: Repo
 
 def save_colours(found: Labels, colours: dict[int, str], path: Path) -> None:
     """Save the colours of the classes."""
-    check_flat(found, path)
     top = max(colours, default=0)
     table = np.zeros((top + 2, 3), dtype=np.uint8)
     for class_id, colour in colours.items():
         table[class_id] = triple(colour)
     # IGNORE is -1: the last row, black
     masks.save_png(table[found.classes], None, str(path))
-
-
-def check_flat(found: Labels, path: Path) -> None:
-    """Refuse volumes."""
-    if found.classes.ndim != 2:
-        raise DataError(f"{path.name} is a volume, and CamVid holds images.", argument="x")
 
 
 def distinct_colours(annotations: Annotations, kept: list[Category]) -> dict[int, str]:

@@ -15,7 +15,6 @@ SEGNET = {
 }
 """SegNet's classes 0 to 10 with their colours."""
 
-
 SEGNET_VOID = 11
 
 
@@ -54,6 +53,5 @@ COLOURS = {
     "Wall": "#40C000",
 }
 """The 32 classes and their colours (Brostow, Fauqueur and Cipolla 2009)."""
-
 
 VOID_COLOUR = "#000000"

@@ -16,16 +16,13 @@ import re
 from pathlib import Path, PurePosixPath
 
 import numpy as np
-import orjson
 
 from maskr import masks
 from maskr.annotations.cityscapes_classes import BY_NAME, IDS, LABELS, TRAINED, Label
 from maskr.annotations.colours import triple
 from maskr.annotations.columns import Category, no_objects
 from maskr.annotations.folders import (
-    SUFFIXES,
     Pair,
-    by_keys,
     files_in,
     first_files,
     no_images,
@@ -36,6 +33,7 @@ from maskr.annotations.image_writing import copy_image, each_image
 from maskr.annotations.label_writing import (
     flat_labels,
     object_numbers,
+    refuse_volume,
     renamed,
     replaced,
     without_ignore,
@@ -44,9 +42,11 @@ from maskr.annotations.options import Progress, ReadOptions, WriteOptions
 from maskr.annotations.report import Report
 from maskr.annotations.table import Annotations, Labels
 from maskr.arrays import IGNORE
+from maskr.documents import read_json
 from maskr.errors import DataError, FormatError
 from maskr.files import folder_atomically
-from maskr.images import size_of
+from maskr.images import SUFFIXES, size_of
+from maskr.pairs import match_by_keys
 
 TRUTHS = ("gtFine", "gtCoarse")
 KINDS = ("instanceIds", "labelIds", "polygons", "labelTrainIds")
@@ -79,7 +79,8 @@ def read(path: Path, options: ReadOptions, report: Report) -> Annotations:
     if mixed is not None and not trained:
         raise FormatError(f"Other images than that of {mixed} have more than labelTrainIds.")
     images = images_of(truth, options.images, kinds)
-    found = by_keys(list(images.values()), list(images), [f for _, f in kinds.values()], [*kinds])
+    files = [file for _, file in kinds.values()]
+    found = match_by_keys(list(images.values()), list(images), files, list(kinds))
     pairs = [Pair(image, mask, split_of(mask, truth)) for image, mask in found]
     place, table = table_of(pairs, report, size_of_truth)
     classes = [category(one, trained) for one in (TRAINED if trained else LABELS) if one.id >= 0]
@@ -178,13 +179,13 @@ def polygons_of(path: str) -> dict:
     FormatError
         If it is none.
     """
+    content = read_json(Path(path))
     try:
-        content = orjson.loads(Path(path).read_bytes())
         sizes = (content["imgHeight"], content["imgWidth"])
         fine = all(isinstance(size, int) and size > 0 for size in sizes)
         if fine and isinstance(content["objects"], list):
             return content
-    except (OSError, orjson.JSONDecodeError, KeyError, TypeError) as error:
+    except (KeyError, TypeError) as error:
         raise FormatError(f"{path} is no Cityscapes JSON: {error}.", argument="path") from error
     raise FormatError(f"{path} is no Cityscapes JSON: no sizes or objects.", argument="path")
 
@@ -273,8 +274,7 @@ def save_truth(
     """Save labelIds, color, and instanceIds where objects are told apart."""
     where = annotations.images.files[i]
     found = flat_labels(annotations, i, report)
-    if found.classes.ndim != 2:
-        raise DataError(f"{where} is a volume, and Cityscapes holds images.", argument="x")
+    refuse_volume(found, where, "Cityscapes")
     ids = without_ignore(replaced(found.classes, mapping), where, report)
     masks.save_png(ids.astype(np.uint8), None, f"{stem}_labelIds.png")
     colours = np.array([triple(one.colour) for one in LABELS if one.id >= 0], dtype=np.uint8)

@@ -65,11 +65,9 @@ LABELS = (
 )
 """The classes of Cityscapes (Cordts et al. 2016)."""
 
-
 BY_NAME = {one.name: one for one in LABELS}
 
 
 IDS = {one.name: one.id for one in LABELS if one.id >= 0}
-
 
 TRAINED = [one for one in LABELS if 0 <= one.train_id < 255]

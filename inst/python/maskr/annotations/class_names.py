@@ -1,6 +1,6 @@
 """Names of classes: those with a meaning of their own, and ids for files that have names alone."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import count
 from pathlib import Path
 
@@ -12,14 +12,8 @@ from maskr.errors import DataError
 BACKGROUND = ("background", "_background_", "unlabeled")
 """Names of classes for no object; LabelMe's converter and Cityscapes have their own."""
 
-
 IGNORED = "__ignore__"
 """LabelMe's name for regions of no class: their pixels are ignored in masks, and no instances."""
-
-
-LEFT_OUT = ("ignore", "void", IGNORED)
-"""Names of colours that are no class but pixels to be ignored, unless they have an id."""
-
 
 IGNORED_ID = 255
 """Class id of what is to be ignored, where it is free."""
@@ -47,15 +41,33 @@ class Names:
         ids = ids_of(list(self.places), given, path)
         if len(objects):
             objects.class_ids = np.array([ids[name] for name in self.places])[objects.class_ids]
-        return [
-            Category(
-                id,
-                name,
-                isthing=name.lower() not in (*BACKGROUND, IGNORED),
-                colour=self.colours.get(name, ""),
-            )
-            for name, id in sorted(ids.items(), key=lambda pair: pair[1])
-        ]
+        return categories(ids.items(), self.colours)
+
+
+def is_background(name: str) -> bool:
+    """Tell the class of no object by its name."""
+    return name.lower() in BACKGROUND
+
+
+def categories(
+    pairs: Iterable[tuple[str, int]], colours: Mapping[str, str] | None = None
+) -> list[Category]:
+    """Make classes of names and ids, in the order of ids; of things, but for the background.
+
+    Parameters
+    ----------
+    colours
+        "#RRGGBB" by name.
+    """
+    return [
+        Category(
+            number,
+            name,
+            isthing=not is_background(name) and name != IGNORED,
+            colour=(colours or {}).get(name, ""),
+        )
+        for name, number in sorted(pairs, key=lambda pair: pair[1])
+    ]
 
 
 def ids_of(names: Sequence[str], given: dict[str, int] | None, path: Path) -> dict[str, int]:
@@ -86,6 +98,6 @@ def ids_of(names: Sequence[str], given: dict[str, int] | None, path: Path) -> di
 def in_order(names: Iterable[str]) -> dict[str, int]:
     """Number classes 1, 2, ... in their order; the first that means the background is 0."""
     names = list(names)
-    background = next((name for name in names if name.lower() in BACKGROUND), None)
+    background = next((name for name in names if is_background(name)), None)
     numbers = count(1)
     return {name: 0 if name == background else next(numbers) for name in names}

@@ -7,11 +7,15 @@ from pathlib import Path
 
 import orjson
 
-from maskr.annotations.class_names import IGNORED, LEFT_OUT, in_order
+from maskr.annotations.class_names import IGNORED, in_order
 from maskr.annotations.colours import hexadecimal, number_of
 from maskr.annotations.columns import Category
 from maskr.arrays import IGNORE
+from maskr.documents import read_text
 from maskr.errors import DataError, FormatError
+
+LEFT_OUT = ("ignore", "void", IGNORED)
+"""Names of colours that are no class but pixels to be ignored, unless they have an id."""
 
 
 @dataclass
@@ -80,9 +84,10 @@ def read_table(path: Path, parse: Callable[[str], ClassTable]) -> ClassTable:
     FormatError
         If it is damaged.
     """
+    text = read_text(path)
     try:
-        table = parse(path.read_text(encoding="utf-8-sig"))
-    except (OSError, UnicodeDecodeError, LookupError, TypeError, ValueError, AttributeError) as bad:
+        table = parse(text)
+    except (LookupError, TypeError, ValueError, AttributeError) as bad:
         raise FormatError(f"{path} is no table of classes: {bad}", argument="path") from bad
     if not table.ids:
         raise FormatError(f"{path} names no class.", argument="path")

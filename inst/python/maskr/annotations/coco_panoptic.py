@@ -18,7 +18,6 @@ from maskr.annotations.coco_tables import (
     distinct,
     files_of,
     image_rows,
-    inside,
     mentions,
     read_categories,
     read_images,
@@ -26,6 +25,7 @@ from maskr.annotations.coco_tables import (
     the_file,
 )
 from maskr.annotations.columns import Images, Objects
+from maskr.annotations.image_names import relative
 from maskr.annotations.json_records import Records, load_object
 from maskr.annotations.options import Progress, ReadOptions, WriteOptions
 from maskr.annotations.report import Report
@@ -83,7 +83,7 @@ def png_files(records: Records, file: Path) -> list[str]:
     stem = file.parent / file.stem
     places = [stem, file.parent / "png", file.parent]
     folder = next((one for one in places if names and (one / names[0]).is_file()), stem)
-    found = [folder / inside(one, str(folder), records.where(i)) for i, one in enumerate(names)]
+    found = [folder / relative(one, folder, records.where(i)) for i, one in enumerate(names)]
     for i, place in enumerate(found):
         if not place.is_file():
             raise records.error(
@@ -298,7 +298,7 @@ def report_losses(annotations: Annotations, i: int, report: Report) -> None:
     rows, file = annotations.rows(i), annotations.images.files[i]
     lost = sum(bool(annotations.objects.attributes[row]) for row in rows)
     if lost:
-        report.change("object whose attributes are not written", file, lost)
+        report.change("attributes left out", file, lost)
     if annotations.images.mask_files[i] or not rows.size:
         return
     found, _ = annotations.instances(i, crowds=False)
@@ -306,4 +306,4 @@ def report_losses(annotations: Annotations, i: int, report: Report) -> None:
     seen = np.bincount(owner.ravel(), minlength=len(found) + 1)[1:]
     covered = int((seen < found.areas).sum())
     if covered:
-        report.change("object that others cover in part or whole", file, covered)
+        report.change("object partly or wholly under another one", file, covered)

@@ -14,11 +14,12 @@ from maskr.annotations.coco_objects import coco_box, coco_rle, read_objects
 from maskr.annotations.coco_tables import LARGEST, mentions
 from maskr.annotations.columns import Category, Images
 from maskr.annotations.items import items
-from maskr.annotations.json_records import Records, kind_of, load, no_collection
+from maskr.annotations.json_records import Records, kind_of, no_collection
 from maskr.annotations.options import Progress, ReadOptions, WriteOptions
 from maskr.annotations.polygons import rasterise
 from maskr.annotations.report import Report
 from maskr.annotations.table import Annotations
+from maskr.documents import read_json
 from maskr.errors import DataError, FormatError
 from maskr.files import atomically
 
@@ -37,7 +38,7 @@ def read(path: Path, options: ReadOptions, report: Report) -> Annotations:
     FormatError
         If it is damaged or incomplete; the error names the record.
     """
-    rows = load(path)
+    rows = read_json(path)
     if not isinstance(rows, list):
         raise FormatError(
             f"{path} holds a JSON {kind_of(rows)}, where a list of results was expected.",

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from maskr.annotations.colours import hexadecimal, triple
 from maskr.annotations.columns import Category, Images
 from maskr.annotations.image_names import relative
 from maskr.annotations.json_records import NUMBERS, Records
@@ -74,9 +75,8 @@ def read_images(content: dict, file: Path, folder: str | None) -> tuple[Images, 
     records.check_unique("id", ids)
     names = records.texts("file_name")
     found = folder or image_folder(file, names)
-    names = [
-        inside(name, found or str(file.parent), records.where(i)) for i, name in enumerate(names)
-    ]
+    place = Path(found or file.parent)
+    names = [relative(name, place, records.where(i)) for i, name in enumerate(names)]
     sizes = np.stack([size_column(records, key) for key in ("height", "width")])
     too_large = np.flatnonzero(sizes.prod(axis=0) >= PIXELS)
     if too_large.size:
@@ -111,14 +111,6 @@ def image_folder(file: Path, names: list[str]) -> str:
     return ""
 
 
-def inside(name: str, folder: str, record: str) -> str:
-    """Check that a file name stays in its folder; see `table.relative()`."""
-    # only such names can lead elsewhere, and a look at each takes long
-    if name and name[0] != "/" and not any(sign in name for sign in ("..", "\\", ":", "./")):
-        return name
-    return relative(name, Path(folder), record)
-
-
 def read_categories(content: dict, file: Path, report: Report) -> list[Category]:
     """Read the classes.
 
@@ -147,7 +139,7 @@ def read_colours(records: Records, report: Report) -> list[str]:
     for i, colour in enumerate(records.optional("color")):
         good = isinstance(colour, list) and len(colour) == 3 and set(map(type, colour)) <= NUMBERS
         good = good and min(colour) >= 0 and max(colour) <= 255
-        texts.append("#{:02X}{:02X}{:02X}".format(*map(int, colour)) if good else "")
+        texts.append(hexadecimal(*colour) if good else "")
         if colour is not None and not good:
             report.skip("colour that is not three numbers from 0 to 255", records.where(i))
     return texts
@@ -193,7 +185,7 @@ def category_rows(annotations: Annotations, with_kind: bool) -> list[dict]:
     return [
         {"id": int(one.id), "name": one.name, "supercategory": one.supercategory}
         | ({"isthing": int(one.isthing)} if with_kind else {})
-        | ({"color": list(bytes.fromhex(one.colour[1:7]))} if one.colour else {})
+        | ({"color": triple(one.colour[:7])} if one.colour else {})
         for one in annotations.classes
     ]
 

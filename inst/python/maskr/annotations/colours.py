@@ -4,7 +4,6 @@ import numpy as np
 
 from maskr import images
 from maskr.annotations.columns import Category
-from maskr.arrays import IGNORE
 from maskr.errors import DataError, FormatError
 
 SHOWN = 5
@@ -124,29 +123,4 @@ def unknown_colours(numbers: np.ndarray, path: str) -> DataError:
         hint='Name all colours: colours = c(road = "#804080", ...); a class called "ignore" is '
         "left out of training.",
         argument="colours",
-    )
-
-
-def check_known(ids: np.ndarray, known: set[int], path: str) -> np.ndarray:
-    """Give class ids `[H, W]` back if all of them are known.
-
-    Raises
-    ------
-    DataError
-        If others are there; it names them and counts their pixels.
-    """
-    fine = np.isin(ids, [*known, IGNORE])
-    if fine.all():
-        return ids
-    found, counts = np.unique(ids[~fine], return_counts=True)
-    said = [
-        f"{number} ({count} pixels)"
-        for number, count in zip(found[:SHOWN].tolist(), counts[:SHOWN].tolist(), strict=True)
-    ]
-    more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
-    raise DataError(
-        f"{path} holds class ids that are not known: {', '.join(said)}{more}.",
-        hint="Name them in classes = c(...). Images whose pixels are object numbers are of format "
-        '"labels".',
-        argument="classes",
     )

@@ -155,21 +155,13 @@ class ObjectTable:
         box = NO_BOX if box is None else box
         if area is None:
             area = (box[2] - box[0]) * (box[3] - box[1])
-        text = orjson.dumps(polygon, option=orjson.OPT_SERIALIZE_NUMPY).decode() if polygon else ""
-        self.rows.append(
-            (
-                len(self.rows) + 1 if id is None else id,
-                image_id,
-                class_id,
-                score,
-                *box,
-                area,
-                iscrowd,
-                rle,
-                text,
-                orjson.dumps(attributes).decode() if attributes else "",
-            )
+        outline = (
+            orjson.dumps(polygon, option=orjson.OPT_SERIALIZE_NUMPY).decode() if polygon else ""
         )
+        rest = orjson.dumps(attributes).decode() if attributes else ""
+        number = len(self.rows) + 1 if id is None else id
+        row = (number, image_id, class_id, score, *box, area, iscrowd, rle, outline, rest)
+        self.rows.append(row)
 
     def finish(self) -> Objects:
         """Make the columns."""

@@ -18,7 +18,7 @@ import numpy as np
 from maskr import images as image_files
 from maskr import masks
 from maskr.annotations.columns import no_objects
-from maskr.annotations.folders import SUFFIXES, Pair, first_files, no_images, table_of
+from maskr.annotations.folders import Pair, first_files, no_images, table_of
 from maskr.annotations.image_writing import copy_image
 from maskr.annotations.label_images import decode, numbers_of, one_class, reading_of
 from maskr.annotations.label_writing import flat_labels, ranks
@@ -28,6 +28,7 @@ from maskr.annotations.table import Annotations, Labels
 from maskr.arrays import IGNORE
 from maskr.errors import DataError, FormatError
 from maskr.files import folder_atomically
+from maskr.images import SUFFIXES
 
 TRUTHS = ("GT", "ST")
 FOLDER = re.compile(r"^(\d+)_(GT|ST)$")

@@ -22,9 +22,10 @@ import numpy as np
 from maskr.annotations.attributes import lifted
 from maskr.annotations.class_names import Names
 from maskr.annotations.columns import Images, ObjectTable
-from maskr.annotations.cvat_writing import Writing, z_order
+from maskr.annotations.cvat_writing import write as write
+from maskr.annotations.cvat_writing import z_order
 from maskr.annotations.image_names import find_image, side, size_at
-from maskr.annotations.options import Progress, ReadOptions, WriteOptions
+from maskr.annotations.options import ReadOptions
 from maskr.annotations.polygons import usable
 from maskr.annotations.report import Report
 from maskr.annotations.shapes import (
@@ -36,8 +37,8 @@ from maskr.annotations.shapes import (
     usable_box,
 )
 from maskr.annotations.table import Annotations
+from maskr.documents import beginning, xml_damage
 from maskr.errors import FormatError
-from maskr.files import atomically
 
 RULE = "coco"
 PEEK = 2**12
@@ -47,10 +48,7 @@ LEFT_OUT = ("polyline", "points", "cuboid", "skeleton", "tag")
 
 def matches(path: Path) -> bool:
     """Tell a CVAT file, or the folder of an export, by the file's first element."""
-    try:
-        return any(is_cvat(file) for file in xml_files(path))
-    except OSError:
-        return False
+    return any(is_cvat(file) for file in xml_files(path))
 
 
 def xml_files(path: Path) -> list[Path]:
@@ -62,8 +60,7 @@ def xml_files(path: Path) -> list[Path]:
 
 def is_cvat(path: Path) -> bool:
     """Tell a CVAT file by its first element."""
-    with path.open("rb") as file:
-        return re.search(rb"<annotations[\s>]", file.read(PEEK)) is not None
+    return re.search(rb"<annotations[\s>]", beginning(path, PEEK)) is not None
 
 
 @dataclass
@@ -106,8 +103,6 @@ def read(path: Path, options: ReadOptions, report: Report) -> Annotations:
     DataError
         If a label is not among the classes given.
     """
-    from defusedxml import DefusedXmlException
-
     files = [one for one in xml_files(path) if is_cvat(one)] if path.is_dir() else [path]
     if len(files) != 1:
         raise FormatError(
@@ -116,22 +111,12 @@ def read(path: Path, options: ReadOptions, report: Report) -> Annotations:
             argument="path",
         )
     found = Reading(files[0], report, options.images)
-    try:
+    with xml_damage(files[0], "CVAT"):
         for element in elements(files[0]):
             if element.tag == "meta":
                 read_labels(element, found.names)
             else:
                 read_image(element, found)
-    except DefusedXmlException as error:
-        raise FormatError(
-            f"{files[0]} declares entities, which can be made to take memory without end.",
-            hint="CVAT does not: is the file from there?",
-            argument="path",
-        ) from error
-    except (ET.ParseError, LookupError, ValueError) as error:
-        raise FormatError(f"{files[0]} is no XML: {error}.", argument="path") from error
-    except OSError as error:
-        raise FormatError(f"{files[0]} cannot be read: {error.strerror}.") from error
     objects = found.table.finish()
     classes = found.names.settle(objects, options.classes, files[0])
     folder = found.folder or Path(options.images or files[0].parent)
@@ -336,27 +321,3 @@ def mask_of(shape: ET.Element, where: str, size: tuple[int, int], report: Report
     if not rle:
         report.skip("mask without a pixel in its image", where)
     return rle
-
-
-def write(
-    annotations: Annotations,
-    path: Path,
-    options: WriteOptions,
-    report: Report,
-    progress: Progress,
-) -> None:
-    """Write an XML file: polygons as polygons, boxes as boxes, and masks as masks.
-
-    Raises
-    ------
-    FormatError
-        If the file cannot be written.
-    DataError
-        If the size of an image is unknown, or a name holds characters that XML cannot hold.
-    """
-
-    def save(part: str) -> None:
-        with open(part, "w", encoding="utf-8", newline="\n") as file:
-            Writing(file).document(annotations, report, progress)
-
-    atomically(str(path), save)

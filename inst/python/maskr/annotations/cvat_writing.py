@@ -1,7 +1,7 @@
 """The XML that `cvat` writes."""
 
-import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, TextIO
 from xml.sax.saxutils import XMLGenerator
 
@@ -9,15 +9,14 @@ import numpy as np
 
 from maskr.annotations.attributes import Groups, extras, parsed, text_of
 from maskr.annotations.items import Item, items_with_shape, window
-from maskr.annotations.options import Progress
+from maskr.annotations.options import Progress, WriteOptions
 from maskr.annotations.report import Report
 from maskr.annotations.table import Annotations
-from maskr.errors import DataError
+from maskr.documents import xml_text
+from maskr.files import atomically
 
 OWN = ("occluded", "z_order", "group_id", "source")
 """Attributes of ours that CVAT has a place for."""
-ILLEGAL = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-"""Characters that XML cannot hold."""
 
 
 class Writing:
@@ -30,7 +29,7 @@ class Writing:
     def start(self, tag: str, **attributes: Any) -> None:
         """Open an element."""
         self.xml.ignorableWhitespace("\n" + "  " * self.depth)
-        self.xml.startElement(tag, {key: legal(str(v)) for key, v in attributes.items()})
+        self.xml.startElement(tag, {key: xml_text(str(v)) for key, v in attributes.items()})
         self.depth += 1
 
     def end(self, tag: str) -> None:
@@ -43,7 +42,7 @@ class Writing:
         """Write an element that holds a text."""
         self.start(tag, **attributes)
         self.depth -= 1
-        self.xml.characters(legal(text))
+        self.xml.characters(xml_text(text))
         self.xml.endElement(tag)
 
     def document(self, annotations: Annotations, report: Report, progress: Progress) -> None:
@@ -164,20 +163,31 @@ def attribute_names(annotations: Annotations) -> dict[int, set[str]]:
     return found
 
 
-def legal(text: str) -> str:
-    """Give a text that XML can hold.
-
-    Raises
-    ------
-    DataError
-        If it holds control characters.
-    """
-    if ILLEGAL.search(text):
-        raise DataError(f"XML cannot hold the characters of {text[:40]!r}.", argument="x")
-    return text
-
-
 def z_order(attributes: dict) -> int:
     """Take the order in which an object is drawn."""
     value = attributes.get("z_order", 0)
     return value if isinstance(value, int) else 0
+
+
+def write(
+    annotations: Annotations,
+    path: Path,
+    options: WriteOptions,
+    report: Report,
+    progress: Progress,
+) -> None:
+    """Write an XML file: polygons as polygons, boxes as boxes, and masks as masks.
+
+    Raises
+    ------
+    FormatError
+        If the file cannot be written.
+    DataError
+        If the size of an image is unknown, or a name holds characters that XML cannot hold.
+    """
+
+    def save(part: str) -> None:
+        with open(part, "w", encoding="utf-8", newline="\n") as file:
+            Writing(file).document(annotations, report, progress)
+
+    atomically(str(path), save)

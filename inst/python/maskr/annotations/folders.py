@@ -1,8 +1,6 @@
-"""Finding images and their label images in folders, and laying them out there again."""
+"""Finding images and their label images in folders."""
 
 import os
-import re
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -10,10 +8,9 @@ from pathlib import Path
 
 from maskr.annotations.columns import Images
 from maskr.annotations.report import Report, lines
-from maskr.errors import DataError, FormatError
-from maskr.images import size_of
-
-SUFFIXES = {".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
+from maskr.errors import FormatError
+from maskr.images import SUFFIXES, size_of
+from maskr.pairs import IMAGE_WORDS, MASK_WORDS, bare, keyed, match_by_keys
 
 SPLITS = {
     "train": "train",
@@ -40,13 +37,6 @@ MASK_FOLDERS = {
     "segmentation",
     "segmentations",
 }
-
-IMAGE_WORDS = "images?|img|im|raw|rgb|photo|input"
-MASK_WORDS = (
-    "masks?|labels?|lab|gt|l|ground_?truths?|truth|segs?|segm|segmentations?|annotations?|annot|"
-    "anno|targets?|manual|gt_mask|gt_label"
-)
-
 
 SEARCHED = 5000
 """Files that are looked at to tell a folder's format."""
@@ -89,12 +79,6 @@ def split_of(path: Path, root: Path) -> str:
     """Tell the split of a file from the folders between it and `root`."""
     parts = path.relative_to(root).parts[:-1]
     return next((SPLITS[part.lower()] for part in parts if part.lower() in SPLITS), "")
-
-
-def bare(stem: str, words: str) -> str:
-    """Take words that tell images from masks off a file's stem: "gt_7" and "7_mask" are "7"."""
-    stem = re.sub(rf"^(?:(?:{words})(?:[_. -]+|(?=\d)))+", "", stem, flags=re.IGNORECASE)
-    return re.sub(rf"(?:(?:[_. -]+|(?<=\d))(?:{words}))+$", "", stem, flags=re.IGNORECASE)
 
 
 def find_pairs(path: Path, images: str | None) -> list[Pair]:
@@ -193,69 +177,8 @@ def matched(images: list[Path], images_root: Path, masks: list[Path], root: Path
     plain = keyed(images, images_root, ""), keyed(masks, root, "")
     words = keyed(images, images_root, IMAGE_WORDS), keyed(masks, root, MASK_WORDS)
     best = max((plain, words), key=lambda keys: len(set(keys[0]) & set(keys[1])))
-    found = by_keys(images, best[0], masks, best[1])
+    found = match_by_keys(images, best[0], masks, best[1])
     return [Pair(image, mask, split_of(mask, root)) for image, mask in found]
-
-
-def by_keys(
-    images: list[Path], image_keys: list[str], masks: list[Path], mask_keys: list[str]
-) -> list[tuple[Path, Path]]:
-    """Pair images and masks whose keys are equal, in the order of the masks.
-
-    Raises
-    ------
-    DataError
-        If that is not one to one; it lists the first ones.
-    """
-    if not one_to_one(image_keys, mask_keys):
-        raise no_match(images, masks, image_keys, mask_keys)
-    places = dict(zip(image_keys, images, strict=True))
-    return [(places[key], mask) for key, mask in zip(mask_keys, masks, strict=True)]
-
-
-def keyed(files: list[Path], root: Path, words: str) -> list[str]:
-    """Make the names that files are matched by: inner folders and stem, without `words`."""
-    inner = [path.relative_to(root).with_suffix("") for path in files]
-    if not words:
-        return [path.as_posix() for path in inner]
-    return [(path.parent / bare(path.name, words)).as_posix() for path in inner]
-
-
-def one_to_one(a: list[str], b: list[str]) -> bool:
-    """Tell whether two lists hold the same names, each once."""
-    return len(set(a)) == len(a) == len(b) and set(a) == set(b)
-
-
-def no_match(
-    images: list[Path], masks: list[Path], image_keys: list[str], mask_keys: list[str]
-) -> DataError:
-    """Make the error that lists the first files without partner."""
-    lonely = {
-        "images without a mask": without(images, image_keys, mask_keys),
-        "masks without an image": without(masks, mask_keys, image_keys),
-    }
-    said = [
-        f"{len(files)} {kind} ({', '.join(file.name for file in files[:3])}"
-        f"{', ...' if len(files) > 3 else ''})"
-        for kind, files in lonely.items()
-        if files
-    ]
-    return DataError(
-        f"Images and masks do not match one to one by their names: {' and '.join(said)}.",
-        hint="A mask has its image's name, which may end in a word such as _mask, or begin with "
-        "one such as gt_.",
-        argument="images",
-    )
-
-
-def without(files: list[Path], keys: list[str], others: list[str]) -> list[Path]:
-    """Choose the files whose key is not among `others`, or is not theirs alone."""
-    known, counts, partners = set(others), Counter(keys), Counter(others)
-    return [
-        file
-        for file, key in zip(files, keys, strict=True)
-        if key not in known or counts[key] > 1 or partners[key] > 1
-    ]
 
 
 def no_images(message: str) -> FormatError:

@@ -1,12 +1,16 @@
 """Images by the names that annotations give them: found, kept inside their folder, and measured."""
 
 import os
+import re
 from collections.abc import Iterable
 from pathlib import Path, PureWindowsPath
 from typing import Any
 
 from maskr.errors import FormatError
 from maskr.images import size_of
+
+PLAIN = re.compile(r"[\w-][\w .-]*(?:/[\w-][\w .-]*)*")
+"""Names that lead nowhere else: no part of them begins with a dot or is empty."""
 
 LARGEST = 1_000_000
 """Height or width in pixels beyond which an image's size is taken for damage."""
@@ -86,6 +90,9 @@ def relative(name: str, folder: Path, record: str) -> str:
     FormatError
         If it leaves the folder by ".." or is an absolute path elsewhere.
     """
+    # a look at the file system's rules takes long, and among 100,000 images few names need it
+    if PLAIN.fullmatch(str(name)):
+        return str(name)
     # links are not followed: the image that they lead to may lie anywhere, under any name
     full = Path(os.path.abspath(folder / str(name).replace("\\", "/")))
     root = Path(os.path.abspath(folder))

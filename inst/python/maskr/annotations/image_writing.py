@@ -2,8 +2,9 @@
 
 import shutil
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from maskr.annotations.folders import IMAGE_FOLDERS, SPLITS
 from maskr.annotations.options import Progress
@@ -60,6 +61,12 @@ def plain_names(annotations: Annotations) -> list[PurePosixPath]:
         if split and split not in {SPLITS.get(part.lower(), part) for part in parts[:-1]}:
             parts = [split, *parts]
         names.append(PurePosixPath(*parts).with_suffix(""))
+    check_distinct(names)
+    return names
+
+
+def check_distinct(names: Iterable[Any]) -> None:
+    """Raise a DataError if two images would have one name."""
     twice = next((name for name, count in Counter(names).items() if count > 1), None)
     if twice is not None:
         raise DataError(
@@ -67,7 +74,12 @@ def plain_names(annotations: Annotations) -> list[PurePosixPath]:
             hint="Rename one of them.",
             argument="x",
         )
-    return names
+
+
+def split_off(name: PurePosixPath) -> tuple[str, PurePosixPath]:
+    """Split a plain name into its split, "train" if it has none, and the rest."""
+    split = SPLITS.get(name.parts[0].lower()) if len(name.parts) > 1 else None
+    return split or "train", PurePosixPath(*name.parts[1:]) if split else name
 
 
 def copy_image(annotations: Annotations, i: int, stem: Path, report: Report) -> None:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from maskr.annotations.class_names import BACKGROUND
+from maskr.annotations.class_names import is_background
 from maskr.annotations.polygons import Parts, parse, rectangle, trace
 from maskr.annotations.report import Report
 from maskr.annotations.table import Annotations, Labels
@@ -73,7 +73,7 @@ def items(annotations: Annotations, i: int, report: Report) -> tuple[list[Item],
         )
         for row in annotations.rows(i)
     ]
-    if any(item.rle for item in found):
+    if any(item.rle and not item.parts for item in found):
         return found, annotations.size(i)
     return found, (int(annotations.images.heights[i]), int(annotations.images.widths[i]))
 
@@ -92,7 +92,7 @@ def items_with_shape(
 
 def has_extent(item: Item, size: tuple[int, int]) -> bool:
     """Tell whether an object has pixels, or a polygon or box that it could have some in."""
-    if item.rle:
+    if item.rle and not item.parts:
         return bool(measure([item.rle], size)[0][0] > 0)
     xmin, ymin, xmax, ymax = item.box
     return bool(item.parts) or (xmax > xmin and ymax > ymin)
@@ -106,7 +106,7 @@ def from_label_image(annotations: Annotations, labels: Labels) -> list[Item]:
     if labels.classes.ndim != 2:
         raise DataError("Objects of volumes can only be written as label volumes.", argument="x")
     numbers = np.zeros_like(labels.classes) if labels.objects is None else labels.objects
-    background = [one.id for one in annotations.classes if one.name.lower() in BACKGROUND]
+    background = [one.id for one in annotations.classes if is_background(one.name)]
     empty = [IGNORE, *(background or [annotations.void()])]
     stuff = (numbers == 0) & ~np.isin(labels.classes, empty)
     first = int(numbers.max(initial=0)) + 1

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import orjson
 
+from maskr.documents import read_json
 from maskr.errors import FormatError
 
 EXACT = 2**53
@@ -31,31 +32,9 @@ def no_collection() -> Iterator[None]:
             gc.enable()
 
 
-def load(path: Path) -> Any:
-    """Parse a JSON file.
-
-    Raises
-    ------
-    FormatError
-        If it can't be read or is no JSON.
-    """
-    try:
-        content = path.read_bytes().removeprefix(b"\xef\xbb\xbf")
-        return orjson.loads(content)
-    except OSError as error:
-        raise FormatError(f"{path} cannot be read: {error.strerror}.", argument="path") from error
-    except orjson.JSONDecodeError as error:
-        special = any(word in content for word in (b"NaN", b"Infinity"))
-        raise FormatError(
-            f"{path} is no JSON: {error}.",
-            hint="JSON has no NaN or Infinity; write null instead." if special else "",
-            argument="path",
-        ) from error
-
-
 def load_object(path: Path) -> dict:
-    """Parse a JSON file that holds one object; as `load()`."""
-    content = load(path)
+    """Parse a JSON file that holds one object; as `read_json()`."""
+    content = read_json(path)
     if isinstance(content, dict):
         return content
     raise FormatError(

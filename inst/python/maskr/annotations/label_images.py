@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from maskr import masks
-from maskr.annotations.class_names import BACKGROUND
+from maskr.annotations.class_names import is_background
 from maskr.annotations.columns import Category, no_objects
 from maskr.annotations.folders import find_pairs, table_of
 from maskr.annotations.image_writing import copy_image, each_image
@@ -58,7 +58,7 @@ def one_class(options: ReadOptions, name: str) -> list[Category]:
         If there are several, or the class has id 0.
     """
     ids = options.classes or {name: 1}
-    things = [one for one in ids if one.lower() not in BACKGROUND]
+    things = [one for one in ids if not is_background(one)]
     if len(things) != 1:
         raise DataError(
             f"Label images hold objects of one class, not of {len(things)}.",
@@ -149,7 +149,7 @@ def numbers_of(found: Labels, annotations: Annotations, where: str, report: Repo
     numbers = object_numbers(found, annotations, where)
     without_ignore(found.classes, where, report)
     background = {annotations.void(), IGNORE}
-    background.update(one.id for one in annotations.classes if one.name.lower() in BACKGROUND)
+    background.update(one.id for one in annotations.classes if is_background(one.name))
     rest = np.unique(found.classes[numbers == 0])
     if set(rest.tolist()) - background:
         report.change("image with regions that are no single objects, written as 0", where)

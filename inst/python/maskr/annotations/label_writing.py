@@ -122,3 +122,9 @@ def without_ignore(ids: np.ndarray, where: str, report: Report) -> np.ndarray:
     if ignored.any():
         report.change("image whose pixels to be ignored were written as 0", where)
     return np.where(ignored, 0, ids)
+
+
+def refuse_volume(labels: Labels, where: str, format: str) -> None:
+    """Raise a DataError if `where` is no image."""
+    if labels.classes.ndim != 2:
+        raise DataError(f"{where} is a volume, and {format} holds images.", argument="x")

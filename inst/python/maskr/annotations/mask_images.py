@@ -16,11 +16,10 @@ import orjson
 
 from maskr import masks
 from maskr.annotations.class_tables import ClassTable, find_table, has_table, numbered
-from maskr.annotations.colours import check_known, colour_of, decode_colours, is_coloured, triple
+from maskr.annotations.colours import colour_of, decode_colours, is_coloured, triple
 from maskr.annotations.columns import Category, no_objects
 from maskr.annotations.folders import (
     SPLITS,
-    SUFFIXES,
     Pair,
     find_pairs,
     first_files,
@@ -29,11 +28,13 @@ from maskr.annotations.folders import (
 )
 from maskr.annotations.image_writing import copy_image, each_image
 from maskr.annotations.label_writing import flat_labels, report_merged
+from maskr.annotations.mask_ids import check_known, known_ids, load_ids
 from maskr.annotations.options import Progress, ReadOptions, WriteOptions
 from maskr.annotations.report import Report
 from maskr.annotations.table import Annotations, Labels
 from maskr.errors import DataError, FormatError
 from maskr.files import folder_atomically
+from maskr.images import SUFFIXES
 
 LOOKED_AT = 5
 """Masks that are decoded to say which ids they hold, where classes are missing."""
@@ -126,18 +127,11 @@ def labels(annotations: Annotations, i: int) -> Labels:
     """
     path, reading = annotations.images.mask_files[i], annotations.reading
     table = reading.get("colours") or {}
-    known = {0, *np.atleast_1d(reading["ids"]).astype(int).tolist()}
+    known = known_ids(reading) | {0}
     if table and is_coloured(path, bool(reading.get("palette"))):
         ids = decode_colours(path, {colour: int(one) for colour, one in table.items()})
         return Labels(ids)
-    values = reading.get("values")
-    ids = masks.load(
-        path,
-        reading.get("ignore"),
-        None if values is None else np.atleast_1d(values).astype(int).tolist(),
-        bool(reading.get("explicit_ignore")),
-        sorted(known),
-    )
+    ids = load_ids(path, reading, known)
     return Labels(check_known(ids, known, path))
 
 

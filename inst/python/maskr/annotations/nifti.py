@@ -16,15 +16,17 @@ those of the label volumes, or else of the images; pixels to be ignored are 255 
 
 import os
 import shutil
-from collections import Counter
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 import orjson
 
 from maskr import masks
-from maskr.annotations.columns import Category, Images, ObjectTable
+from maskr.annotations.columns import Category, Images, no_objects
+from maskr.annotations.folders import common_folder
+from maskr.annotations.image_writing import check_distinct
 from maskr.annotations.label_writing import flat_labels, report_merged
+from maskr.annotations.mask_ids import check_known, known_ids, load_ids
 from maskr.annotations.mask_images import bits_for, with_background
 from maskr.annotations.options import Progress, ReadOptions, WriteOptions
 from maskr.annotations.report import Report
@@ -59,7 +61,7 @@ def read(path: Path, options: ReadOptions, report: Report) -> Annotations:
         If nibabel is not installed.
     """
     found = cases_of(path, options.images)
-    folder = common_folder([case.images[0] for case, _ in found])
+    folder = common_folder([Path(case.images[0]) for case, _ in found])
     declared = declared_classes(path) if path.is_dir() else None
     classes, void = options.classes, None
     if classes is None and declared is not None:
@@ -78,7 +80,7 @@ def read(path: Path, options: ReadOptions, report: Report) -> Annotations:
     reading["ids"] = sorted(classes.values())
     # a label volume says which class a voxel is of, and not which object
     table = [Category(number, name, isthing=False) for name, number in classes.items()]
-    return Annotations("nifti", folder, images, ObjectTable().finish(), table, reading)
+    return Annotations("nifti", folder, images, no_objects(), table, reading)
 
 
 def cases_of(path: Path, images: str | None) -> list[tuple[Case, str]]:
@@ -101,11 +103,6 @@ def cases_of(path: Path, images: str | None) -> list[tuple[Case, str]]:
     if path.is_dir() and beside.is_dir():
         return [(one, "") for one in match(list_volumes([str(beside)], "images"), labels)]
     return [(Case(stem(one), (one,), one), "") for one in labels]
-
-
-def common_folder(files: list[str]) -> str:
-    """Find the folder that all files lie in."""
-    return os.path.commonpath([os.path.dirname(os.path.abspath(file)) for file in files])
 
 
 def table_of(
@@ -131,16 +128,8 @@ def ids_in(images: Images, reading: dict) -> list[int]:
     """Find the class ids that occur in all label volumes."""
     seen: set[int] = set()
     for file in images.mask_files:
-        seen.update(np.unique(load_ids(file, reading, [])).tolist())
+        seen.update(np.unique(load_ids(file, reading, set())).tolist())
     return sorted(seen - {IGNORE})
-
-
-def load_ids(path: str, reading: dict, known: list[int]) -> np.ndarray:
-    """Read class ids with the rules of `reading`, which may come back from R."""
-    values = reading.get("values")
-    if values is not None:
-        values = np.atleast_1d(values).astype(int).tolist()
-    return masks.load(path, reading.get("ignore"), values, bool(reading["explicit_ignore"]), known)
 
 
 def labels(annotations: Annotations, i: int) -> Labels:
@@ -154,16 +143,8 @@ def labels(annotations: Annotations, i: int) -> Labels:
         If it holds ids that are no class.
     """
     path = annotations.images.mask_files[i]
-    known = np.atleast_1d(annotations.reading["ids"]).astype(int).tolist()
-    ids = load_ids(path, annotations.reading, known)
-    unknown = np.setdiff1d(ids, [*known, IGNORE])
-    if len(unknown) > 0:
-        raise DataError(
-            f"{path} holds class ids that are not known: {', '.join(map(str, unknown[:5]))}.",
-            hint="Name them in classes = c(...).",
-            argument="classes",
-        )
-    return Labels(ids)
+    known = known_ids(annotations.reading)
+    return Labels(check_known(load_ids(path, annotations.reading, known), known, path))
 
 
 def geometry(annotations: Annotations, i: int) -> dict:
@@ -237,13 +218,7 @@ def names_of(annotations: Annotations) -> list[tuple[str, str]]:
         plain = stem(file)
         plain = CHANNEL.sub("", plain if plain != PurePosixPath(file).name else Path(file).stem)
         names.append((plain, "Ts" if split == "test" else "Tr"))
-    twice = [name for (name, _), count in Counter(names).items() if count > 1]
-    if twice:
-        raise DataError(
-            f'Two images would be called "{twice[0]}", and labels have the names of their images.',
-            hint="Rename one of them.",
-            argument="x",
-        )
+    check_distinct(name for name, _ in names)
     return names
 
 

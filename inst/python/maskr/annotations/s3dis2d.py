@@ -12,13 +12,14 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
-import orjson
 
-from maskr.annotations.columns import Category, Images, ObjectTable
+from maskr.annotations.colours import packed
+from maskr.annotations.columns import Category, Images, no_objects
 from maskr.annotations.options import ReadOptions
 from maskr.annotations.report import Report
 from maskr.annotations.table import Annotations, Labels
 from maskr.arrays import IGNORE
+from maskr.documents import read_json
 from maskr.errors import FormatError
 from maskr.images import decode, size_of
 
@@ -71,7 +72,7 @@ def read(path: Path, options: ReadOptions, report: Report) -> Annotations:
         for name, i in ids.items()
     ]
     reading = {"names": str(names), "ids": dict(ids)}
-    return Annotations("s3dis2d", str(path), images, ObjectTable().finish(), classes, reading)
+    return Annotations("s3dis2d", str(path), images, no_objects(), classes, reading)
 
 
 def labels(annotations: Annotations, i: int) -> Labels:
@@ -80,8 +81,7 @@ def labels(annotations: Annotations, i: int) -> Labels:
     pixels = decode(file)
     if pixels.shape[-1] not in (3, 4) or pixels.dtype != np.uint8:
         raise FormatError(f"{file} is no semantic image of Stanford 2D-3D-S: they are RGB PNGs.")
-    red, green, blue = (pixels[..., channel].astype(np.int32) for channel in range(3))
-    numbers = (red << 16) + (green << 8) + blue
+    numbers = packed(pixels)
     ids = class_table(annotations.reading["names"], tuple(annotations.reading["ids"].items()))
     classes = ids[np.minimum(numbers, len(ids) - 1)]
     return Labels(classes, np.where(classes == IGNORE, 0, numbers))
@@ -104,10 +104,10 @@ def names_file(path: Path) -> Path:
 @lru_cache(maxsize=4)
 def class_table(names: str, ids: tuple[tuple[str, int], ...]) -> np.ndarray:
     """Give the class id of each number; the last stands for all numbers beyond the list."""
+    objects = read_json(Path(names))
     try:
-        objects = orjson.loads(Path(names).read_bytes())
         classes = [name.split("_")[0] for name in objects]
-    except (OSError, ValueError, AttributeError, TypeError) as error:
+    except (AttributeError, TypeError) as error:
         raise FormatError(f"{names} is no list of names such as beam_6_hallway_1_1.") from error
     table = np.array([dict(ids).get(name, IGNORE) for name in classes] + [IGNORE], dtype=np.int32)
     strange = set(classes) - {UNKNOWN, *STRUCTURE, *MOVABLE}

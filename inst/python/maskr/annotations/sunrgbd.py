@@ -19,15 +19,15 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 import numpy as np
-import orjson
 
 from maskr import masks
-from maskr.annotations.columns import Category, Images, ObjectTable
+from maskr.annotations.columns import Category, Images, no_objects
 from maskr.annotations.options import ReadOptions
 from maskr.annotations.polygons import Parts, rasterise, usable
 from maskr.annotations.report import Report
 from maskr.annotations.table import Annotations, Labels
 from maskr.arrays import IGNORE
+from maskr.documents import read_json
 from maskr.errors import FormatError
 from maskr.images import size_of
 from maskr.instances import Instances
@@ -102,9 +102,7 @@ def read(path: Path, options: ReadOptions, report: Report) -> Annotations:
             argument="path",
         )
     table = [Category(i, name, isthing=name not in STUFF) for name, i in classes.items()]
-    return Annotations(
-        "sunrgbd", str(path), images, ObjectTable().finish(), table, {"ids": dict(classes)}
-    )
+    return Annotations("sunrgbd", str(path), images, no_objects(), table, {"ids": dict(classes)})
 
 
 def labels(annotations: Annotations, i: int) -> Labels:
@@ -135,14 +133,12 @@ def polygons(file: Path, report: Report) -> tuple[list[Parts], list[str]]:
     FormatError
         If the file is not what it should be.
     """
+    content = read_json(file)
     try:
-        content = orjson.loads(file.read_bytes())
         described = content["objects"] or []
         drawn = content["frames"][0]["polygon"]
         rows = [(one["object"], one["x"], one["y"]) for one in drawn]
-    except OSError as error:
-        raise FormatError(f"{file} cannot be read: {error.strerror}.") from error
-    except (ValueError, KeyError, TypeError, IndexError) as error:
+    except (KeyError, TypeError, IndexError) as error:
         raise FormatError(f"{file} is damaged, or holds no polygons of SUN RGB-D.") from error
     outlines, names = [], []
     for number, (place, x, y) in enumerate(rows, start=1):
@@ -238,13 +234,13 @@ def labelled_in(path: Path, release: dict[str, tuple[str, str]]) -> Images:
     """List photographs with their label images."""
     images = Images()
     for split, (image_folder, label_folder) in release.items():
-        files = numbered(path / label_folder, ".png")
+        files = by_number(path / label_folder, ".png")
         if label_folder == LABELS:
             files = {n: file for n, file in files.items() if (n <= LAST_TEST) == (split == "test")}
         # the training images are counted from 1 again
         if files and min(files) > LAST_TEST:
             files = {n - LAST_TEST: file for n, file in files.items()}
-        for number, image in numbered(path / image_folder, ".jpg").items():
+        for number, image in by_number(path / image_folder, ".jpg").items():
             if number not in files:
                 raise FormatError(
                     f"{image} has no label image in {path / label_folder}.",
@@ -257,7 +253,7 @@ def labelled_in(path: Path, release: dict[str, tuple[str, str]]) -> Images:
     return images
 
 
-def numbered(folder: Path, ending: str) -> dict[int, Path]:
+def by_number(folder: Path, ending: str) -> dict[int, Path]:
     """Find files by the number that their names end in, ascending."""
     found = {}
     for file in folder.glob(f"*{ending}"):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from maskr.annotations.class_names import BACKGROUND, IGNORED
+from maskr.annotations.class_names import IGNORED, is_background
 from maskr.annotations.columns import Category, Images, Objects
 from maskr.annotations.formats import module_of
 from maskr.annotations.polygons import Parts, parse, rasterise, rectangle
@@ -97,7 +97,7 @@ class Annotations:
 
     def things(self) -> set[int]:
         """Ids of the classes whose objects are counted."""
-        named = (one for one in self.classes if one.name.lower() not in BACKGROUND)
+        named = (one for one in self.classes if not is_background(one.name))
         return {one.id for one in named if one.isthing}
 
     def ignored(self) -> list[int]:
@@ -121,7 +121,7 @@ class Annotations:
         take = self.objects
         rles = [take.rles[r] or "" for r in rows]
         missing = [n for n, rle in enumerate(rles) if not rle]
-        outlines = [outline(take, row) for row in rows[missing]]
+        outlines = [polygon_of(take, row) for row in rows[missing]]
         drawn = rasterise(outlines, size, self.reading.get("rasteriser", "coco"))
         for n, rle in zip(missing, drawn, strict=True):
             rles[n] = rle
@@ -138,7 +138,7 @@ class Annotations:
         if self.reading.get("void") == "ignore":
             return IGNORE
         for one in self.classes:
-            if one.name.lower() in BACKGROUND:
+            if is_background(one.name):
                 return one.id
         if all(one.id != 0 for one in self.classes):
             return 0
@@ -274,7 +274,7 @@ class Annotations:
         )
 
 
-def outline(objects: Objects, row: int) -> Parts:
+def polygon_of(objects: Objects, row: int) -> Parts:
     """Take the polygon of an object, or the rectangle of its box."""
     text = objects.polygons[row]
     return parse(text) if text else [rectangle(objects.boxes[row].tolist())]

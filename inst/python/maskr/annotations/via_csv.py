@@ -9,7 +9,9 @@ import orjson
 from maskr.annotations.options import Progress, ReadOptions, WriteOptions
 from maskr.annotations.report import Report
 from maskr.annotations.table import Annotations
-from maskr.annotations.via import entries_of, from_entries
+from maskr.annotations.via import from_entries
+from maskr.annotations.via_writing import entries_of
+from maskr.documents import beginning
 from maskr.errors import FormatError
 from maskr.files import atomically
 
@@ -28,11 +30,7 @@ def matches(path: Path) -> bool:
     """Tell a CSV file of VIA by its first line, which VIA 1.0 began with "#"."""
     if not path.is_file() or path.suffix.lower() != ".csv":
         return False
-    try:
-        with path.open("rb") as file:
-            first = file.readline(1000)
-    except OSError:
-        return False
+    first = beginning(path, 1000).partition(b"\n")[0]
     return first.lstrip(b"\xef\xbb\xbf#").strip() == ",".join(COLUMNS).encode()
 
 

@@ -22,23 +22,24 @@ import numpy as np
 
 from maskr import images as image_files
 from maskr import masks
-from maskr.annotations import voc_folders, voc_writing, voc_xml
-from maskr.annotations.class_names import ids_of
+from maskr.annotations import voc_folders, voc_xml
+from maskr.annotations.attributes import lifted
+from maskr.annotations.class_names import categories, ids_of
 from maskr.annotations.class_tables import ClassTable, numbered
 from maskr.annotations.colours import (
-    check_known,
     decode_colours,
     default_colour,
-    hexadecimal,
     is_coloured,
     packed,
 )
-from maskr.annotations.columns import Category, Images, ObjectTable
+from maskr.annotations.columns import Images, ObjectTable, no_objects
 from maskr.annotations.image_names import find_image, size_at
-from maskr.annotations.options import Progress, ReadOptions, WriteOptions
+from maskr.annotations.mask_ids import check_known, known_ids, load_ids
+from maskr.annotations.options import ReadOptions
 from maskr.annotations.report import Report
 from maskr.annotations.table import Annotations, Labels
-from maskr.annotations.voc_folders import INDEX, NAMES, is_thing
+from maskr.annotations.voc_folders import INDEX, NAMES
+from maskr.annotations.voc_writing import write as write
 from maskr.arrays import IGNORE
 from maskr.errors import DataError, FormatError
 from maskr.images import size_of
@@ -88,8 +89,8 @@ def read_masks(
         "colours": table.by_colour(),
         "palette": options.colours is not None,
     }
-    objects = ObjectTable().finish()
-    return Annotations("voc", str(layout.folder), images, objects, categories(table), reading)
+    classes = categories(table.ids.items(), table.colours)
+    return Annotations("voc", str(layout.folder), images, no_objects(), classes, reading)
 
 
 def table_of_masks(layout: voc_folders.Layout, path: Path, options: ReadOptions) -> ClassTable:
@@ -138,14 +139,6 @@ def add_masked(images: Images, name: str, layout: voc_folders.Layout, report: Re
     images.add(file, *sizes.pop(), mask_file="" if mask is None else str(mask), split=split)
 
 
-def categories(table: ClassTable) -> list[Category]:
-    """Make classes of things, the background excepted."""
-    return [
-        Category(number, name, isthing=is_thing(name), colour=table.colours.get(name, ""))
-        for name, number in sorted(table.ids.items(), key=lambda pair: pair[1])
-    ]
-
-
 def labels(annotations: Annotations, i: int) -> Labels:
     """Decode the masks of image `i`.
 
@@ -172,15 +165,13 @@ def labels(annotations: Annotations, i: int) -> Labels:
 
 def class_ids(path: str, reading: dict) -> np.ndarray:
     """Decode a mask of classes."""
-    known = {0, *np.atleast_1d(reading["ids"]).astype(int).tolist()}
+    known = known_ids(reading) | {0}
     if is_coloured(path, bool(reading.get("palette"))):
         own = {colour: int(number) for colour, number in (reading.get("colours") or {}).items()}
         void = {colour: IGNORE for colour in [default_colour(masks.IGNORE_8)] if colour not in own}
         return check_known(decode_colours(path, (own or INDEX) | void), known, path)
-    values = reading.get("values")
-    values = None if values is None else np.atleast_1d(values).astype(int).tolist()
     # VOC's 255 is void by definition, also beside the background alone
-    ids = masks.load(path, reading["ignore"], values, explicit=True, classes=sorted(known))
+    ids = load_ids(path, reading | {"explicit_ignore": True}, known)
     return check_known(one_page(ids, path), known, path)
 
 
@@ -193,7 +184,7 @@ def object_numbers(path: str) -> np.ndarray:
         return np.where((numbers == void) | (numbers < 0), 0, numbers)
     pixels = image_files.decode(path)
     found, places = np.unique(packed(pixels), return_inverse=True)
-    colours = [hexadecimal(c >> 16, c >> 8 & 255, c & 255) for c in found.tolist()]
+    colours = [f"#{number:06X}" for number in found.tolist()]
     void = (default_colour(0), default_colour(masks.IGNORE_8))
     single = np.array([colour not in void for colour in colours])
     if all(colour in INDEX for colour in colours):
@@ -227,7 +218,7 @@ def read_boxes(
         number = add_boxed(images, name, content, layout)
         for one in content.objects:
             place = names.setdefault(one.name, len(names))
-            table.add(number, place, box=one.box, **own_columns(one.attributes))
+            table.add(number, place, box=one.box, **lifted(one.attributes))
     for name in sorted(set(layout.images) - {*layout.boxes, *layout.splits}):
         report.skip("image without an XML file", name)
     objects = table.finish()
@@ -235,8 +226,9 @@ def read_boxes(
     order = np.array([ids.ids[name] for name in names], dtype=objects.class_ids.dtype)
     if len(objects):
         objects.class_ids = order[objects.class_ids]
+    classes = categories(ids.ids.items(), ids.colours)
     reading = {"rasteriser": "coco"}
-    return Annotations("voc", str(layout.folder), images, objects, categories(ids), reading)
+    return Annotations("voc", str(layout.folder), images, objects, classes, reading)
 
 
 def add_listed(images: Images, name: str, layout: voc_folders.Layout, report: Report) -> None:
@@ -265,18 +257,6 @@ def add_boxed(
     return images.add(layout.name_of(image), *size, split=layout.splits.get(name, ""))
 
 
-def own_columns(attributes: dict) -> dict:
-    """Take what has columns of its own out of the attributes of an object."""
-    found: dict = {"attributes": attributes}
-    found["iscrowd"] = attributes.pop("iscrowd", "") == "true"
-    try:
-        found["score"] = float(attributes.get("score", "nan"))
-        attributes.pop("score", None)
-    except (TypeError, ValueError):
-        found["score"] = float("nan")
-    return found
-
-
 def ids_of_names(
     names: list[str], layout: voc_folders.Layout, path: Path, options: ReadOptions
 ) -> ClassTable:
@@ -301,23 +281,3 @@ def ids_of_names(
             argument="classes",
         )
     return table
-
-
-# writing -----------------------------------------------------------------------------------------
-
-
-def write(
-    annotations: Annotations,
-    path: Path,
-    options: WriteOptions,
-    report: Report,
-    progress: Progress,
-) -> None:
-    """Write a data set's folder. Images of no split are listed as "train".
-
-    Raises
-    ------
-    DataError
-        If a class id does not fit, or two images would share a name.
-    """
-    voc_writing.write(annotations, path, options, report, progress)

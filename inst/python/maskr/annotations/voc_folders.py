@@ -9,12 +9,13 @@ from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
-from maskr.annotations.class_names import BACKGROUND
 from maskr.annotations.class_tables import ClassTable, find_table, numbered
 from maskr.annotations.colours import default_colour
-from maskr.annotations.folders import SUFFIXES, image_files
+from maskr.annotations.folders import image_files
 from maskr.annotations.image_names import relative
+from maskr.documents import beginning, read_text
 from maskr.errors import FormatError
+from maskr.images import SUFFIXES
 
 NAMES = (
     "background",
@@ -109,15 +110,8 @@ def is_root(path: Path) -> bool:
 
 def holds_boxes(path: Path) -> bool:
     """Tell whether a folder holds XML files of boxes."""
-    for file in islice(path.glob("*.xml"), LOOKED_AT):
-        try:
-            with file.open("rb") as opened:
-                head = opened.read(HEAD)
-        except OSError:
-            continue
-        if b"<annotation>" in head and b"<bndbox>" in head:
-            return True
-    return False
+    heads = (beginning(file, HEAD) for file in islice(path.glob("*.xml"), LOOKED_AT))
+    return any(b"<annotation>" in head and b"<bndbox>" in head for head in heads)
 
 
 def find(path: Path, images: str | None) -> Layout:
@@ -195,14 +189,8 @@ def listed(file: Path, pictures: Path) -> list[str]:
     FormatError
         If it is no text, or a name leads out of the folder of images.
     """
-    try:
-        lines = file.read_text(encoding="utf-8-sig").splitlines()
-    except OSError as error:
-        raise FormatError(f"{file} cannot be read: {error.strerror}.") from error
-    except UnicodeDecodeError as error:
-        raise FormatError(f"{file} is no text in UTF-8: {error.reason}.") from error
     names = []
-    for number, line in enumerate(lines, start=1):
+    for number, line in enumerate(read_text(file).splitlines(), start=1):
         name = line.strip().strip('"')
         if name and not name.startswith("#"):
             inside = relative(name, pictures, f"line {number} of {file}")
@@ -241,8 +229,3 @@ def own_classes() -> ClassTable:
     """Give the classes of Pascal VOC."""
     ids = {name: i for i, name in enumerate(NAMES)}
     return ClassTable(ids, {name: default_colour(i) for name, i in ids.items()})
-
-
-def is_thing(name: str) -> bool:
-    """Tell a class from the background."""
-    return name.lower() not in BACKGROUND

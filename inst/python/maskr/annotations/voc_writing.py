@@ -7,11 +7,13 @@ import numpy as np
 
 from maskr import masks
 from maskr.annotations import voc_xml
-from maskr.annotations.colours import check_known, colour_of, default_colour, triple
+from maskr.annotations.class_names import is_background
+from maskr.annotations.colours import colour_of, default_colour, triple
 from maskr.annotations.columns import Category
 from maskr.annotations.image_writing import copy_image, stems
 from maskr.annotations.items import Item, from_label_image, items
-from maskr.annotations.label_writing import report_hidden
+from maskr.annotations.label_writing import refuse_volume, report_hidden
+from maskr.annotations.mask_ids import check_known
 from maskr.annotations.options import Progress, WriteOptions
 from maskr.annotations.report import Report
 from maskr.annotations.table import Annotations, Labels
@@ -23,7 +25,6 @@ from maskr.annotations.voc_folders import (
     OBJECTS,
     PICTURES,
     TOP,
-    is_thing,
 )
 from maskr.arrays import IGNORE
 from maskr.errors import DataError
@@ -73,9 +74,15 @@ def write(
 
 def fits(annotations: Annotations) -> bool:
     """Tell whether class ids could be those of VOC's palette."""
+    return all(0 < one.id <= TOP for one in coloured(annotations))
+
+
+def coloured(annotations: Annotations) -> list[Category]:
+    """Take the classes that have ids in masks: all but the background and what is ignored."""
     ignored = annotations.ignored()
-    ids = [one.id for one in annotations.classes if is_thing(one.name) and one.id not in ignored]
-    return all(0 < number <= TOP for number in ids)
+    return [
+        one for one in annotations.classes if not is_background(one.name) and one.id not in ignored
+    ]
 
 
 def check_ids(annotations: Annotations) -> None:
@@ -86,15 +93,15 @@ def check_ids(annotations: Annotations) -> None:
     DataError
         If one is 0 or beyond 254, or a name cannot be written.
     """
-    ignored = annotations.ignored()
-    for one in annotations.classes:
-        if is_thing(one.name) and one.id not in ignored and not 0 < one.id <= TOP:
+    for one in coloured(annotations):
+        if not 0 < one.id <= TOP:
             raise DataError(
                 f'Class ids of Pascal VOC are 1 to {TOP} beside the background 0, and "{one.name}" '
                 f"has {one.id}.",
                 hint="Give classes = c(background = 0, ...) with other ids.",
                 argument="classes",
             )
+    for one in annotations.classes:
         if re.search(r"[:\r\n]|^\s*#|^\s|\s$|^$", one.name):
             raise DataError(f"labelmap.txt cannot hold the class name {one.name!r}.", argument="x")
 
@@ -114,8 +121,7 @@ def write_image(
     found = None
     if with_masks:
         found = annotations.labels(i)
-        if found.classes.ndim != 2:
-            raise DataError(f"{where} is a volume, and Pascal VOC has 2D images only.")
+        refuse_volume(found, where, "Pascal VOC")
         if not annotations.images.mask_files[i]:
             report_hidden(annotations, i, found, report)
             report_boxes(annotations, i, report)
@@ -161,7 +167,7 @@ def save_masks(
     found: Labels, annotations: Annotations, root: Path, name: str, report: Report, where: str
 ) -> None:
     """Save the PNGs of classes and, where objects are told apart, of objects."""
-    background = [one.id for one in annotations.classes if not is_thing(one.name)]
+    background = [one.id for one in annotations.classes if is_background(one.name)]
     ignored = np.isin(found.classes, [*annotations.ignored(), IGNORE])
     ids = np.where(ignored, IGNORE, np.where(np.isin(found.classes, background), 0, found.classes))
     known = {0, *(one.id for one in annotations.classes)}
@@ -183,13 +189,10 @@ def write_table(annotations: Annotations, root: Path, report: Report) -> None:
     if not fits(annotations):
         report.change("class id left out, since XML files hold names alone", str(root.name))
         return
-    kept = [one for one in annotations.classes if is_thing(one.name)]
-    ignored = annotations.ignored()
-    background = next((one.name for one in annotations.classes if not is_thing(one.name)), NAMES[0])
+    own = (one.name for one in annotations.classes if is_background(one.name))
+    background = Category(0, next(own, NAMES[0]))
     lines = ["# label:color_rgb:parts:actions\n"]
-    for one in [Category(0, background), *sorted(kept, key=lambda one: one.id)]:
-        if one.id in ignored:
-            continue
+    for one in [background, *sorted(coloured(annotations), key=lambda one: one.id)]:
         own = default_colour(one.id)
         if one.id > 0 and colour_of(one).upper() != own:
             report.change("colour of a class replaced by that of VOC's palette", one.name)

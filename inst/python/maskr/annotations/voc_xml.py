@@ -14,10 +14,10 @@ from pathlib import Path
 import numpy as np
 
 from maskr.annotations.attributes import extras, text_of
-from maskr.annotations.cvat_writing import legal
 from maskr.annotations.items import Item
 from maskr.annotations.polygons import FAR
 from maskr.annotations.report import Report
+from maskr.documents import xml_damage, xml_text
 from maskr.errors import FormatError
 
 SIDES = ("xmin", "ymin", "xmax", "ymax")
@@ -74,21 +74,10 @@ def read(path: Path, report: Report) -> Content:
 
 def parse(path: Path) -> ET.Element:
     """Parse an XML file, and check that it is VOC's."""
-    from defusedxml import DefusedXmlException
     from defusedxml import ElementTree as Safe
 
-    try:
+    with xml_damage(path, "Pascal VOC"):
         root = Safe.parse(path).getroot()
-    except DefusedXmlException as error:
-        raise FormatError(
-            f"{path} declares entities, which can be made to take memory without end.",
-            hint="Files of Pascal VOC do not: is it from there?",
-            argument="path",
-        ) from error
-    except OSError as error:
-        raise FormatError(f"{path} cannot be read: {error.strerror}.", argument="path") from error
-    except (ET.ParseError, LookupError, ValueError) as error:
-        raise FormatError(f"{path} is no XML: {error}.", argument="path") from error
     if root.tag == "annotation":
         return root
     raise FormatError(
@@ -167,7 +156,7 @@ def build(
         What to call the image in the report.
     """
     root = ET.Element("annotation")
-    ET.SubElement(root, "filename").text = legal(file)
+    ET.SubElement(root, "filename").text = xml_text(file)
     if min(size) > 0:
         inner = ET.SubElement(root, "size")
         for tag, value in (("width", size[1]), ("height", size[0]), ("depth", 3)):
@@ -196,11 +185,11 @@ def box_inside(item: Item, size: tuple[int, int], report: Report, where: str) ->
 def add_object(root: ET.Element, item: Item, name: str, box: np.ndarray) -> None:
     """Add an object's element."""
     element = ET.SubElement(root, "object")
-    ET.SubElement(element, "name").text = legal(name)
+    ET.SubElement(element, "name").text = xml_text(name)
     known = extras(item)
     for tag in FLAGS:
         if tag in known:
-            ET.SubElement(element, tag).text = legal(text_of(known.pop(tag)))
+            ET.SubElement(element, tag).text = xml_text(text_of(known.pop(tag)))
     inner = ET.SubElement(element, "bndbox")
     for tag, value in zip(SIDES, (box + (1, 1, 0, 0)).tolist(), strict=True):
         ET.SubElement(inner, tag).text = f"{value:.10g}"
@@ -208,5 +197,5 @@ def add_object(root: ET.Element, item: Item, name: str, box: np.ndarray) -> None
         others = ET.SubElement(element, "attributes")
         for key, value in known.items():
             one = ET.SubElement(others, "attribute")
-            ET.SubElement(one, "name").text = legal(key)
-            ET.SubElement(one, "value").text = legal(text_of(value))
+            ET.SubElement(one, "name").text = xml_text(key)
+            ET.SubElement(one, "value").text = xml_text(text_of(value))

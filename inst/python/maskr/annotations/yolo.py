@@ -18,14 +18,15 @@ from pathlib import Path
 
 import numpy as np
 
-from maskr.annotations import yolo_folders, yolo_writing
-from maskr.annotations.class_names import BACKGROUND
-from maskr.annotations.columns import Category, Images, ObjectTable
+from maskr.annotations import yolo_description, yolo_folders, yolo_writing
+from maskr.annotations.class_names import categories
+from maskr.annotations.columns import Images, ObjectTable
 from maskr.annotations.folders import common_folder
 from maskr.annotations.options import Progress, ReadOptions, WriteOptions
 from maskr.annotations.polygons import usable
 from maskr.annotations.report import Report
 from maskr.annotations.table import Annotations
+from maskr.documents import read_text
 from maskr.errors import DataError, FormatError
 from maskr.images import size_of
 
@@ -34,8 +35,8 @@ def matches(path: Path) -> bool:
     """Tell a description, or a folder of images with text files for labels."""
     if path.is_file():
         described = path.name == "obj.data" or path.suffix in (".yaml", ".yml")
-        return described and yolo_folders.is_description(path)
-    if yolo_folders.description_in(path) is not None:
+        return described and yolo_description.is_description(path)
+    if yolo_description.description_in(path) is not None:
         return True
     places = [path / "labels", *(folder / "labels" for folder in path.iterdir())]
     return any(next(place.rglob("*.txt"), None) for place in places if place.is_dir())
@@ -154,7 +155,7 @@ def label_values(
     FormatError
         If a line holds what is no number, or its class is not among those `known`.
     """
-    for number, line in enumerate(yolo_folders.read_text(label).splitlines(), start=1):
+    for number, line in enumerate(read_text(label).splitlines(), start=1):
         words = line.split()
         if not words:
             continue
@@ -200,10 +201,7 @@ def name_classes(
         names = {number: name for name, number in classes.items()}
     elif names is None:
         names = {i: f"class_{i}" for i in np.unique(ids).tolist()}
-    annotations.classes = [
-        Category(number, name, isthing=name.lower() not in BACKGROUND)
-        for number, name in sorted(names.items())
-    ]
+    annotations.classes = categories((name, number) for number, name in names.items())
 
 
 def write(

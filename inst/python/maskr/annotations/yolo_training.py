@@ -8,7 +8,8 @@ import numpy as np
 
 from maskr.annotations.polygons import joined
 from maskr.annotations.yolo import label_values
-from maskr.annotations.yolo_folders import described, label_path, load_description
+from maskr.annotations.yolo_description import load_description
+from maskr.annotations.yolo_folders import described, label_path
 from maskr.annotations.yolo_writing import label_line
 from maskr.errors import DataError, FormatError
 from maskr.instances import Instances, contours
