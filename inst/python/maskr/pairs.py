@@ -8,7 +8,6 @@ from maskr.errors import DataError
 
 IMAGE_WORDS = "images?|img|im|raw|rgb|photo|input"
 
-
 MASK_WORDS = (
     "masks?|labels?|lab|gt|l|ground_?truths?|truth|segs?|segm|segmentations?|annotations?|annot|"
     "anno|targets?|manual|gt_mask|gt_label"
