@@ -174,15 +174,28 @@ def encode(masks: np.ndarray) -> list[str]:
 
 def encode_planes(planes: np.ndarray) -> list[str]:
     """Encode masks `[H, W, N]`, the order of COCO and of R, as COCO's compressed counts."""
+    height, width, n = planes.shape
+    masks = planes if planes.dtype == bool else planes != 0
+    return [encode_mask(by_columns(masks[:, :, i]), height, width) for i in range(n)]
+
+
+def encode_mask(pixels: np.ndarray, height: int, width: int) -> str:
+    """Encode a bool mask that is given column by column."""
     from faster_coco_eval.core import mask as coco
 
-    height, width, n = planes.shape
-    if n == 0:
-        return []
-    masks = planes if planes.dtype == bool else planes != 0
-    counts = [mask_counts(by_columns(masks[:, :, i])) for i in range(n)]
-    objects = [{"counts": one, "size": [height, width]} for one in counts]
-    return [as_text(rle["counts"]) for rle in coco.frPyObjects(objects, height, width)]
+    is_edge = pixels[1:] != pixels[:-1]
+    if np.count_nonzero(is_edge) > pixels.size * DENSE:
+        rle = coco.encode(pixels.view(np.uint8).reshape(width, height).T)
+    else:
+        counts = np.diff(np.flatnonzero(is_edge) + 1, prepend=0, append=pixels.size).tolist()
+        if pixels.size and pixels[0]:
+            counts.insert(0, 0)  # the first run is background
+        rle = coco.frPyObjects([{"counts": counts, "size": [height, width]}], height, width)[0]
+    return as_text(rle["counts"])
+
+
+DENSE = 1 / 250
+"""Runs a pixel from which COCO's library, which looks at each pixel, beats looking at each run."""
 
 
 def by_columns(mask: np.ndarray) -> np.ndarray:
@@ -192,13 +205,6 @@ def by_columns(mask: np.ndarray) -> np.ndarray:
     import cv2  # four times as fast as numpy's copy
 
     return cv2.transpose(np.ascontiguousarray(mask).view(np.uint8)).ravel()
-
-
-def mask_counts(pixels: np.ndarray) -> list[int]:
-    """Count the runs of equal pixels; the first is background."""
-    edges = np.flatnonzero(pixels[1:] != pixels[:-1]) + 1
-    counts = np.diff(edges, prepend=0, append=pixels.size).tolist()
-    return [0, *counts] if pixels.size and pixels[0] else counts
 
 
 def encode_labels(labels: np.ndarray) -> list[str]:
@@ -235,10 +241,14 @@ def decode(rles: Sequence[str], size: Sequence[int]) -> np.ndarray:
     DataError
         If a string is no run-length code of an image of this size.
     """
+    from faster_coco_eval.core import mask as coco
+
     height, width = int(size[0]), int(size[1])
     check_covering(rles, size)
     if not rles:
         return np.zeros((height, width, 0), dtype=bool)
+    if sum(map(len, rles)) > 2 * DENSE * height * width * len(rles):
+        return coco.decode(packed(rles, size)).view(bool)
     counts, per_string = run_lengths(rles)
     # every second run is the object's
     is_object = np.arange(counts.size) - np.repeat(starts_of(per_string), per_string) & 1 == 1
@@ -284,6 +294,11 @@ def as_objects(rles: Sequence[str], size: Sequence[int]) -> list[dict]:
         If a string is no run-length code of an image of this size.
     """
     check_covering(rles, size)
+    return packed(rles, size)
+
+
+def packed(rles: Sequence[str], size: Sequence[int]) -> list[dict]:
+    """Pack strings that are known to be good."""
     return [{"counts": r.encode("ascii"), "size": [int(size[0]), int(size[1])]} for r in rles]
 
 
