@@ -153,7 +153,7 @@ as_seg_annotations.default <- function(x, folder = "", ...) {
     one
   }))
   objects$id <- as.double(seq_len(nrow(objects)))
-  objects$iscrowd <- rep(FALSE, nrow(objects))
+  objects$iscrowd <- unlist(Map(crowds_of, x, parts), use.names = FALSE) %||% logical()
   objects$polygon <- rep(NA_character_, nrow(objects))
   isthing <- names(classes) %in% unlist(lapply(x, thing_names))
   table <- data.frame(
@@ -175,6 +175,11 @@ check_text <- function(x, arg = rlang::caller_arg(x), call = rlang::caller_env()
   if (identical(x, "")) x else check_string(x, arg = arg, call = call)
 }
 
+# Instances of annotations have a column for it.
+crowds_of <- function(x, objects) {
+  as.logical(if (is.data.frame(x) && !is.null(x$iscrowd)) x$iscrowd else rep(FALSE, nrow(objects)))
+}
+
 image_size <- function(x) as.integer(if (is.data.frame(x)) attr(x, "size") else dim(x)[1:2])
 
 thing_names <- function(x) {
@@ -193,43 +198,39 @@ classes_of_all <- function(all, call = rlang::caller_env()) {
               arg = "x", call = call)
 }
 
-# The objects of each, as plain data frames of `instance_fields`; masks and segments are encoded by
-# one call to Python.
-objects_of_all <- function(x) {
-  drawn <- which(!vapply(x, is.data.frame, TRUE))
-  out <- lapply(x, function(one) if (is.data.frame(one)) plain_frame(one)[instance_fields])
-  if (length(drawn) == 0) return(out)
-  flat <- vapply(x[drawn], function(one) length(dim(one)) == 2, TRUE)
-  if (!all(flat)) {
+# The objects of each, as plain data frames of `instance_fields`; all masks are encoded by one call
+# to Python, and so are all panoptic segmentations.
+objects_of_all <- function(x, call = rlang::caller_env()) {
+  if (any(lengths(lapply(x, dim)) == 3)) {
     maskr_abort("shape", "{.arg x} holds a volume, and objects are 2D only.", arg = "x",
-                call = rlang::caller_env())
+                call = call)
   }
-  coded <- py_call("annotations", "r_encode", unname(lapply(x[drawn], object_numbers)))
-  for (k in seq_along(drawn)) {
-    one <- x[[drawn[[k]]]]
-    classes <- attr(one, "classes")
-    rows <- segment_rows(one)
-    columns <- coded[[k]]
-    rows <- rows[match(columns$id, rows$id), ]
-    columns$class <- rows$class
-    columns$score <- rows$score
-    out[[drawn[[k]]]] <- plain_frame(new_seg_instances(columns, dim(one), classes))
-  }
+  is_mask <- vapply(x, inherits, TRUE, what = "seg_mask")
+  is_panoptic <- vapply(x, inherits, TRUE, what = "seg_panoptic")
+  out <- lapply(x, function(one) if (is.data.frame(one)) plain_frame(one)[instance_fields])
+  out[is_mask] <- objects_of_masks(x[is_mask])
+  out[is_panoptic] <- objects_of_panoptic(x[is_panoptic])
   out
 }
 
-# A matrix of numbers for the objects of a mask or panoptic segmentation, and what they are.
-object_numbers <- function(x) {
-  if (inherits(x, "seg_panoptic")) return(bare(x))
-  rows <- segment_rows(x)
-  numbers <- rows$id[match(x, rows$class)]
-  array(ifelse(is.na(numbers), 0L, numbers), dim(x))
+objects_of_masks <- function(x) {
+  if (length(x) == 0) return(list())
+  classes <- attr(x[[1]], "classes")
+  background <- unname(classes[is_background_name(names(classes))])
+  coded <- py_call("annotations", "r_encode_parts", unname(lapply(x, bare)), as.list(background))
+  Map(function(one, columns) {
+    plain_frame(new_seg_instances(columns, dim(one), attr(one, "classes")))
+  }, x, coded)
 }
 
-segment_rows <- function(x) {
-  if (inherits(x, "seg_panoptic")) return(attr(x, "segments")[c("id", "class", "score")])
-  classes <- attr(x, "classes")
-  classes <- classes[!is_background_name(names(classes))]
-  n <- length(classes)
-  data.frame(id = seq_len(n), class = unname(classes), score = rep(NA_real_, n))
+objects_of_panoptic <- function(x) {
+  if (length(x) == 0) return(list())
+  coded <- py_call("annotations", "r_encode", unname(lapply(x, bare)))
+  Map(function(one, columns) {
+    rows <- attr(one, "segments")
+    rows <- rows[match(columns$id, rows$id), ]
+    columns$class <- rows$class
+    columns$score <- rows$score
+    plain_frame(new_seg_instances(columns, dim(one), attr(one, "classes")))
+  }, x, coded)
 }

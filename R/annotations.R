@@ -34,8 +34,8 @@
 #'
 #' @param x,object A `seg_annotations`; for `as_seg_annotations()` a list of [seg_instances()],
 #'   [seg_mask()]s or [seg_panoptic()]s, named by the images' files, such as `predict()` returns for
-#'   several paths. Every class of a mask but the background becomes one object of stuff. Where all
-#'   names are numbers, such as `"000000000139.jpg"`, these are the image ids.
+#'   several paths. Every connected part of a mask's classes but the background becomes one object.
+#'   Where all names are numbers, such as `"000000000139.jpg"`, these are the image ids.
 #' @param image The image: its id, or the name of its file (with or without folder and ending). Not
 #'   needed where there is only one.
 #' @param classes A named vector of class ids that the result shall have, such as

@@ -78,6 +78,14 @@ test_that("masks and panoptic segmentations become annotations too", {
   x <- as_seg_annotations(list(a = mask))
   expect_identical(x$classes$isthing, rep(FALSE, 3))
   expect_identical(unclass(as_seg_mask(x))[, ], ids)
+  parts <- matrix(0L, 5, 9)
+  parts[1:2, 1:3] <- 1L
+  parts[4:5, 6:9] <- 1L
+  x <- as_seg_annotations(list(a = seg_mask(parts, c(background = 0, road = 1))))
+  expect_identical(x$objects$area, c(6, 8))
+  crowd <- two_objects()
+  crowd$iscrowd <- c(TRUE, FALSE)
+  expect_identical(as_seg_annotations(list(a = crowd))$objects$iscrowd, c(TRUE, FALSE))
   scene <- seg_panoptic(matrix(c(1L, 1L, 2L, 2L, 0L, 3L), 2), data.frame(
     id = 1:3, label = c("sky", "person", "person"), isthing = c(FALSE, TRUE, TRUE)
   ), c(sky = 4, person = 1))
