@@ -66,3 +66,16 @@ def test_polygons_that_are_drawn_by_another_rule_are_counted(tmp_path):
             ['2 x polygon whose edge pixels differ, since programs of "via" draw otherwise '
              "(first: a.jpg)"] if changed else []
         )  # fmt: skip
+
+
+def test_stuff_that_becomes_things_is_counted(tmp_path):
+    found, _ = read(tmp_path, [(2, 3, 2, 8, 2, 8, 9)], names=("sky", "cat", "background"))
+    for one in found.classes:
+        one.isthing = one.name == "cat"
+    for format in ("cvat", "coco"):
+        report = Report()
+        target = str(tmp_path / f"out.{'xml' if format == 'cvat' else 'json'}")
+        annotations.write(found, target, format, WriteOptions(), report)
+        counted = [line for line in report.to_r()["changed"] if "stuff" in line]
+        told = ["1 x class of stuff, which comes back as one of things (first: sky)"]
+        assert counted == (told if format == "cvat" else [])

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from maskr.annotations.consistency import settled
-from maskr.annotations.formats import DRAWN_BY, MODULES, module_of
+from maskr.annotations.formats import MODULES, module_of
+from maskr.annotations.lossy import report_common
 from maskr.annotations.options import Progress, ReadOptions, WriteOptions
 from maskr.annotations.report import Report
 from maskr.annotations.table import Annotations
@@ -75,20 +76,8 @@ def write(
             hint='Write "masks" for masks of classes, or "coco" for objects.',
             argument="format",
         )
-    report_drawing(annotations, format, report)
+    report_common(annotations, format, report)
     module.write(annotations, Path(path), options, report, progress or no_progress)
-
-
-def report_drawing(annotations: Annotations, format: str, report: Report) -> None:
-    """Count polygons that keep their corners but are drawn by another rule in the new format."""
-    rule = DRAWN_BY.get(format)
-    if rule in (None, annotations.reading.get("rasteriser", "coco")):
-        return
-    rows = [row for row, polygon in enumerate(annotations.objects.polygons) if polygon]
-    if rows:
-        first = annotations.images.ids.index(int(annotations.objects.image_ids[rows[0]]))
-        reason = f'polygon whose edge pixels differ, since programs of "{format}" draw otherwise'
-        report.change(reason, annotations.images.files[first], len(rows))
 
 
 def no_progress(done: int, total: int) -> None:

@@ -109,16 +109,6 @@ MODULES: dict[str, str] = {
 }
 """Modules by format, in the order in which they are asked whether a file is theirs."""
 
-DRAWN_BY = {
-    "coco": "coco",
-    "yolo": "coco",
-    "cvat": "coco",
-    "labelme": "pil",
-    "via": "pil",
-    "via_csv": "pil",
-}
-"""The rule by which programs of a polygon format draw, see `polygons`."""
-
 
 def module_of(name: str) -> Format:
     """Import the module of a format."""

@@ -1,0 +1,33 @@
+"""What several polygon formats lose in the same way, told before one of them is written."""
+
+from maskr.annotations.class_names import is_background
+from maskr.annotations.report import Report
+from maskr.annotations.table import Annotations
+
+DRAWN_BY = {
+    "coco": "coco",
+    "yolo": "coco",
+    "cvat": "coco",
+    "labelme": "pil",
+    "via": "pil",
+    "via_csv": "pil",
+}
+"""The rule by which programs of a polygon format draw, see `polygons`."""
+
+ONLY_THINGS = {"yolo", "yolo_boxes", "cvat", "labelme", "via", "via_csv"}
+"""Formats that do not tell stuff from things."""
+
+
+def report_common(annotations: Annotations, format: str, report: Report) -> None:
+    """Count polygons that are drawn otherwise in `format`, and classes that cease to be stuff."""
+    objects, images = annotations.objects, annotations.images
+    polygons = [row for row, polygon in enumerate(objects.polygons) if polygon]
+    rule = DRAWN_BY.get(format)
+    if polygons and rule not in (None, annotations.reading.get("rasteriser", "coco")):
+        first = images.ids.index(int(objects.image_ids[polygons[0]]))
+        reason = f'polygon whose edge pixels differ, since programs of "{format}" draw otherwise'
+        report.change(reason, images.files[first], len(polygons))
+    stuff = [one.name for one in annotations.classes if not one.isthing]
+    stuff = [name for name in stuff if not is_background(name)]
+    if stuff and format in ONLY_THINGS:
+        report.change("class of stuff, which comes back as one of things", stuff[0], len(stuff))
