@@ -167,6 +167,28 @@ def test_fixtures_are_counted(shared_data, file):
     assert len(found.objects) == (1 if "train" in file else 2)
 
 
+VOID = (
+    "1 x image whose pixels of no object become void, which is ignored when read (first: x/y.jpg)"
+)
+
+
+@pytest.mark.parametrize(("box", "lost"), [((0, 0, 9, 6), False), ((0, 0, 9, 5), True)])
+def test_pixels_of_no_object_that_become_void_are_counted(tmp_path, box, lost):
+    table = ObjectTable()
+    table.add(1, 1, box=box)
+    images = Images([1], ["x/y.jpg"], [6], [9], [""], [""])
+    made = Annotations("memory", "", images, table.finish(), [Category(1, "cell")])
+    assert write(made, tmp_path / "a.json").to_r()["changed"] == [VOID] * lost
+    again, _ = read(tmp_path / "a.json")
+    # what is void already is no loss, and a class of the background keeps it
+    assert not write(again, tmp_path / "b.json").changed
+    made.reading["void"] = "ignore"
+    assert not write(made, tmp_path / "c.json").changed
+    made.reading, made.classes = {}, [*made.classes, Category(0, "background", isthing=False)]
+    assert not write(made, tmp_path / "d.json").changed
+    assert not (read(tmp_path / "d.json")[0].labels(0).classes == IGNORE).any()
+
+
 def test_objects_become_segments_and_what_is_lost_is_counted(tmp_path):
     masks = np.zeros((4, 6, 9), dtype=bool)
     masks[0, 1:5, 1:5] = True
@@ -192,6 +214,7 @@ def test_objects_become_segments_and_what_is_lost_is_counted(tmp_path):
     assert changed == [
         "1 x attributes left out (first: x/y.jpg)",
         "1 x object partly or wholly under another one (first: x/y.jpg)",
+        VOID,
     ]
     assert (tmp_path / "out" / "x" / "y.png").exists()
     found, _ = read(tmp_path / "out.json")

@@ -190,7 +190,8 @@ def write(
     """Write the JSON file, and the PNGs into a folder of its name, both or neither.
 
     Things come from objects, one segment of stuff from each class of stuff; where objects overlap,
-    the higher score is on top, and of equal scores the later object.
+    the higher score is on top, and of equal scores the later object. Pixels of no object are void;
+    a class called background keeps them apart from that.
 
     Raises
     ------
@@ -258,6 +259,7 @@ def segments_of(annotations: Annotations, i: int, report: Report) -> tuple[np.nd
     if made.ids.ndim != 2:
         raise DataError("Panoptic PNGs are 2D only, and this is a volume.", argument="x")
     report_losses(annotations, i, report)
+    report_void(annotations, i, made, report)
     crowds = crowds_of(annotations, i, made)
     found, places = np.unique(np.append(0, made.ids), return_inverse=True)
     places = places[1:].reshape(made.ids.shape)
@@ -291,6 +293,20 @@ def crowds_of(annotations: Annotations, i: int, made: Panoptic) -> set[int]:
         return set(annotations.objects.ids[rows[annotations.objects.iscrowd[rows]]].tolist())
     crowd = ~made.isthing & np.isin(made.class_ids, list(annotations.things()))
     return set(made.segment_ids[crowd].tolist())
+
+
+def report_void(annotations: Annotations, i: int, made: Panoptic, report: Report) -> None:
+    """Count images with pixels of no object, which are background here and void when read."""
+    empty = made.ids == 0
+    if not empty.any():
+        return
+    if annotations.images.mask_files[i] or annotations.ignored():
+        is_lost = bool((annotations.labels(i).classes[empty] != IGNORE).any())
+    else:
+        is_lost = annotations.void() != IGNORE
+    if is_lost:
+        reason = "image whose pixels of no object become void, which is ignored when read"
+        report.change(reason, annotations.images.files[i])
 
 
 def report_losses(annotations: Annotations, i: int, report: Report) -> None:
