@@ -33,7 +33,7 @@
 #' * **ADE20K**, scene parsing benchmark, `ADEChallengeData2016`: `images/training/*.jpg`,
 #'   `annotations/training/*.png`. 0 is ignored.
 #' * **ADE20K**, whole, `ADE20K_2021_17_01`: `images/ADE/training/**` with `*.jpg`, `*_seg.png` and
-#'   `*.json`.
+#'   `*.json`. Pixels that nobody labelled are ignored.
 #' * **CamVid** as SegNet's authors prepared it: `train/*.png`, `trainannot/*.png`, 11 classes; 11
 #'   (void) is ignored.
 #' * **CamVid** as first published: `701_StillsRaw_full/*.png`, `LabeledApproved_full/*_L.png`, and
@@ -321,6 +321,7 @@ data_of <- function(x, classes = NULL, ..., background = FALSE, call = rlang::ca
   if (is.null(classes)) {
     classes <- annotation_classes(x)
     if (background || length(classes) < 2) classes <- with_background(classes)
+    if (!any(is_background_name(names(classes)))) x$reading$void <- "ignore"
     return(seg_dataset(x, classes = classes, ...))
   }
   named <- intersect(names(classes), x$classes$name)

@@ -105,6 +105,33 @@ def test_names_of_2017_are_found_by_the_masks(tmp_path):
         x.labels(0)
 
 
+def test_unlabelled_pixels_are_what_pixels_of_no_object_are(tmp_path):
+    root = seg(tmp_path, PIXELS)
+    (root / "training" / "a_atr.txt").write_text(ATR + "003 # 0 # 0 # building # house #\n")
+    x, _ = read(root)
+    back = across_the_border(x)
+    assert back.labels(0).classes.tolist() == [[9, 9, 312], [0, 312, 312]]
+    back.reading["void"] = "ignore"
+    assert back.labels(0).classes.tolist() == [[9, 9, 312], [IGNORE, 312, 312]]
+    # with new ids, as R gives them
+    back.classes = [Category(5, "background", isthing=False), Category(1, "tree, wood")]
+    back.classes.append(Category(2, "building"))
+    back.reading = {**x.reading, "renumber": [[0, -1], [9, 1], [312, 2]]}
+    assert back.labels(0).classes.tolist() == [[1, 1, 2], [5, 2, 2]]
+
+
+@pytest.mark.parametrize("ending", ["JPG", "Jpeg"])
+def test_images_may_have_endings_in_any_case(tmp_path, ending):
+    labels = Labels(np.array([[0, 1, 1]]), np.array([[0, 1, 1]]))
+    x = held([labels], [Category(1, "car")], tmp_path / "in", ["train/q1.jpg"])
+    (tmp_path / "in/train/q1.jpg").rename(tmp_path / f"in/train/q1.{ending}")
+    x.images.files[0] = f"train/q1.{ending}"
+    write(x, tmp_path / "out", "ade20k")
+    back, _ = read(tmp_path / "out")
+    assert back.image_path(0).name == f"q1.{ending}"
+    assert np.array_equal(back.labels(0).classes, labels.classes)
+
+
 @pytest.mark.parametrize("text", ["001 # 0\n", "a # 0 # 0 # sky # sky\n", "{}"])
 def test_damaged_descriptions_of_2017(tmp_path, text):
     root = seg(tmp_path, PIXELS)

@@ -301,6 +301,24 @@ test_that("ADE20K is read whole", {
   }
 })
 
+test_that("what nobody labelled in ADE20K is ignored, and its data train, weigh and plot", {
+  skip_if_no_python()
+  data <- seg_data_ade20k(shared_data("ade20k/ADE20K_2021_17_01"), size = c(64, 64))
+  ids <- ids_of(data, 1)
+  expect_true(anyNA(ids))
+  expect_true(all(ids %in% c(NA, data$classes)))
+  expect_named(seg_class_weights(data), names(data$classes))
+  withr::local_pdf(NULL)
+  expect_no_error(plot(data))
+  model <- seg_unet(classes = data$classes, init_features = 4)
+  history <- fit(model, data, epochs = 1)
+  expect_true(all(is.finite(history$value)))
+  # chosen classes may keep a background, under any id
+  some <- c(background = 7, stats::setNames(1, names(data$classes)[[5]]))
+  expect_setequal(ids_of(seg_data_ade20k(shared_data("ade20k/ADE20K_2021_17_01"), classes = some),
+                         1), c(1, 7))
+})
+
 test_that("the scene parsing benchmark has 150 classes, and its 0 is ignored", {
   skip_if_no_python()
   root <- new_folder("ADEChallengeData2016")

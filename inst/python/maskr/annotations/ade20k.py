@@ -5,6 +5,7 @@ numbered by B, in ascending order from 1. Names of classes are those of the obje
 files (2020 and later) or *_atr.txt (2017, whose names have no ids: masks are decoded until each
 name is found once; give `classes` to save that). All objects count as things, the sky too. Parts
 of objects (*_parts_1.png) are not read, nor are the masks of objects with their hidden regions.
+Pixels that nobody labelled are 0, and become what pixels of no object are, see `Annotations.void()`.
 
 The scene parsing benchmark (ADEChallengeData2016) has `images/<split>` and `annotations/<split>`
 with the ids of 150 classes; 0 is everything else, and ignored.
@@ -13,6 +14,7 @@ Written is the whole data set's form with JSON files. It holds class ids up to 6
 255 objects an image, and nothing for pixels to be ignored.
 """
 
+import glob
 from pathlib import Path
 
 import numpy as np
@@ -103,6 +105,9 @@ def read(path: Path, options: ReadOptions, report: Report) -> Annotations:
     names = options.classes or class_ids(found, report)
     classes = [Category(class_id, name) for name, class_id in names.items()]
     reading = {"benchmark": False, "ids": sorted(names.values())}
+    if 0 not in reading["ids"]:
+        # what nobody labelled is 0 in the files, and void
+        reading["renumber"] = [[0, -1], *([one, one] for one in reading["ids"])]
     return Annotations("ade20k", place, images, no_objects(), classes, reading)
 
 
@@ -129,6 +134,10 @@ def image_of(mask: Path, root: Path, options: ReadOptions) -> Path:
     for suffix in SUFFIXES:
         if (folder / f"{stem}{suffix}").is_file():
             return folder / f"{stem}{suffix}"
+    others = sorted(folder.glob(f"{glob.escape(stem)}.*"))  # such as .JPG
+    found = [file for file in others if file.stem == stem and file.suffix.lower() in SUFFIXES]
+    if found:
+        return found[0]
     raise no_images(f"There is no image {stem}.jpg of {mask}.")
 
 
