@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from held import overlapping
 from maskr.annotations import ReadOptions, WriteOptions, detect, r_mask, read, write
 from maskr.annotations.report import Report
 from maskr.annotations.table import Annotations
@@ -129,3 +130,42 @@ def test_the_shared_labels(shared_data):
     found, _ = get(path)
     assert len(found.classes) == 42 and found.reading["depths"]["example_seg.nii.gz"] == 30
     np.testing.assert_array_equal(found.labels(0).classes, np.asarray(nib.load(path).dataobj).T)
+
+
+def test_labels_without_volumes_are_written_and_read_again(shared_data, tmp_path):
+    found, _ = get(shared_data("volumes/example_seg.nii.gz"))
+    report = Report()
+    write(found, str(tmp_path / "nif"), "nifti", WriteOptions(), report)
+    assert not report.changed
+    again, _ = get(tmp_path / "nif", "auto")
+    np.testing.assert_array_equal(again.labels(0).classes, found.labels(0).classes)
+
+
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_images_that_are_no_volumes_give_labels_alone(tmp_path, split):
+    made = overlapping(tmp_path, (1, 2))
+    made.images.splits = [split]
+    report = Report()
+    write(made, str(tmp_path / "nif"), "nifti", WriteOptions(), report)
+    assert report.changed["image that is no NIfTI file, not copied"] == [1, "a.png"]
+    again, _ = get(tmp_path / "nif", "auto")
+    assert again.images.splits == [split]
+    np.testing.assert_array_equal(again.labels(0).classes, made.labels(0).classes)
+    (tmp_path / "a.png").unlink()
+    report = Report()
+    write(made, str(tmp_path / "nif2"), "nifti", WriteOptions(), report)
+    assert report.changed["image that was not found, not copied"] == [1, "a.png"]
+
+
+def test_volumes_are_copied_for_all_labels_or_none(folder, tmp_path):
+    found, _ = get(folder)
+    (folder / "imagesTr" / "a_0000.nii.gz").unlink()
+    report = Report()
+    write(found, str(tmp_path / "out"), "nifti", WriteOptions(), report)
+    assert report.changed == {
+        "image that was not found, not copied": [1, "imagesTr/a_0000.nii.gz"],
+        "volume not copied, since others have none": [2, "imagesTr/b_0000.nii.gz"],
+    }
+    again, _ = get(tmp_path / "out")
+    assert again.images.splits == ["train", "train", "test"]
+    np.testing.assert_array_equal(again.labels(2).classes, label(2).T)

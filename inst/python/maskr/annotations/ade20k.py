@@ -5,7 +5,7 @@ numbered by B, in ascending order from 1. Names of classes are those of the obje
 files (2020 and later) or *_atr.txt (2017, whose names have no ids: masks are decoded until each
 name is found once; give `classes` to save that). All objects count as things, the sky too. Parts
 of objects (*_parts_1.png) are not read, nor are the masks of objects with their hidden regions.
-Pixels that nobody labelled are 0, and become what pixels of no object are, see `Annotations.void()`.
+Pixels that nobody labelled are 0, and become what `Annotations.void()` says.
 
 The scene parsing benchmark (ADEChallengeData2016) has `images/<split>` and `annotations/<split>`
 with the ids of 150 classes; 0 is everything else, and ignored.

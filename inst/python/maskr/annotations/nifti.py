@@ -3,14 +3,15 @@
 nnU-Net (https://github.com/MIC-DKFZ/nnUNet) and the Medical Segmentation Decathlon keep volumes in
 imagesTr (imagesTs for testing), their labels under the same names in labelsTr, and the classes in
 dataset.json; a volume of several scans has files that end in _0000, _0001 and so on, of which the
-first stands for the image here. Elsewhere volumes are matched by name, or lie in `images` beside
-`labels`. Without dataset.json or `classes` the ids that occur are the classes, which takes reading
-all files.
+first stands for the image here. Without any volumes the labels stand for them. Elsewhere volumes
+are matched by name, or lie in `images` beside `labels`. Without dataset.json or `classes` the ids
+that occur are the classes, which takes reading all files.
 
 Label volumes are masks of classes: they do not tell objects apart. Height and width of an image are
 those of its slices, and `reading` holds the number of slices by file.
 
-Written is nnU-Net's layout, or one file if the path ends in .nii or .nii.gz. Affine and spacing are
+Written is nnU-Net's layout, or one file if the path ends in .nii or .nii.gz; volumes go along if
+all images are some, since nnU-Net wants one for each label. Affine and spacing are
 those of the label volumes, or else of the images; pixels to be ignored are 255 or 65535.
 """
 
@@ -38,13 +39,14 @@ from maskr.files import atomically, folder_atomically
 from maskr.volumes import is_nifti, open_volume, stem
 
 SPLITS = (("train", "Tr"), ("test", "Ts"))
+OWN_LABELS = "labels that were read without an image"
 
 
 def matches(path: Path) -> bool:
     """Take NIfTI files, and folders that hold them or nnU-Net's labelsTr."""
     if path.is_file():
         return is_nifti(path.name)
-    places = [path, *(path / name for name in ("labelsTr", "labels", "masks"))]
+    places = [path, *(path / name for name in ("labelsTr", "labelsTs", "labels", "masks"))]
     return any(is_nifti(one.name) for place in places if place.is_dir() for one in place.iterdir())
 
 
@@ -87,12 +89,12 @@ def cases_of(path: Path, images: str | None) -> list[tuple[Case, str]]:
     """Find label volumes with their images and splits; without an image the labels stand for it."""
     if images is not None:
         return [(one, "") for one in find_cases([images], targets=[str(path)])[0]]
-    if (path / "labelsTr").is_dir():
+    if any((path / f"labels{mark}").is_dir() for _, mark in SPLITS):
         return [
             (one, split)
             for split, mark in SPLITS
-            if (path / f"labels{mark}").is_dir() and (path / f"images{mark}").is_dir()
-            for one in find_cases([str(path)], split)[0]
+            if (path / f"labels{mark}").is_dir()
+            for one in cases_of_split(path, split, mark)
         ]
     if path.is_dir() and any((path / name).is_dir() for name in ("labels", "masks", "label")):
         return [(one, "") for one in find_cases([str(path)])[0]]
@@ -102,7 +104,20 @@ def cases_of(path: Path, images: str | None) -> list[tuple[Case, str]]:
     beside = path.parent / "images"
     if path.is_dir() and beside.is_dir():
         return [(one, "") for one in match(list_volumes([str(beside)], "images"), labels)]
-    return [(Case(stem(one), (one,), one), "") for one in labels]
+    return [(one, "") for one in alone(labels)]
+
+
+def cases_of_split(path: Path, split: str, mark: str) -> list[Case]:
+    """Find the cases of one split of nnU-Net's layout; labels may be there without volumes."""
+    volumes = path / f"images{mark}"
+    if volumes.is_dir() and any(volumes.iterdir()):
+        return find_cases([str(path)], split)[0]
+    return alone(list_volumes([str(path / f"labels{mark}")], "path"))
+
+
+def alone(labels: list[str]) -> list[Case]:
+    """Let label volumes stand for their images."""
+    return [Case(stem(one), (one,), one) for one in labels if is_nifti(one)]
 
 
 def table_of(
@@ -188,11 +203,11 @@ def write(
         root = Path(folder)
         for mark in used_marks(annotations):
             (root / f"labels{mark}").mkdir()
-            (root / f"images{mark}").mkdir()
+        with_scans = options.copy_images and have_scans(annotations, report)
         for i, (name, mark) in enumerate(names_of(annotations)):
             save(annotations, i, str(root / f"labels{mark}" / f"{name}.nii.gz"), classes, report)
-            if options.copy_images:
-                copy_scan(annotations, i, root / f"images{mark}" / name, report)
+            if with_scans:
+                copy_scan(annotations.image_path(i), root / f"images{mark}" / name)
             progress(i + 1, len(annotations.images))
         (root / "dataset.json").write_bytes(description(annotations, classes))
 
@@ -234,13 +249,30 @@ def save(
     nifti.save(stored, path, **geometry(annotations, i))
 
 
-def copy_scan(annotations: Annotations, i: int, place: Path, report: Report) -> None:
-    """Copy the image file as the first channel, if it is a NIfTI file."""
+def have_scans(annotations: Annotations, report: Report) -> bool:
+    """Tell whether the images of all labels can be copied, and report those that are not."""
+    missing = [missing_scan(annotations, i) for i in range(len(annotations.images))]
+    if not any(missing):
+        return True
+    for file, reason in zip(annotations.images.files, missing, strict=True):
+        if reason != OWN_LABELS:
+            report.change(reason or "volume not copied, since others have none", file)
+    return False
+
+
+def missing_scan(annotations: Annotations, i: int) -> str:
+    """Say why image `i` is no volume to be copied; "" if it is one."""
     source = annotations.image_path(i)
-    is_own_label = os.path.abspath(source) == annotations.images.mask_files[i]
-    if is_own_label or not is_nifti(source.name) or not source.is_file():
-        report.change("image that is no NIfTI file, not copied", annotations.images.files[i])
-        return
+    if os.path.abspath(source) == annotations.images.mask_files[i]:
+        return OWN_LABELS
+    if not annotations.folder or not source.is_file():
+        return "image that was not found, not copied"
+    return "" if is_nifti(source.name) else "image that is no NIfTI file, not copied"
+
+
+def copy_scan(source: Path, place: Path) -> None:
+    """Copy a volume as the first channel."""
+    place.parent.mkdir(exist_ok=True)
     ending = ".nii.gz" if source.name.lower().endswith(".gz") else ".nii"
     shutil.copyfile(source, f"{place}_0000{ending}")
 
