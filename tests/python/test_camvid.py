@@ -124,6 +124,8 @@ def test_damage(tmp_path):
         read(root)[0].labels(1)
     with pytest.raises(FormatError, match="holds neither"):
         read(tmp_path, "camvid")
+    with pytest.raises(FormatError, match="is a file"):
+        read(root / "trainannot" / "a.png", "camvid")
 
 
 small = arrays.arrays(

@@ -100,7 +100,8 @@ def test_frames_come_back_identical(codes):
         x = held([labels, labels], [Category(1, "cell")], root / "in")
         report = write(x, root / "out", "ctc")
         assert {r: n for r, (n, _) in report.changed.items()} == {
-            "image that is no TIFF, copied as it is": 2
+            "image that is no TIFF, copied as it is": 2,
+            "image whose name becomes the number of a frame": 2,
         }
         back, _ = read(root / "out")
         assert back.images.files == ["t000.png", "t001.png"]
@@ -120,6 +121,22 @@ def test_losses_are_counted(tmp_path):
     report = write(overlapping(tmp_path / "in", (1, 2)), tmp_path / "out", "ctc")
     assert report.changed["object partly or wholly under another one"][0] == 1
     assert report.changed["object written without its class"][0] == 2
+
+
+def test_the_name_of_the_class_is_counted_where_it_is_lost(tmp_path):
+    labels = Labels(np.array([[1, 0]]), np.array([[1, 0]]))
+    x = held([labels], [Category(1, "nucleus")], tmp_path / "in", ["t004.png"])
+    changed = write(x, tmp_path / "out", "ctc").changed
+    reason = 'class whose name and id the format cannot hold, read as "cell"'
+    assert changed[reason] == [1, "nucleus"]
+    assert "image whose name becomes the number of a frame" not in changed
+
+
+def test_a_file_is_no_data_set(tmp_path):
+    file = tmp_path / "man_seg000.tif"
+    tifffile.imwrite(file, np.zeros((2, 3), np.uint16))
+    with pytest.raises(FormatError, match="is a file"):
+        read(file, "ctc")
 
 
 def test_damage(tmp_path):

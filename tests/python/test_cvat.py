@@ -340,3 +340,11 @@ def test_masks_that_do_not_fit_are_refused(tmp_path):
         mask = f'<mask label="a" rle="{rle}" left="0" top="0" width="{width}" height="{height}"/>'
         with pytest.raises(FormatError, match="shape 1"):
             read(save(tmp_path, mask))
+
+
+def test_class_ids_that_a_file_cannot_hold_are_counted(tmp_path):
+    truth = annotations(class_id=[3, 9], box=[[3, 4, 10, 12]] * 2)
+    truth.classes = [Category(1, "ash"), Category(3, "leaf"), Category(9, "stem")]
+    report = write(truth, tmp_path / "a.xml")
+    assert report.changed == {"class whose id the format cannot hold": [2, "leaf"]}
+    assert read(tmp_path / "a.xml").names() == {1: "ash", 2: "leaf", 3: "stem"}

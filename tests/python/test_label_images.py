@@ -33,6 +33,9 @@ def folder_of(tmp_path: Path, numbers: np.ndarray, name: str = "a.png") -> Path:
     return tmp_path
 
 
+LOST = 'class whose name and id the format cannot hold, read as "object"'
+
+
 def test_the_nuclei_are_as_many_as_their_table_says(shared_data):
     root = Path(shared_data("nuclei/valid"))
     x, report = read(root, "labels", classes={"nucleus": 1})
@@ -128,7 +131,7 @@ def test_labels_come_back_identical(codes, top):
         labels = Labels(np.where(numbers > 0, 4, 0), numbers)
         x = held([labels], CELL, root / "in", ["train/a.png"])
         report = write(x, root / "out", "labels")
-        assert not report.changed
+        assert report.changed == {LOST: [1, "cell"]}
         back, _ = read(root / "out", "labels", classes={"cell": 4})
         assert back.images.splits == ["train"]
         found = across_the_border(back).labels(0)
@@ -161,7 +164,10 @@ def test_losses_are_counted(tmp_path):
     assert {reason: count for reason, (count, _) in report.changed.items()} == {
         "image whose pixels to be ignored were written as 0": 1,
         "image with regions that are no single objects, written as 0": 1,
+        LOST: 1,
     }
+    x = held([Labels(np.array([[1, 0]]), np.array([[1, 0]]))], [Category(1, "object")], tmp_path)
+    assert not write(x, tmp_path / "out3", "labels").changed
 
 
 def test_masks_of_classes_hold_no_objects(tmp_path):

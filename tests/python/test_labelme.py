@@ -269,6 +269,7 @@ def test_polygons_come_back_as_they_were(tmp_path_factory, outlines):
     folder = tmp_path_factory.mktemp("labelme")
     truth = of_objects(class_id=[1 + i % 2 for i in range(len(outlines))], polygon=outlines)
     report = write(truth, folder / "out")
+    report.changed.pop("class without objects, which the format cannot hold", None)
     assert list(report.changed) == ["image that was not found, not copied"]
     back = read(folder / "out")
     assert [json.loads(p) for p in back.objects.polygons] == outlines
@@ -331,7 +332,10 @@ def test_an_empty_mask_is_left_out_and_counted(tmp_path):
     empty = encode(np.zeros((1, 40, 60), dtype=bool))
     truth = of_objects(class_id=[1], rle=empty, box=[[0, 0, 0, 0]], area=[0])
     report = write(truth, tmp_path / "a.json")
-    assert list(report.changed) == ["object without a pixel, left out"]
+    assert report.changed == {
+        "object without a pixel, left out": [1, "a.png"],
+        "class without objects, which the format cannot hold": [2, "leaf"],
+    }
     assert len(read(tmp_path / "a.json").objects) == 0
 
 
@@ -427,3 +431,17 @@ def test_read_masks_are_exact_after_decoding(tmp_path):
     found = read(save(tmp_path, [one], imageHeight=height, imageWidth=width))
     assert (decode(found.objects.rles, mask.shape)[:, :, 0] == mask).all()
     assert found.objects.areas[0] == mask.sum()
+
+
+@pytest.mark.parametrize("name", ["out", "out.json"])
+def test_classes_that_names_alone_cannot_hold_are_counted_once(tmp_path, name):
+    Image.new("L", (60, 40)).save(tmp_path / "a.png")
+    truth = of_objects(class_id=[3, 3, 9], box=[[3, 4, 10, 12]] * 3)
+    truth.folder = str(tmp_path)
+    truth.classes = [Category(0, "background", isthing=False), Category(2, "ash")]
+    truth.classes += [Category(3, "leaf"), Category(9, "stem")]
+    assert write(truth, tmp_path / name).changed == {
+        "class whose id the format cannot hold": [2, "leaf"],
+        "class without objects, which the format cannot hold": [1, "ash"],
+    }
+    assert read(tmp_path / name).names() == {1: "leaf", 2: "stem"}

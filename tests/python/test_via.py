@@ -199,6 +199,8 @@ def test_polygons_come_back_as_they_were(tmp_path_factory, format, outlines):
         ["leaf", "stem"][i - 1] for i in ids
     ]
     several = sum(len(one) > 1 for one in outlines)
+    unused = report.changed.pop("class without objects, which the format cannot hold", [0])[0]
+    assert unused == (len(outlines) == 1)
     assert sum(n for n, _ in report.changed.values()) == several
 
 
@@ -346,3 +348,16 @@ def test_truncated_files_are_a_classed_error(tmp_path_factory, length, noise):
         via_csv.read(folder / "via.csv", ReadOptions(), Report())
     except FormatError as error:
         assert "via.csv" in error.text
+
+
+@pytest.mark.parametrize("format", MODULES)
+def test_classes_that_names_alone_cannot_hold_are_counted_once(tmp_path, format):
+    truth = annotations(class_id=[3, 3, 9], box=[[3, 4, 10, 12]] * 3)
+    truth.classes = [Category(2, "ash"), Category(3, "leaf"), Category(9, "stem")]
+    truth.images.add("b.png", 40, 60)
+    path = tmp_path / f"out.{SUFFIXES[format]}"
+    assert write(truth, path, format).changed == {
+        "class whose id the format cannot hold": [2, "leaf"],
+        "class without objects, which the format cannot hold": [1, "ash"],
+    }
+    assert read(path).names() == {1: "leaf", 2: "stem"}

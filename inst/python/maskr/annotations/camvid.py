@@ -81,6 +81,12 @@ def read(path: Path, options: ReadOptions, report: Report) -> Annotations:
     DataError
         If they do not match by their names.
     """
+    if not path.is_dir():
+        raise FormatError(
+            f"{path} is a file, and CamVid is a folder.",
+            hint='Name the folder that holds train and trainannot. A single mask is of "masks".',
+            argument="path",
+        )
     found = layouts(path)
     if not found:
         raise FormatError(

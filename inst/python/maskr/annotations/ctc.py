@@ -17,11 +17,12 @@ import numpy as np
 
 from maskr import images as image_files
 from maskr import masks
-from maskr.annotations.columns import no_objects
+from maskr.annotations.columns import Category, no_objects
 from maskr.annotations.folders import Pair, first_files, no_images, table_of
 from maskr.annotations.image_writing import copy_image
 from maskr.annotations.label_images import decode, numbers_of, one_class, reading_of
 from maskr.annotations.label_writing import flat_labels, ranks
+from maskr.annotations.lost_classes import report_unnamed
 from maskr.annotations.options import Progress, ReadOptions, WriteOptions
 from maskr.annotations.report import Report
 from maskr.annotations.table import Annotations, Labels
@@ -34,6 +35,9 @@ TRUTHS = ("GT", "ST")
 FOLDER = re.compile(r"^(\d+)_(GT|ST)$")
 MASK = re.compile(r"^man_seg_?(\d+)(?:_(\d+))?\.tiff?$", re.IGNORECASE)
 FRAME = re.compile(r"^t(\d+)$", re.IGNORECASE)
+READ_AS = Category(1, "cell")
+"""The class of all objects where none is named."""
+
 TOP = 65535
 """The largest number of an object in 16 bits."""
 
@@ -51,7 +55,7 @@ def read(path: Path, options: ReadOptions, report: Report) -> Annotations:
     FormatError
         If there is no truth, or a frame is missing.
     """
-    classes = one_class(options, "cell")
+    classes = one_class(options, READ_AS.name)
     pairs = [
         Pair(frame_of(mask, truth, options.images), mask)
         for truth in truths(path)
@@ -66,6 +70,12 @@ def read(path: Path, options: ReadOptions, report: Report) -> Annotations:
 
 def truths(path: Path) -> list[Path]:
     """List the folders of truth, one for each sequence."""
+    if not path.is_dir():
+        raise FormatError(
+            f"{path} is a file, and the Cell Tracking Challenge's truth is a folder.",
+            hint='Name the folder that holds 01 and 01_GT. Other label images are of "labels".',
+            argument="path",
+        )
     if FOLDER.match(path.name):
         return [path]
     found: dict[str, Path] = {}
@@ -177,6 +187,8 @@ def write(
             progress(i + 1, len(places))
 
     folder_atomically(str(path), save)
+    report_unnamed(annotations, READ_AS, report)
+    report_names(annotations, places, report)
 
 
 def frames(annotations: Annotations) -> list[tuple[str, str]]:
@@ -196,6 +208,14 @@ def frames(annotations: Annotations) -> list[tuple[str, str]]:
         counts[sequence] = time + 1
         places.append((sequence, f"{time:0{digits}d}"))
     return places
+
+
+def report_names(annotations: Annotations, places: list[tuple[str, str]], report: Report) -> None:
+    """Count the images that get other names."""
+    pairs = zip(annotations.images.files, places, strict=True)
+    other = [file for file, (_, time) in pairs if PurePosixPath(file).stem != f"t{time}"]
+    if other:
+        report.change("image whose name becomes the number of a frame", other[0], len(other))
 
 
 def save_frame(annotations: Annotations, i: int, folder: Path, time: str, report: Report) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 
 from maskr.annotations.attributes import Groups, extras, parsed, text_of
 from maskr.annotations.items import Item, items_with_shape, window
+from maskr.annotations.lost_classes import report_named
 from maskr.annotations.options import Progress, WriteOptions
 from maskr.annotations.report import Report
 from maskr.annotations.table import Annotations
@@ -191,3 +192,4 @@ def write(
             Writing(file).document(annotations, report, progress)
 
     atomically(str(path), save)
+    report_named(annotations, annotations.names().values(), report)

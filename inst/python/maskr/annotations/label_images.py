@@ -17,12 +17,16 @@ from maskr.annotations.columns import Category, no_objects
 from maskr.annotations.folders import find_pairs, table_of
 from maskr.annotations.image_writing import copy_image, each_image
 from maskr.annotations.label_writing import flat_labels, object_numbers, without_ignore
+from maskr.annotations.lost_classes import report_unnamed
 from maskr.annotations.options import Progress, ReadOptions, WriteOptions
 from maskr.annotations.report import Report
 from maskr.annotations.table import Annotations, Labels
 from maskr.arrays import IGNORE
 from maskr.errors import DataError
 from maskr.files import folder_atomically
+
+READ_AS = Category(1, "object")
+"""The class of all objects where none is named."""
 
 PNG_TOP = 65535
 """The largest number that a PNG can hold."""
@@ -43,7 +47,7 @@ def read(path: Path, options: ReadOptions, report: Report) -> Annotations:
     DataError
         If names do not match, or several classes are given.
     """
-    classes = one_class(options, "object")
+    classes = one_class(options, READ_AS.name)
     place, images = table_of(find_pairs(path, options.images), report)
     reading = reading_of(classes, options)
     return Annotations("labels", place, images, no_objects(), classes, reading)
@@ -142,6 +146,7 @@ def write(
                 copy_image(annotations, i, root / "images" / name, report)
 
     folder_atomically(str(path), save)
+    report_unnamed(annotations, READ_AS, report)
 
 
 def numbers_of(found: Labels, annotations: Annotations, where: str, report: Report) -> np.ndarray:

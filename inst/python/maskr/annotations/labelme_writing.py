@@ -10,6 +10,7 @@ from maskr.annotations.attributes import Groups, extras
 from maskr.annotations.image_names import base_name
 from maskr.annotations.image_writing import copy_image, stems
 from maskr.annotations.items import Item, items_with_shape, outline
+from maskr.annotations.lost_classes import report_named
 from maskr.annotations.options import Progress, WriteOptions
 from maskr.annotations.report import Report
 from maskr.annotations.table import Annotations
@@ -45,23 +46,33 @@ def write(
                 hint="Name a folder.",
                 argument="path",
             )
-        text = orjson.dumps(content_of(annotations, 0, report), option=orjson.OPT_INDENT_2)
+        content = content_of(annotations, 0, report)
+        text = orjson.dumps(content, option=orjson.OPT_INDENT_2)
         atomically(str(path), lambda part: Path(part).write_bytes(text))
+        report_named(annotations, labels_of(content), report)
         progress(1, 1)
         return
     names = stems(annotations)
 
     def save(folder: str) -> None:
+        written: set[str] = set()
         for i, name in enumerate(names):
             content = content_of(annotations, i, report)
+            written |= labels_of(content)
             if options.copy_images:
                 content["imagePath"] = name + os.path.splitext(annotations.images.files[i])[1]
                 copy_image(annotations, i, Path(folder) / name, report)
             target = Path(folder) / f"{name}.json"
             target.write_bytes(orjson.dumps(content, option=orjson.OPT_INDENT_2))
             progress(i + 1, len(names))
+        report_named(annotations, written, report)
 
     folder_atomically(str(path), save)
+
+
+def labels_of(content: dict) -> set[str]:
+    """List the labels in the content of a file."""
+    return {shape["label"] for shape in content["shapes"]}
 
 
 def content_of(annotations: Annotations, i: int, report: Report) -> dict:

@@ -7,6 +7,7 @@ import orjson
 
 from maskr.annotations.attributes import Groups, extras
 from maskr.annotations.items import Item, items_with_shape, outline
+from maskr.annotations.lost_classes import report_named
 from maskr.annotations.options import Progress, WriteOptions
 from maskr.annotations.report import Report
 from maskr.annotations.table import Annotations
@@ -89,6 +90,8 @@ def entries_of(annotations: Annotations, report: Report, progress: Progress) -> 
         entry |= {"regions": regions_for(annotations, i, names, report), "file_attributes": {}}
         found.append(entry)
         progress(i + 1, count)
+    regions = [region for entry in found for region in entry["regions"]]
+    report_named(annotations, {one["region_attributes"]["class"] for one in regions}, report)
     return found
 
 
