@@ -101,7 +101,9 @@ def content_of(path):
 
 def test_every_kind_of_object_is_read(tmp_path):
     found, report = read(put(tmp_path, sample()), "auto")
-    assert report.to_r() == {"skipped": [], "changed": []}
+    lost = 'annotation\'s key "keypoints", not kept'
+    assert report.to_r()["skipped"] == []
+    assert report.changed == {lost: [1, "annotations[0] of instances_val.json"]}
     assert found.format == "coco" and found.folder == ""
     assert found.images.ids == [7, 10**12] and found.images.files == ["a.jpg", "far/b.jpg"]
     assert (found.images.heights, found.images.widths) == ([4, 5], [6, 3])
@@ -189,6 +191,47 @@ def test_images_are_found_where_coco_puts_them(shared_data, tmp_path):
         assert read(tmp_path, "auto")[0].folder == str(image.parent)
         image.unlink()
     assert read(path, images=str(tmp_path))[0].folder == str(tmp_path)
+
+
+@pytest.mark.parametrize("layout", ["_annotations.coco.json", "annotations.json"])
+def test_folders_of_other_tools_are_found(tmp_path, layout):
+    content = sample()
+    folder = tmp_path / "train"
+    images = {"_annotations.coco.json": folder, "annotations.json": folder / "JPEGImages"}[layout]
+    images.mkdir(parents=True)
+    (images / "a.jpg").write_bytes(b"")
+    content["images"][0]["file_name"] = (images / "a.jpg").relative_to(folder).as_posix()
+    put(folder, content, layout)
+    assert annotations.detect(folder) == "coco"
+    assert read(folder, "auto")[0].image_path(0) == images / "a.jpg"
+    if layout.startswith("_"):
+        assert read(tmp_path, "auto")[0].image_path(0) == images / "a.jpg"
+        (tmp_path / "valid").mkdir()
+        put(tmp_path / "valid", content, layout)
+        with pytest.raises(FormatError, match="train/_annotations.coco.json, valid/_annotations"):
+            read(tmp_path, "auto")
+    else:
+        (folder / layout).write_text('{"pages": []}')
+        with pytest.raises(FormatError, match="not known by its content"):
+            annotations.detect(folder)
+
+
+def test_labelme_s_folder_of_coco(shared_data):
+    found, _ = read(shared_data("labelme/instance_segmentation/data_dataset_coco"), "auto")
+    assert found.format == "coco" and len(found.images) == 3
+    assert all(found.image_path(i).is_file() for i in range(3))
+
+
+def test_keys_of_annotations_that_are_not_kept_are_counted(tmp_path):
+    content = sample()
+    rows = content["annotations"]
+    rows[0] |= {"difficulty": 0, "num_keypoints": None, "extra": {}}
+    rows[2] |= {"difficulty": 3}
+    _, report = read(put(tmp_path, content))
+    assert report.changed == {
+        'annotation\'s key "difficulty", not kept': [2, "annotations[0] of instances_val.json"],
+        'annotation\'s key "keypoints", not kept': [1, "annotations[0] of instances_val.json"],
+    }
 
 
 def test_a_folder_with_several_files_is_refused_by_their_names(shared_data):

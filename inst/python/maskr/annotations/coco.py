@@ -2,8 +2,13 @@
 
 Coordinates are positions between pixels. Boxes are `[x, y, width, height]` in pixels, 0-based and
 half-open. Class ids are COCO's categories. An annotation without segmentation is a box; keypoints
-and captions are not read. A mask all of whose polygons have under three points becomes its box,
+and captions are not read, and a message counts such keys of annotations; "info" and "licenses" of
+the file are not kept either. A mask all of whose polygons have under three points becomes its box,
 and a warning counts it. Files without "annotations" list images only.
+
+Of folders, COCO's own are taken, with `annotations/instances_*.json`; Roboflow's, with
+`_annotations.coco.json` among the images of each split; and those that `labelme2coco` makes, with
+`annotations.json` beside the folder of images.
 """
 
 from pathlib import Path
@@ -31,13 +36,24 @@ from maskr.annotations.table import Annotations
 from maskr.errors import FormatError
 from maskr.files import atomically
 
-PATTERN = "instances_*.json"
+PATTERNS = (
+    "annotations/instances_*.json",
+    "instances_*.json",
+    "_annotations.coco.json",
+    "*/_annotations.coco.json",
+    "annotations.json",
+)
 
 
 def matches(path: Path) -> bool:
-    """Tell whether it is such a JSON file, or a folder with `annotations/instances_*.json`."""
+    """Tell whether it is such a JSON file, or a folder that has some."""
     if path.is_dir():
-        return bool(files_of(path, PATTERN))
+        return any(map(is_coco, files_of(path, PATTERNS)))
+    return is_coco(path)
+
+
+def is_coco(path: Path) -> bool:
+    """Tell a JSON file by its keys."""
     return mentions(path, (b"images", b"categories"), b"{")
 
 
@@ -50,7 +66,7 @@ def read(path: Path, options: ReadOptions, report: Report) -> Annotations:
     FormatError
         If it is damaged or incomplete; the error names the record.
     """
-    file = the_file(path, PATTERN)
+    file = the_file(path, PATTERNS)
     content = load_object(file)
     images, folder = read_images(content, file, options.images)
     classes = read_categories(content, file, report)

@@ -11,6 +11,21 @@ from maskr.annotations.polygons import FAR, area_of, box_of, parse
 from maskr.annotations.report import Report
 from maskr.errors import DataError
 
+KEPT = {
+    "area",
+    "attributes",
+    "bbox",
+    "category_id",
+    "id",
+    "image_id",
+    "iscrowd",
+    "score",
+    "segmentation",
+}
+"""Keys of an annotation that the table has a place for."""
+
+NOTHING: tuple = (None, "", [], {})
+
 
 def read_objects(
     records: Records, images: Images, ids: np.ndarray, classes: np.ndarray, report: Report
@@ -39,6 +54,7 @@ def read_objects(
     boxes, areas = read_boxes(records), records.numbers("area")
     complete(boxes, areas, polygons, rles, sizes)
     keep = kept(records, boxes, sizes, report)
+    report_keys(records, report)
     return Objects(
         ids[keep],
         image_ids[keep],
@@ -115,6 +131,16 @@ def kept(records: Records, boxes: np.ndarray, sizes: np.ndarray, report: Report)
             report.skip(problem, records.where(int(i)))
         good &= ~bad
     return good
+
+
+def report_keys(records: Records, report: Report) -> None:
+    """Count what annotations hold under other keys, such as keypoints."""
+    for key in sorted(set().union(*records.rows) - KEPT):
+        found = [i for i, one in enumerate(records.optional(key)) if one not in NOTHING]
+        if found:
+            report.change(
+                f'annotation\'s key "{key}", not kept', records.where(found[0]), len(found)
+            )
 
 
 def read_attributes(records: Records, report: Report) -> list[str]:

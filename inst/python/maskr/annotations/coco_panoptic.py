@@ -36,7 +36,7 @@ from maskr.files import atomically, folder_atomically
 from maskr.images import decode
 from maskr.panoptic import Panoptic
 
-PATTERN = "panoptic_*.json"
+PATTERNS = ("annotations/panoptic_*.json", "panoptic_*.json")
 HIGHEST = 2**24 - 1
 
 CLASSES_IN_TABLE = True
@@ -46,7 +46,7 @@ CLASSES_IN_TABLE = True
 def matches(path: Path) -> bool:
     """Tell whether it is such a JSON file, or a folder with `annotations/panoptic_*.json`."""
     if path.is_dir():
-        return bool(files_of(path, PATTERN))
+        return bool(files_of(path, PATTERNS))
     return mentions(path, (b"images", b"categories", b"segments_info"), b"{")
 
 
@@ -61,7 +61,7 @@ def read(path: Path, options: ReadOptions, report: Report) -> Annotations:
     FormatError
         If it is damaged or incomplete, or PNGs are missing; the error names the record.
     """
-    file = the_file(path, PATTERN)
+    file = the_file(path, PATTERNS)
     content = load_object(file)
     images, folder = read_images(content, file, options.images)
     classes = read_categories(content, file, report)

@@ -1,7 +1,7 @@
 """What COCO's files have in common: images, categories, and where things lie."""
 
 import mmap
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,8 +20,8 @@ PIXELS = 2**32
 """Run lengths of COCO's library count up to here."""
 
 
-def the_file(path: Path, pattern: str) -> Path:
-    """Give the file itself, or the one file of a folder in COCO's layout.
+def the_file(path: Path, patterns: Sequence[str]) -> Path:
+    """Give the file itself, or the one file of a folder.
 
     Raises
     ------
@@ -30,22 +30,23 @@ def the_file(path: Path, pattern: str) -> Path:
     """
     if not path.is_dir():
         return path
-    found = files_of(path, pattern)
+    found = files_of(path, patterns)
     if len(found) == 1:
         return found[0]
     names = ", ".join(str(one.relative_to(path)) for one in found)
     raise FormatError(
         f"{path} holds several such files: {names}."
         if found
-        else f"{path} holds no {pattern}, nor does its folder annotations.",
+        else f"{path} holds none of these files: {', '.join(patterns)}.",
         hint="Name one file." if found else "Name the file itself.",
         argument="path",
     )
 
 
-def files_of(path: Path, pattern: str) -> list[Path]:
-    """List the files of a folder in COCO's layout, `annotations/instances_*.json` and so on."""
-    return sorted((path / "annotations").glob(pattern)) or sorted(path.glob(pattern))
+def files_of(path: Path, patterns: Sequence[str]) -> list[Path]:
+    """List the files of a folder by the first pattern that some have."""
+    found = (sorted(path.glob(pattern)) for pattern in patterns)
+    return next(filter(None, found), [])
 
 
 def mentions(path: Path, words: Iterable[bytes], start: bytes) -> bool:
