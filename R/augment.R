@@ -5,7 +5,8 @@
 #' Describes what [fit()][fit.seg_model()] changes at random in every image each time that it sees
 #' it. One draw moves the image, its mask and its objects together: masks go to the nearest pixel,
 #' so that no class is invented, and objects that leave the image are dropped. Pixels that come from
-#' outside of the image are black in it, ignored in the mask and part of no object. Validation,
+#' outside of the image, or that `cutout` hides, are black in it after the last step, ignored in the
+#' mask and part of no object; they don't mix with their neighbours. Validation,
 #' [predict()][predict.seg_model()] and [seg_evaluate()] never augment.
 #'
 #' Steps run in the order given, each with its probability `p`, before the model's preprocessing and
@@ -30,19 +31,23 @@
 #'   wide, smooth between.
 #' * `grid_distortion`: rows and columns of `cells` are up to `distortion` wider or narrower.
 #'
-#' Values, for images from 0 to 1 (others are scaled by their smallest and largest value):
-#' * `brightness`: all values times `factor`. `contrast`: distances to the mean times `factor`.
-#'   `gamma`: values to the power of `exponent`.
+#' Values, relative to the range that an image uses: its percentiles 0.1 and 99.9, one for 1 and 3
+#' channels, for other numbers one for each channel. A file of 16 bits that uses few of
+#' them is so changed as much as a photograph. Values are cut off at 0 and 1, or at the smallest and
+#' largest of images that reach beyond.
+#' * `brightness`: distances to the range's lower end times `factor`. `contrast`: distances to the
+#'   mean times `factor`. `gamma`: values, 0 to 1 within the range, to the power of `exponent`.
 #' * `hue`: colours `shift`ed around the wheel, -0.5 to 0.5. `saturation`: distances to grey times
 #'   `factor`. Both leave images alone that do not have three channels.
-#' * `blur`: Gaussian, `sigma` in pixels. `noise`: normal, `sd` relative to white.
-#' * `jpeg`: artefacts of that `quality`, 1 to 100.
+#' * `blur`: Gaussian, `sigma` in pixels. `noise`: normal, `sd` a share of the range.
+#' * `jpeg`: artefacts of that `quality`, 1 to 100; 8 bits of the range are left.
 #'
 #' Composition:
 #' * `cutout`: `holes` of `size` (share of height and width) are hidden.
 #' * `mosaic`: the image and three others, each times `scale`, in the quarters of one.
-#' * `copy_paste`: the `share` of another image's objects, times `scale`, on top. Needs
-#'   [seg_instances()] or annotations as targets.
+#' * `copy_paste`: the `share` of another image's objects, times `scale`, on top, without what
+#'   other objects cover there (later ones lie above). Needs [seg_instances()] or annotations as
+#'   targets.
 #'
 #' Volumes take `flip_horizontal`, `flip_vertical`, `rotate` and `affine` (within slices, without
 #' shear), `elastic`, `brightness`, `contrast`, `gamma`, `blur` and `noise`; the others are a

@@ -73,7 +73,8 @@ def coordinates(size=SIZE):
 def picture(channels=3, size=SIZE, seed=0):
     rng = np.random.default_rng(seed)
     image = cv2.GaussianBlur(rng.random((*size, channels)), (0, 0), 2).astype(np.float32)
-    image = (image - image.min()) / np.ptp(image)
+    # some pixels are black and some white, so that the range of values is 0 to 1
+    image = np.clip(1.4 * (image - image.min()) / np.ptp(image) - 0.2, 0, 1)
     image = image.reshape(*size, channels).transpose(2, 0, 1)
     mask = (image[0] > 0.5).astype(np.int32)
     return Sample.of(np.ascontiguousarray(image), mask)
@@ -177,11 +178,97 @@ def test_values_follow_their_formulas():
     assert abs(noise[kept].std() - 0.1) < 0.005 and abs(noise[kept].mean()) < 0.005
 
 
+def microscopy(channels=1):
+    """A file of 16 bits whose signal takes 1 part in 300, with two hot pixels."""
+    image = 0.001 + picture(channels, (120, 170)).image * 0.0025
+    image[:, 5, 7] = image[:, 80, 90] = 1
+    return Sample.of(image, np.zeros((120, 170), int))
+
+
+@pytest.mark.parametrize("name", ["brightness", "contrast", "gamma", "noise", "jpeg"])
+@pytest.mark.parametrize("channels", [1, 2])
+def test_values_are_relative_to_the_images_own_range(name, channels):
+    plain = picture(channels, (120, 170))
+    expected = 0.001 + apply(plain, [name]).image * 0.0025
+    cold = np.ones((120, 170), bool)
+    # JPEG blurs hot pixels over their block
+    cold[:8, :8] = cold[80:88, 88:96] = False
+    found = apply(microscopy(channels), [name]).image
+    # a few values leave the range at its ends, where the plain image cuts them off
+    middle = cold & (expected > 0.0011).all(axis=0) & (expected < 0.0034).all(axis=0)
+    assert middle.mean() > 0.1
+    np.testing.assert_allclose(found[:, middle], expected[:, middle], rtol=0, atol=6e-5)
+
+
+def test_channels_that_are_no_colours_have_their_own_range():
+    dim, bright = picture(1), picture(1, seed=4)
+    both = Sample.of(np.concatenate((dim.image * 0.004, bright.image)), dim.mask)
+    noise = apply(both, ["noise"]).image - both.image
+    kept = (dim.image[0] > 0.35) & (dim.image[0] < 0.65)
+    assert abs(noise[0][kept].std() - 0.0004) < 0.00002
+    darker = apply(both, ["contrast"]).image
+    np.testing.assert_allclose(darker[0].mean(), both.image[0].mean(), rtol=1e-4)
+
+
+def test_ordinary_microscopy_survives_noise_and_jpeg(shared_data):
+    from maskr import images
+
+    image = images.load(str(shared_data("stardist/img2d.tif")))
+    sample = Sample.of(image, np.zeros(image.shape[1:], int))
+    for name, settings in (("noise", {"sd": [0.04, 0.04]}), ("jpeg", {"quality": [95, 95]})):
+        drawn = Pipeline([{"name": name, "p": 1, **settings}]).apply(
+            sample, np.random.default_rng(0)
+        )
+        assert np.corrcoef(drawn.image.ravel(), image.ravel())[0, 1] > 0.93
+        assert len(np.unique(drawn.image)) > 150
+
+
+@pytest.mark.parametrize("value", [0.0, 0.4, 1.0])
+@pytest.mark.parametrize("name", [n for n in COLOUR if n != "cutout"])
+def test_flat_images_stay_finite(name, value):
+    flat = Sample.of(np.full((3, 20, 30), value, np.float32), np.zeros((20, 30), int))
+    np.testing.assert_allclose(apply(flat, [name]).image, value, atol=1e-5)
+
+
+MOVED = {"affine": {"degrees": [25, 25], "translate": [0.1, 0.1], "scale": [0.85, 0.85],
+                    "shear": [0, 0]}}  # fmt: skip
+
+
+@pytest.mark.parametrize("size", [(46, 70), (9, 46, 70)])
+@pytest.mark.parametrize("second", ["affine", "elastic", "blur", "resized_crop", "perspective"])
+@pytest.mark.parametrize("first", ["affine", "cutout"])
+def test_black_does_not_bleed_in_later(first, second, size):
+    if len(size) == 3:
+        pytest.importorskip("torchio")
+        if first == "cutout" or second not in VOLUME:
+            pytest.skip("no step for volumes")
+    white = Sample.of(np.ones((1, *size), np.float32), np.zeros(size, int))
+    steps = [{"name": one, "p": 1, **(ALL | MOVED)[one]} for one in (first, second)]
+    after = Pipeline(steps).apply(white, np.random.default_rng(3))
+    hidden = after.mask == IGNORE
+    assert 0.01 < hidden.mean() < 0.9
+    assert after.image[0][~hidden].min() > 0.9999
+    assert (after.image[0][hidden] == 0).all()
+
+
+@pytest.mark.parametrize("last", ["noise", "brightness", "gamma", "jpeg", "blur", "flip_vertical"])
+@pytest.mark.parametrize("first", ["affine", "cutout"])
+def test_hidden_pixels_stay_black_whatever_comes_after(first, last):
+    before = picture()
+    raw = Sample.of(before.image + np.float32(0.2), before.mask)
+    image = raw.image.copy()
+    after = apply(raw, [first, last])
+    hidden = after.mask == IGNORE
+    assert hidden.any() and (after.image[:, hidden] == raw.image.min()).all()
+    np.testing.assert_array_equal(raw.image, image)
+
+
 def test_gamma_of_several_channels_and_of_black():
     image = np.zeros((5, 4, 6), dtype=np.float32)
     image[2] = 0.3
+    image[2, 0] = np.linspace(0, 1, 6)
     after = apply(Sample.of(image, np.zeros((4, 6), int)), ["gamma"])
-    np.testing.assert_allclose(after.image[2], 0.09, atol=1e-6)
+    np.testing.assert_allclose(after.image[2, 1:], 0.09, atol=1e-2)
     assert (after.image[[0, 1, 3, 4]] == 0).all()
 
 
@@ -286,6 +373,34 @@ def test_pasted_objects_bring_pixels_classes_and_masks():
     np.testing.assert_array_equal(after.image[0], np.where(pasted, 1, 0.5).astype(np.float32))
     np.testing.assert_array_equal(disc, objects()[0] & ~pasted)
     assert (empty.image == 0.5).all()
+
+
+def test_what_lies_under_another_object_is_not_pasted():
+    empty = Sample.of(
+        np.zeros((1, *SIZE), np.float32), np.zeros(SIZE, int),
+        Instances.from_masks(objects(), [5] * 3),
+    )
+    under, over = objects()[:2]
+    # the later object is on top: the earlier shows its own value 0.5 only beside it
+    image = np.where(over, 1, np.where(under, 0.5, 0))[None].astype(np.float32)
+    donor = Sample.of(image, np.zeros(SIZE, int), Instances.from_masks(objects()[:2], [6, 7]))
+    after = Pipeline([{"name": "copy_paste", "p": 1, "share": [0.5, 0.5], "scale": [1, 1]}])
+    seen = set()
+    for seed in range(6):
+        drawn = after.apply(empty, np.random.default_rng(seed), lambda rng: donor)
+        for number, value, whole in ((6, 0.5, under & ~over), (7, 1, over)):
+            pasted = drawn.mask == number
+            if pasted.any():
+                seen.add(number)
+                assert (drawn.image[0][pasted] == value).all() and pasted.sum() == whole.sum()
+    assert seen == {6, 7}
+
+
+def test_objects_that_nobody_sees_are_not_pasted():
+    both = Instances.from_masks(np.stack([objects()[2]] * 2), [6, 7])
+    donor = Sample.of(np.ones((1, *SIZE), np.float32), np.zeros(SIZE, int), both)
+    after = apply(donor, ["copy_paste"], others=lambda rng: donor)
+    assert set(np.unique(after.mask)) == {0, 7}
 
 
 def test_pasting_needs_objects():

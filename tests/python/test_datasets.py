@@ -282,7 +282,10 @@ def test_objects_are_pasted_with_the_models_channels_as_classes():
 
 def test_volumes_share_a_batch(rng):
     shapes = [(3, 10, 14), (4, 9, 15)]
-    volumes = [rng.random((1, *shape), dtype=np.float32) for shape in shapes]
+    # some values are 0 and some 1, so that this is their range
+    volumes = [
+        np.clip(1.4 * rng.random((1, *shape), dtype=np.float32) - 0.2, 0, 1) for shape in shapes
+    ]
     targets = [np.full(shape, 3, dtype=np.int32) for shape in shapes]
     steps = [{"name": "flip_vertical", "p": 1}, {"name": "gamma", "p": 1, "exponent": [2, 2]}]
     spec = Spec("unet", {}, 1, CLASSES)

@@ -1,7 +1,7 @@
 """Steps that change values and move nothing.
 
-Formulas are meant for values from 0 (black) to 1 (white); other images are brought there by their
-`limits` and back. What leaves that range is cut off.
+They are relative to the image's own range of values (`Sample.levels`), so that they do the same to
+a photograph and to a file of 16 bits that uses few of them. What leaves the `limits` is cut off.
 """
 
 from collections.abc import Callable
@@ -10,37 +10,32 @@ import cv2
 import numpy as np
 
 from maskr.augment.draws import Range, pick, pick_log, pick_whole
-from maskr.augment.sample import Sample
+from maskr.augment.sample import Sample, by_group
 from maskr.datasets.resize import by_channels
 
 
 def brightness(sample: Sample, rng: np.random.Generator, factor: Range) -> Sample:
-    """Multiply all values by a factor."""
+    """Multiply the distances to dark by a factor."""
     by = np.float32(pick(rng, factor))
-    return valued(sample, lambda image: image * by)
+    return limited(sample, sample.image * by + sample.levels[0] * (1 - by))
 
 
 def contrast(sample: Sample, rng: np.random.Generator, factor: Range) -> Sample:
     """Multiply the distances to the image's mean by a factor."""
     by = np.float32(pick(rng, factor))
-
-    def change(image: np.ndarray) -> np.ndarray:
-        mean = image.mean()
-        return (image - mean) * by + mean
-
-    return valued(sample, change)
+    mean = by_group(sample.image).mean(axis=1).reshape(sample.levels[0].shape)
+    return limited(sample, (sample.image - mean) * by + mean)
 
 
 def gamma(sample: Sample, rng: np.random.Generator, exponent: Range) -> Sample:
-    """Raise all values to a power; above 1 darkens."""
+    """Raise values, 0 for dark to 1 for bright, to a power; above 1 darkens."""
     power = pick_log(rng, exponent)
 
     def change(image: np.ndarray) -> np.ndarray:
-        # OpenCV wants two dimensions at most, and knows no negative base
-        flat = np.maximum(image, 0).reshape(len(image), -1)
-        return cv2.pow(flat, power).reshape(image.shape)
+        # OpenCV wants two dimensions at most
+        return cv2.pow(image.reshape(len(image), -1), power).reshape(image.shape)
 
-    return valued(sample, change)
+    return levelled(sample, change)
 
 
 def hue(sample: Sample, rng: np.random.Generator, shift: Range) -> Sample:
@@ -54,7 +49,7 @@ def hue(sample: Sample, rng: np.random.Generator, shift: Range) -> Sample:
         hsv[..., 0] = (hsv[..., 0] + degrees) % 360
         return cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB)
 
-    return valued(sample, lambda image: by_channels(image, change))
+    return limited(sample, by_channels(sample.image, change))
 
 
 def saturation(sample: Sample, rng: np.random.Generator, factor: Range) -> Sample:
@@ -67,7 +62,7 @@ def saturation(sample: Sample, rng: np.random.Generator, factor: Range) -> Sampl
         grey = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)[:, :, None]
         return (pixels - grey) * by + grey
 
-    return valued(sample, lambda image: by_channels(image, change))
+    return limited(sample, by_channels(sample.image, change))
 
 
 def blur(sample: Sample, rng: np.random.Generator, sigma: Range) -> Sample:
@@ -81,19 +76,19 @@ def blur(sample: Sample, rng: np.random.Generator, sigma: Range) -> Sample:
 
 
 def noise(sample: Sample, rng: np.random.Generator, sd: Range) -> Sample:
-    """Add independent normal noise; its standard deviation is a share of white."""
+    """Add independent normal noise; its standard deviation is a share of the range."""
     strength = np.float32(pick(rng, sd))
     added = rng.standard_normal(sample.image.shape, dtype=np.float32) * strength
-    return valued(sample, lambda image: image + added)
+    return limited(sample, sample.image + added * (sample.levels[1] - sample.levels[0]))
 
 
 def jpeg(sample: Sample, rng: np.random.Generator, quality: Range) -> Sample:
-    """Write as JPEG of a quality from 1 to 100 and read again; 8 bits are left."""
+    """Write as JPEG of a quality from 1 to 100 and read again; 8 bits of the range are left."""
     options = [cv2.IMWRITE_JPEG_QUALITY, pick_whole(rng, quality)]
 
     def change(pixels: np.ndarray) -> np.ndarray:
         # the file has its colours in OpenCV's order, in which red and blue lose unequally
-        bytes_ = (pixels.clip(0, 1) * 255).round().astype(np.uint8)[..., ::-1]
+        bytes_ = (pixels * 255).round().astype(np.uint8)[..., ::-1]
         _, file = cv2.imencode(".jpg", np.ascontiguousarray(bytes_), options)
         again = cv2.imdecode(file, cv2.IMREAD_UNCHANGED).reshape(bytes_.shape)
         return again[..., ::-1].astype(np.float32) / 255
@@ -103,14 +98,18 @@ def jpeg(sample: Sample, rng: np.random.Generator, quality: Range) -> Sample:
             return change(image.transpose(1, 2, 0)).transpose(2, 0, 1)
         return np.stack([change(channel[:, :, None])[..., 0] for channel in image])
 
-    return valued(sample, each)
+    return levelled(sample, each)
 
 
-def valued(sample: Sample, change: Callable[[np.ndarray], np.ndarray]) -> Sample:
-    """Change an image in units of 0 (black) to 1 (white), and cut off what leaves them."""
-    low, high = sample.limits
-    if (low, high) == (0.0, 1.0):
-        return sample.with_image(np.clip(change(sample.image), 0, 1))
-    span = np.float32(max(high - low, np.finfo(np.float32).tiny))
-    image = np.clip(change((sample.image - np.float32(low)) / span), 0, 1)
-    return sample.with_image(image * span + np.float32(low))
+def levelled(sample: Sample, change: Callable[[np.ndarray], np.ndarray]) -> Sample:
+    """Change values in units of 0 (dark) to 1 (bright); those beyond keep their distance to it."""
+    dark, bright = sample.levels
+    span = np.where(bright > dark, bright - dark, np.float32(1))
+    scaled = (sample.image - dark) / span
+    inside = np.clip(scaled, 0, 1)
+    return limited(sample, (change(inside) + (scaled - inside)) * span + dark)
+
+
+def limited(sample: Sample, image: np.ndarray) -> Sample:
+    """The sample with another image, in which values beyond black and white are cut off."""
+    return sample.with_image(np.clip(image, *np.float32(sample.limits)))

@@ -7,7 +7,7 @@ import numpy as np
 
 from maskr.augment.draws import Range, pick, pick_log, pick_start, pick_whole
 from maskr.augment.geometry import cut, flip_horizontal
-from maskr.augment.sample import Sample
+from maskr.augment.sample import HIDDEN, Sample, levels_of
 from maskr.datasets.resize import scale_image, scale_labels
 from maskr.errors import DataError
 from maskr.images import fit_channels
@@ -21,12 +21,13 @@ def cutout(sample: Sample, rng: np.random.Generator, holes: Range, size: Range) 
 
     DeVries & Taylor 2017, https://arxiv.org/abs/1708.04552. What nobody can see is ignored.
     """
-    where = np.zeros(sample.size, dtype=bool)
+    labels = sample.labels.copy()
     for _ in range(pick_whole(rng, holes)):
         inner = [max(1, round(n * pick(rng, size))) for n in sample.size]
         top, left = (pick_start(rng, n - m) for n, m in zip(sample.size, inner, strict=True))
-        where[top : top + inner[0], left : left + inner[1]] = True
-    return replace(sample, image=sample.image.copy(), labels=sample.labels.copy()).hidden(where)
+        hole = labels[:, top : top + inner[0], left : left + inner[1]]
+        hole[0], hole[1:] = HIDDEN, 0
+    return replace(sample, labels=labels)
 
 
 def mosaic(sample: Sample, rng: np.random.Generator, others: Others, scale: Range) -> Sample:
@@ -54,7 +55,7 @@ def mosaic(sample: Sample, rng: np.random.Generator, others: Others, scale: Rang
         known += len(tile.classes)
     classes = np.concatenate([tile.classes for tile in tiles])
     limits = (min(t.limits[0] for t in tiles), max(t.limits[1] for t in tiles))
-    return Sample(image, labels, classes, limits)
+    return Sample(image, labels, classes, limits, levels_of(image))
 
 
 def alike(donor: Sample, sample: Sample) -> Sample:
@@ -65,8 +66,10 @@ def alike(donor: Sample, sample: Sample) -> Sample:
     if len(sample.image) == len(donor.image):
         return donor
     if len(sample.image) == 1:
-        return donor.with_image(donor.image[:3].mean(axis=0, keepdims=True))
-    return donor.with_image(fit_channels(donor.image, len(sample.image)))
+        image = donor.image[:3].mean(axis=0, keepdims=True)
+    else:
+        image = fit_channels(donor.image, len(sample.image))
+    return replace(donor, image=image, levels=levels_of(image))
 
 
 def tile_of(
@@ -92,15 +95,17 @@ def copy_paste(
     """Put objects of another image on top, each at a place of its own.
 
     That image is flipped half of the time and scaled; `share` is how many of its objects are
-    pasted. What they cover is hidden, and so are objects that are covered as a whole. Ghiasi et al.
-    2021, https://arxiv.org/abs/2012.07177.
+    pasted, without what lies under other objects, of which the later is on top. What they cover is
+    hidden, and so are objects that are covered as a whole. Ghiasi et al. 2021,
+    https://arxiv.org/abs/2012.07177.
     """
     check_objects(sample)
     donor = alike(others(rng), sample)
     if rng.random() < 0.5:
         donor = flip_horizontal(donor, rng)
     donor = scaled(donor, pick_log(rng, scale))
-    numbers = np.unique(donor.labels[1:])
+    owner = donor.labels[1:].max(axis=0)
+    numbers = np.unique(owner)
     numbers = rng.permutation(numbers[numbers > 0])
     chosen = numbers[: round(len(numbers) * pick(rng, share))]
     result = replace(
@@ -110,18 +115,17 @@ def copy_paste(
         classes=np.concatenate((sample.classes, donor.classes[chosen - 1])),
     )
     for new, number in enumerate(chosen, start=len(sample.classes) + 1):
-        paste(result, donor, int(number), new, rng)
+        paste(result, donor.image, owner == number, new, rng)
     return result
 
 
 def paste(
-    onto: Sample, donor: Sample, number: int, new: int, rng: np.random.Generator
+    onto: Sample, image: np.ndarray, mask: np.ndarray, new: int, rng: np.random.Generator
 ) -> None:
-    """Put the donor's object `number` onto a sample, in which it is number `new`, in place."""
-    mask = (donor.labels[1:] == number).any(axis=0)
+    """Put the pixels `mask` of an image onto a sample as object `new`, in place."""
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     box = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    mask, pixels = mask[box], donor.image[(slice(None), *box)]
+    mask, pixels = mask[box], image[(slice(None), *box)]
     # one that is larger than the image loses its bottom and right
     mask = mask[: onto.size[0], : onto.size[1]]
     pixels = pixels[:, : onto.size[0], : onto.size[1]]

@@ -1,7 +1,8 @@
 """Steps that move pixels: the image bilinearly, mask and objects by the nearest pixel.
 
 Coordinates are OpenCV's: pixel centres are whole numbers, so that both kinds of interpolation agree
-on where a pixel is. Pixels that come from outside of the image are hidden (`Sample.hidden()`).
+on where a pixel is. Pixels that come from outside of the image repeat its edge and are marked as
+HIDDEN, so that no later step lets black bleed in.
 """
 
 from collections.abc import Callable
@@ -12,11 +13,8 @@ import cv2
 import numpy as np
 
 from maskr.augment.draws import Range, pick, pick_log, pick_start, pick_whole
-from maskr.augment.sample import Sample
+from maskr.augment.sample import HIDDEN, Sample
 from maskr.datasets.resize import by_channels, scale_image, scale_labels
-
-OUTSIDE = -3
-"""Marks new pixels while a sample is warped; no mask holds it."""
 
 Move = Callable[[np.ndarray, int, int, float], np.ndarray]
 """Warps `[H, W]` or `[H, W, C]`, given interpolation, kind of border and the border's value."""
@@ -178,14 +176,13 @@ def remapped(sample: Sample, y: np.ndarray, x: np.ndarray) -> Sample:
 
 def warped(sample: Sample, move: Move) -> Sample:
     """Warp image and labels alike."""
-    labels = np.stack(
-        [
-            move(np.ascontiguousarray(plane), cv2.INTER_NEAREST, cv2.BORDER_CONSTANT, OUTSIDE)
-            for plane in sample.labels
-        ]
-    )
-    # edges are repeated and what lies outside is hidden after, so that black does not bleed in
+    planes = [
+        move(
+            np.ascontiguousarray(plane), cv2.INTER_NEAREST, cv2.BORDER_CONSTANT, 0 if n else HIDDEN
+        )
+        for n, plane in enumerate(sample.labels)
+    ]
     image = by_channels(
         sample.image, lambda part: move(part, cv2.INTER_LINEAR, cv2.BORDER_REPLICATE, 0.0)
     )
-    return replace(sample, image=image, labels=labels).hidden(labels[0] == OUTSIDE)
+    return replace(sample, image=image, labels=np.stack(planes))

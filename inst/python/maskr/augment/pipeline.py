@@ -74,7 +74,7 @@ class Pipeline:
         for step in self.steps:
             if rng.random() < step["p"]:
                 sample = self._do(step, sample, rng, others)
-        return sample
+        return sample.finished()
 
     def _do(
         self, step: dict, sample: Sample, rng: np.random.Generator, others: Others | None

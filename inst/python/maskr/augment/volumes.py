@@ -7,11 +7,12 @@ torchio's own random transforms draw from a global generator, so only its fixed 
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import cv2
 import numpy as np
 
 from maskr.augment import colour, geometry
 from maskr.augment.draws import Range, pick, pick_log
-from maskr.augment.sample import Sample
+from maskr.augment.sample import HIDDEN, Sample
 from maskr.errors import MissingPackageError
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ def blur(sample: Sample, rng: np.random.Generator, sigma: Range) -> Sample:
 
 
 def moved(sample: Sample, transform: "torchio.Transform") -> Sample:
-    """Apply a transform to image and labels, and hide what comes from outside."""
+    """Apply a transform to image and labels, and mark what comes from outside as HIDDEN."""
     import torch
 
     tio = package()
@@ -90,8 +91,34 @@ def moved(sample: Sample, transform: "torchio.Transform") -> Sample:
     subject = transform(subject)
     image = subject["image"].data.numpy().astype(np.float32)
     labels = subject["labels"].data.numpy().astype(np.int32)
-    new = replace(sample, image=image, labels=np.ascontiguousarray(labels[:-1]))
-    return new.hidden(labels[-1] == 0)
+    labels[0][labels[-1] == 0] = HIDDEN
+    return replace(sample, image=filled(image, labels[0] == HIDDEN), labels=labels[:-1])
+
+
+def filled(image: np.ndarray, hidden: np.ndarray) -> np.ndarray:
+    """Give hidden voxels, in place, the values of the nearest visible ones of their slice.
+
+    A slice without any is that of the nearest slice with some.
+    """
+    shown = np.flatnonzero(~hidden.all(axis=(1, 2)))
+    if len(shown) == 0:
+        return image
+    for at in shown:
+        if hidden[at].any():
+            image[:, at] = image[:, at].reshape(len(image), -1)[:, nearest_visible(hidden[at])]
+    for at in np.flatnonzero(hidden.all(axis=(1, 2))):
+        image[:, at] = image[:, shown[np.abs(shown - at).argmin()]]
+    return image
+
+
+def nearest_visible(hidden: np.ndarray) -> np.ndarray:
+    """For each pixel `[H, W]` the place, row by row, of the nearest that is not hidden."""
+    _, number = cv2.distanceTransformWithLabels(
+        hidden.astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
+    )
+    place = np.zeros(number.max() + 1, dtype=np.intp)
+    place[number[~hidden]] = np.flatnonzero(~hidden)
+    return place[number]
 
 
 def package() -> "ModuleType":
