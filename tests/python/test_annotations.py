@@ -79,3 +79,15 @@ def test_stuff_that_becomes_things_is_counted(tmp_path):
         counted = [line for line in report.to_r()["changed"] if "stuff" in line]
         told = ["1 x class of stuff, which comes back as one of things (first: sky)"]
         assert counted == (told if format == "cvat" else [])
+
+
+def test_crowds_that_label_images_do_not_hold_are_counted(tmp_path):
+    found, _ = read(tmp_path, [(2, 3, 2, 8, 2, 8, 9), (2, 9, 2, 14, 2, 14, 9)])
+    found.objects.iscrowd[1] = True
+    for format, told in {"voc": "written as pixels of its class", "labels": "left out"}.items():
+        report = Report()
+        annotations.write(found, str(tmp_path / format), format,
+                          WriteOptions(copy_images=False), report)  # fmt: skip
+        assert [line for line in report.to_r()["changed"] if "crowd" in line] == [
+            f"1 x crowd {told} (first: a.jpg)"
+        ]

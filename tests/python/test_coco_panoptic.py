@@ -213,6 +213,7 @@ def test_objects_become_segments_and_what_is_lost_is_counted(tmp_path):
     changed = write(made, tmp_path / "out.json").to_r()["changed"]
     assert changed == [
         "1 x attributes left out (first: x/y.jpg)",
+        "4 x score left out (first: x/y.jpg)",
         "1 x object partly or wholly under another one (first: x/y.jpg)",
         VOID,
     ]

@@ -310,11 +310,14 @@ def report_void(annotations: Annotations, i: int, made: Panoptic, report: Report
 
 
 def report_losses(annotations: Annotations, i: int, report: Report) -> None:
-    """Count the objects that others lie upon, and those with attributes."""
+    """Count the objects that others lie upon, and those with attributes or scores."""
     rows, file = annotations.rows(i), annotations.images.files[i]
     lost = sum(bool(annotations.objects.attributes[row]) for row in rows)
     if lost:
         report.change("attributes left out", file, lost)
+    scored = int(np.isfinite(annotations.objects.scores[rows]).sum())
+    if scored:
+        report.change("score left out", file, scored)
     if annotations.images.mask_files[i] or not rows.size:
         return
     found, _ = annotations.instances(i, crowds=False)

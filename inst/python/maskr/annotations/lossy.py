@@ -1,4 +1,4 @@
-"""What several polygon formats lose in the same way, told before one of them is written."""
+"""What several formats lose in the same way, told before one of them is written."""
 
 from maskr.annotations.class_names import is_background
 from maskr.annotations.report import Report
@@ -18,9 +18,19 @@ ONLY_THINGS = {"yolo", "yolo_boxes", "cvat", "labelme", "via", "via_csv"}
 """Formats that do not tell stuff from things."""
 
 
+CROWDS = {
+    **dict.fromkeys(("voc", "ade20k", "masks", "nifti"), "crowd written as pixels of its class"),
+    **dict.fromkeys(("labels", "ctc"), "crowd left out"),
+}
+"""What becomes of crowds in formats of label images."""
+
+
 def report_common(annotations: Annotations, format: str, report: Report) -> None:
-    """Count polygons that are drawn otherwise in `format`, and classes that cease to be stuff."""
+    """Count what `format` holds otherwise: polygons that its programs draw, stuff and crowds."""
     objects, images = annotations.objects, annotations.images
+    if objects.iscrowd.any() and format in CROWDS:
+        first = images.ids.index(int(objects.image_ids[objects.iscrowd.argmax()]))
+        report.change(CROWDS[format], images.files[first], int(objects.iscrowd.sum()))
     polygons = [row for row, polygon in enumerate(objects.polygons) if polygon]
     rule = DRAWN_BY.get(format)
     if polygons and rule not in (None, annotations.reading.get("rasteriser", "coco")):
