@@ -202,6 +202,35 @@ def test_a_split_that_repeats_another_or_is_not_there_is_counted(tmp_path):
     }
 
 
+@pytest.mark.parametrize(
+    ("yaml", "key", "place"),
+    [
+        ("train: imgs", "train: imgs", "set/imgs"),
+        ("train: ../imgs", "train: ../imgs", "imgs and {}/set/imgs"),
+        ("train: ../../../../../../../../imgs", "train", "/imgs and "),
+        ("path: ../other\nvalid: [imgs]", "valid: imgs", "other/imgs"),
+    ],
+)
+def test_where_images_were_looked_for_is_told(tmp_path, yaml, key, place):
+    root = folder(tmp_path / "set", "0 .5 .5 .5 .5", f"{yaml}\nnames: [a]")
+    (tmp_path / "other").mkdir()
+    with pytest.raises(FormatError) as error:
+        read(root)
+    text = error.value.text
+    assert f"`{key}" in text and f"of {root / 'data.yaml'}, looked for at " in text
+    where = place if place.startswith("/") else f"{tmp_path}/{place.format(tmp_path)}"
+    assert where in text
+    (root / "data.yaml").write_text(f"{yaml}\nnames: [a]\ntest: {root / 'images/train'}")
+    _, report = read(root)
+    assert where in report.skipped["image or split that is not there"][1]
+
+
+def test_names_that_repeat_are_an_error(tmp_path):
+    root = folder(tmp_path, "0 .5 .5 .5 .5", "train: images/train\nnames: [cat, dog, cat]")
+    with pytest.raises(FormatError, match='data.yaml has "cat" twice: classes 0 and 2'):
+        formats.read(str(root / "data.yaml"), "auto", ReadOptions(), Report())
+
+
 @pytest.mark.parametrize("path", ["", ".", "../elsewhere/set", "/no/such/folder"])
 def test_a_path_that_is_not_there_is_taken_for_the_description_s_folder(tmp_path, path):
     yaml = f"path: {path}\ntrain: ../images/train\nnames: [a]"

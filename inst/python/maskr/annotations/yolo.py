@@ -54,6 +54,13 @@ def read(path: Path, options: ReadOptions, report: Report) -> Annotations:
         If `options.classes` lacks a class.
     """
     layout = yolo_folders.find(path, options.images)
+    if layout.absent and not layout.images:
+        raise FormatError(
+            f"There is no image in {path}: not found is {layout.absent[0]}.",
+            hint="Paths start at `path` in the file, and without it, or if it is not there, at the "
+            "folder of the file.",
+            argument="path",
+        )
     if layout.names is None and not any(label.is_file() for _, _, label in layout.images):
         raise FormatError(
             f"There is no label file of an image in {path}.",

@@ -5,7 +5,7 @@ list files are data, and must stay in the data set's folder.
 """
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,8 @@ class Description:
         For each split folders, list files or images.
     keypoints
         Numbers of a pose after the box, 0 for data without poses.
+    keys
+        For each split the key of its entries.
     """
 
     path: Path
@@ -46,6 +48,19 @@ class Description:
     names: dict[int, str] | None
     entries: dict[str, list[str]]
     keypoints: int = 0
+    keys: dict[str, str] = field(default_factory=dict)
+
+    def check_names(self) -> None:
+        """Raise a FormatError if two classes have one name."""
+        numbers: dict[str, int] = {}
+        for number, name in (self.names or {}).items():
+            first = numbers.setdefault(name, number)
+            if first != number:
+                raise FormatError(
+                    f'`names` of {self.path} has "{name}" twice: classes {first} and {number}.',
+                    hint="Give one of them another name.",
+                    argument="path",
+                )
 
 
 def description_in(folder: Path) -> Path | None:
@@ -83,18 +98,24 @@ def load_description(path: Path) -> Description:
             f"{path} is no description of a YOLO data set: it lacks `names` and `train`.",
         )
     root = Path(os.path.abspath(path.parent / scalar(content.get("path"), "path", path)))
+    used = keys_of(content)
     return Description(
         path,
         # data sets get moved, and their description with them
         root if os.path.isdir(root) else path.parent,
         names_of(content.get("names"), path),
-        {
-            split: entries(content[key], key, path)
-            for split, keys in KEYS.items()
-            if (key := next((key for key in keys if content.get(key)), None))
-        },
+        {split: entries(content[key], key, path) for split, key in used.items()},
         pose_length(content.get("kpt_shape"), path),
+        used,
     )
+
+
+def keys_of(content: dict) -> dict[str, str]:
+    """Find the key that each split has."""
+    found = {
+        split: next((key for key in keys if content.get(key)), None) for split, keys in KEYS.items()
+    }
+    return {split: key for split, key in found.items() if key}
 
 
 def load_yaml(path: Path) -> Any:
@@ -164,12 +185,12 @@ def read_darknet(path: Path) -> Description:
     if "names" in content:
         file = within(content["names"], path.parent, f"`names` of {path}")
         names = names_in(file)
+    used = keys_of(content)
     found = {
         split: [str(within(content[key], path.parent, f"`{key}` of {path}"))]
-        for split, keys in KEYS.items()
-        if (key := next((key for key in keys if content.get(key)), None))
+        for split, key in used.items()
     }
-    return Description(path, path.parent, names, found)
+    return Description(path, path.parent, names, found, keys=used)
 
 
 def within(name: str, root: Path, record: str) -> Path:

@@ -70,6 +70,8 @@ def find(path: Path, images: str | None) -> Layout:
     file = description_in(path) if path.is_dir() else path
     root = path if path.is_dir() else path.parent
     description = load_description(file) if file else None
+    if description is not None:
+        description.check_names()
     names = description.names if description else listed_names(root)
     keypoints = description.keypoints if description else 0
     if images is not None:
@@ -89,7 +91,9 @@ def described(description: Description) -> Layout:
         for entry in several:
             place = located(entry, description.root)
             if place is None:
-                layout.absent.append(f"{split}: {entry}")
+                looked = " and ".join(map(str, places_of(entry, description.root)))
+                key = f"`{description.keys[split]}: {entry}` of {description.path}"
+                layout.absent.append(f"{key}, looked for at {looked}")
                 continue
             if place.is_dir():
                 layout.label_folders.add(label_of(place / "x").parent)
@@ -102,10 +106,14 @@ def described(description: Description) -> Layout:
 
 
 def located(entry: str, root: Path) -> Path | None:
-    """Find what a description names. Exports often write `../train` for `train`."""
-    names = (entry, entry.removeprefix("../"))
-    places = [Path(os.path.abspath(root / name)) for name in names]
-    return next((place for place in places if os.path.exists(place)), None)
+    """Find what a description names."""
+    return next((place for place in places_of(entry, root) if os.path.exists(place)), None)
+
+
+def places_of(entry: str, root: Path) -> list[Path]:
+    """List where a description's entry may lie. Exports often write `../train` for `train`."""
+    names = dict.fromkeys((entry, entry.removeprefix("../")))
+    return [Path(os.path.abspath(root / name)) for name in names]
 
 
 def images_at(place: Path, root: Path) -> Iterator[Path]:

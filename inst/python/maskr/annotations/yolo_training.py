@@ -73,6 +73,7 @@ def read_description(path: str) -> dict:
         If the file is no description of a YOLO data set, or names files that are not there.
     """
     description = load_description(Path(path).absolute())
+    description.check_names()
     names = description.names
     if not names or "train" not in description.entries:
         raise FormatError(
@@ -83,7 +84,7 @@ def read_description(path: str) -> dict:
         raise FormatError(f"The names in {path} must be numbered 0, 1, ...", argument="data")
     layout = described(description)
     if layout.absent:
-        raise FormatError(f"There are no images at {layout.absent[0]}.", argument="data")
+        raise FormatError(f"Not found is {layout.absent[0]}.", argument="data")
     files: dict[str, list[Path] | None] = {}
     for split in ("train", "val"):
         files[split] = [image for own, image, _ in layout.images if own == split]
