@@ -126,7 +126,7 @@ seg_data_voc <- function(root, split = "train", classes = NULL, ...) {
   layout_file(root, "SegmentationClass")
   # most images have boxes and no masks, which it would tell
   x <- suppressMessages(seg_read_annotations(root, "voc"), classes = "maskr_message_changed")
-  x <- if (is.null(split)) x[!is.na(x$images$mask_file)] else listed_images(x, list)
+  x <- if (is.null(split)) masked_images(x) else listed_images(x, list)
   data_of(x, classes, ...)
 }
 
@@ -250,6 +250,20 @@ layout_file <- function(root, name, call = rlang::caller_env()) {
          {cli::qty(there)}{?is/are} {.file {there}}.",
     i = "The help of {.fn seg_data} tells how the folder should look."
   ), arg = "root", call = call)
+}
+
+# The images that have a mask.
+masked_images <- function(x, call = rlang::caller_env()) {
+  masked <- !is.na(x$images$mask_file)
+  if (!all(masked)) {
+    lost <- x$images$file[!masked]
+    cli::cli_warn(c(
+      "{length(lost)} of {length(masked)} images {cli::qty(length(lost))}{?has/have} no mask and
+       {?was/were} left out.",
+      x = "{.val {utils::head(lost, 3)}}{if (length(lost) > 3) ', ...'}"
+    ), class = "maskr_warning_skipped", call = call)
+  }
+  x[masked]
 }
 
 # The images that a file lists, those without a mask left out.

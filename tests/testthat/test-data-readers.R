@@ -210,6 +210,9 @@ test_that("VOC takes the images that a list names", {
                c(background = 0L, aeroplane = 1L, tvmonitor = 20L))
   expect_error(seg_data_voc(root, "test"), "None of the 1 images", class = "maskr_error_file")
   expect_error(seg_data_voc(root, "val"), "val.txt", class = "maskr_error_file")
+  expect_warning(data <- seg_data_voc(root, split = NULL), "1 of 2 images has no mask",
+                 class = "maskr_warning_skipped")
+  expect_equal(basename(names(data$images)), "2007_000001.jpg")
 })
 
 test_that("VOC is found below VOCdevkit, and its index PNGs are taken as they are", {
