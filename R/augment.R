@@ -25,16 +25,17 @@
 #' * `flip_horizontal` (left and right), `flip_vertical`.
 #' * `rot90`: by 90, 180 or 270 degrees.
 #' * `rotate`: by `degrees`, counter-clockwise.
-#' * `affine`: `degrees`, `translate` (share of height and width), `scale`, `shear` (degrees).
+#' * `affine`: `degrees`, `translate` (share of height and width, at most 0.5), `scale`, `shear`
+#'   (degrees).
 #' * `perspective`: corners move inwards by the share `distortion` of half the height and width.
-#' * `elastic`: shifts with a standard deviation of `displacement` pixels on a grid `spacing` pixels
-#'   wide, smooth between.
+#' * `elastic`: shifts with a standard deviation of `displacement` pixels, at most 100, on a grid
+#'   `spacing` pixels wide, smooth between.
 #' * `grid_distortion`: rows and columns of `cells` are up to `distortion` wider or narrower.
 #'
-#' Values, relative to the range that an image uses: its percentiles 0.1 and 99.9, one for 1 and 3
-#' channels, for other numbers one for each channel. A file of 16 bits that uses few of
-#' them is so changed as much as a photograph. Values are cut off at 0 and 1, or at the smallest and
-#' largest of images that reach beyond.
+#' Values, relative to the range that an image uses, its percentiles 0.1 and 99.9: one range for 1
+#' and 3 channels, for other numbers each channel its own. A file of 16 bits that uses few of them
+#' so changes as much as a photograph. Values are cut off at 0 and 1, or at the smallest and largest
+#' of images that reach beyond.
 #' * `brightness`: distances to the range's lower end times `factor`. `contrast`: distances to the
 #'   mean times `factor`. `gamma`: values, 0 to 1 within the range, to the power of `exponent`.
 #' * `hue`: colours `shift`ed around the wheel, -0.5 to 0.5. `saturation`: distances to grey times
@@ -43,16 +44,16 @@
 #' * `jpeg`: artefacts of that `quality`, 1 to 100; 8 bits of the range are left.
 #'
 #' Composition:
-#' * `cutout`: `holes` of `size` (share of height and width) are hidden.
+#' * `cutout`: `holes` of `size` (share of height and width) are hidden; `holes` times the square of
+#'   `size` must not exceed 0.9.
 #' * `mosaic`: the image and three others, each times `scale`, in the quarters of one.
-#' * `copy_paste`: the `share` of another image's objects, times `scale`, on top, without what
-#'   other objects cover there (later ones lie above). Needs [seg_instances()] or annotations as
-#'   targets.
+#' * `copy_paste`: the `share` of another image's objects, times `scale`, on top, without what other
+#'   objects cover there (later ones lie above). Needs [seg_instances()] or annotations as targets.
 #'
 #' Volumes take `flip_horizontal`, `flip_vertical`, `rotate` and `affine` (within slices, without
-#' shear), `elastic`, `brightness`, `contrast`, `gamma`, `blur` and `noise`; the others are a
-#' `maskr_error_shape`. What turns, scales, bends or blurs them is the Python package torchio,
-#' `seg_install(extras = "volumes")`.
+#' shear), `elastic`, `brightness`, `contrast`, `gamma`, `blur` and `noise`; with others
+#' [seg_dataset()] gives a `maskr_error_shape`. What turns, scales, bends or blurs them is the Python
+#' package torchio, `seg_install(extras = "volumes")`.
 #'
 #' # Presets
 #' * `"light"`: flips left and right, small changes of brightness and contrast.
@@ -108,12 +109,12 @@ augment_steps <- list(
   rot90 = list(p = 0.75),
   rotate = list(p = 0.5, degrees = setting(c(-15, 15), -360, 360)),
   affine = list(
-    p = 0.5, degrees = setting(c(-10, 10), -360, 360), translate = setting(c(-0.1, 0.1), -1, 1),
+    p = 0.5, degrees = setting(c(-10, 10), -360, 360), translate = setting(c(-0.1, 0.1), -0.5, 0.5),
     scale = setting(c(0.8, 1.25), 0.05, 20), shear = setting(c(-5, 5), -60, 60)
   ),
   perspective = list(p = 0.3, distortion = setting(c(0, 0.3), 0, 0.9)),
   elastic = list(
-    p = 0.3, displacement = setting(c(1, 4), 0, 1000), spacing = setting(c(32, 64), 4, 10000)
+    p = 0.3, displacement = setting(c(1, 4), 0, 100), spacing = setting(c(32, 64), 4, 10000)
   ),
   grid_distortion = list(
     p = 0.3, cells = setting(c(4, 6), 2, 100, whole = TRUE), distortion = setting(c(0, 0.4), 0, 0.9)
@@ -123,11 +124,11 @@ augment_steps <- list(
   gamma = list(p = 0.5, exponent = setting(c(0.7, 1.4), 0.01, 100)),
   hue = list(p = 0.5, shift = setting(c(-0.04, 0.04), -0.5, 0.5)),
   saturation = list(p = 0.5, factor = setting(c(0.7, 1.3), 0, 100)),
-  blur = list(p = 0.3, sigma = setting(c(0.3, 1.2), 0, 1000)),
-  noise = list(p = 0.3, sd = setting(c(0.01, 0.04), 0, 10)),
+  blur = list(p = 0.3, sigma = setting(c(0.3, 1.2), 0, 100)),
+  noise = list(p = 0.3, sd = setting(c(0.01, 0.04), 0, 1)),
   jpeg = list(p = 0.3, quality = setting(c(40, 90), 1, 100, whole = TRUE)),
   cutout = list(
-    p = 0.3, holes = setting(c(1, 4), 1, 1000, whole = TRUE), size = setting(c(0.05, 0.2), 0, 1)
+    p = 0.3, holes = setting(c(1, 4), 1, 1000, whole = TRUE), size = setting(c(0.05, 0.2), 0, 0.9)
   ),
   mosaic = list(p = 0.5, scale = setting(c(0.5, 1), 0.05, 20)),
   copy_paste = list(
@@ -191,10 +192,16 @@ check_step <- function(x, name, call = rlang::caller_env()) {
   if (isTRUE(x)) x <- list()
   if (is.numeric(x) && length(x) == 1 && is.null(names(x))) x <- list(p = x)
   known <- augment_steps[[name]]
+  # most likely meant as the step's first setting
+  meant <- if (is.numeric(x) && length(x) == 2 && length(known) > 1) {
+    range <- paste0("c(", paste(format(x, trim = TRUE), collapse = ", "), ")")
+    paste0(name, " = list(", names(known)[[2]], " = ", range, ")")
+  }
   if (!is.list(x) || is.object(x) || !all(nzchar(rlang::names2(x))) || anyDuplicated(names(x))) {
     maskr_abort("argument", c(
       "{.arg {name}} must be TRUE, FALSE, a probability, or a named list of {.arg {names(known)}}.",
-      x = "It is {if (is.list(x)) 'a list without names, or with one twice' else describe(x)}."
+      x = "It is {if (is.list(x)) 'a list without names, or with one twice' else describe(x)}.",
+      i = if (!is.null(meant)) "Did you mean {.code {meant}}?"
     ), arg = name, call = call)
   }
   unknown <- setdiff(names(x), names(known))
@@ -208,7 +215,18 @@ check_step <- function(x, name, call = rlang::caller_env()) {
     check_setting(x[[setting]], known[[setting]], paste0(name, "$", setting), call)
   })
   p <- check_number(x$p %||% known$p, min = 0, max = 1, arg = paste0(name, "$p"), call = call)
+  if (name == "cutout") check_cutout(settings, call)
   c(list(p = p), settings)
+}
+
+check_cutout <- function(settings, call) {
+  share <- max(settings$holes) * max(settings$size)^2
+  if (share <= 0.9) return(invisible())
+  maskr_abort("argument", c(
+    "{.arg cutout} must not hide nearly everything: {.arg holes} times the square of {.arg size}
+     is at most 0.9.",
+    x = "It reaches {format(share, digits = 3)}."
+  ), arg = "cutout", call = call)
 }
 
 # Two numbers: a range, or a height and width.
@@ -250,7 +268,7 @@ print.seg_augment <- function(x, ...) {
 # ---- in a dataset ----
 
 # The argument of seg_dataset(): steps, the name of a preset, or NULL.
-check_augment <- function(x, targets, instances, call = rlang::caller_env()) {
+check_augment <- function(x, images, targets, instances, call = rlang::caller_env()) {
   if (is.null(x)) return(NULL)
   if (is.character(x)) {
     preset <- check_choice(x, names(augment_presets), arg = "augment", call = call)
@@ -272,8 +290,24 @@ check_augment <- function(x, targets, instances, call = rlang::caller_env()) {
       i = "Give {.fn seg_instances} or annotations as {.arg targets}, or leave the step out."
     ), arg = "augment", call = call)
   }
+  unfit <- setdiff(names(x), volume_steps)
+  if (length(unfit) > 0 && any(vapply(images, is_volume, logical(1)))) {
+    maskr_abort("shape", c(
+      "The {cli::qty(unfit)}step{?s} {.arg {unfit}} {?is/are} for images, and there are volumes.",
+      i = "For volumes there are {.arg {volume_steps}}."
+    ), arg = "augment", call = call)
+  }
   x
 }
+
+# The steps of `maskr/augment/volumes.py`.
+volume_steps <- c(
+  "flip_horizontal", "flip_vertical", "rotate", "affine", "elastic", "brightness", "contrast",
+  "gamma", "blur", "noise"
+)
+
+# Whether an image of a dataset has a depth; slices of volumes have none.
+is_volume <- function(image) is_volume_part(image) && image$axis < 0
 
 needs_objects <- function(augment) "copy_paste" %in% names(augment)
 

@@ -11,8 +11,9 @@
 #' @param n How many to draw, at least 1.
 #' @param which Numbers of those to draw instead of `n` at random.
 #' @param ... Passed on to [plot()][plot.seg] of each mask, such as `alpha`.
-#' @return `x[[i]]`: a list of `image` (a [seg_image()]), `mask` (a [seg_mask()]) and `name`;
-#'   pixels that augmentation or padding made are `NA` in the mask. `plot()`: `x`, invisibly.
+#' @return `x[[i]]`: a list of `image` (a [seg_image()]), `mask` (a [seg_mask()]), `name`, and where
+#'   the targets are objects also `instances` (a [seg_instances()]) after the same draw; pixels that
+#'   augmentation or padding made are `NA` in the mask. `plot()`: `x`, invisibly.
 #' @name sample.seg_dataset
 #' @concept data
 #' @examplesIf seg_available()
@@ -39,7 +40,7 @@ plot.seg_dataset <- function(x, n = 9, which = NULL, ...) {
     n <- min(check_whole(n, min = 1), length(x))
     which <- sample.int(length(x), n, prob = x$sample_weights)
   }
-  samples <- samples_of(x, check_samples(which, names(x$images)))
+  samples <- samples_of(x, check_samples(which, names(x$images), arg = "which"))
   columns <- ceiling(sqrt(length(samples)))
   rows <- ceiling(length(samples) / columns)
   old <- graphics::par(mfrow = c(rows, columns), oma = c(1.8, 0, 0, 0))
@@ -47,31 +48,50 @@ plot.seg_dataset <- function(x, n = 9, which = NULL, ...) {
   for (one in samples) {
     plot(one$mask, image = one$image, legend = FALSE, main = one$name, ...)
   }
-  draw_classes(samples)
+  draw_classes(samples, list(...)$alpha %||% 0.5)
   invisible(x)
 }
 
-# Samples as lists of image, mask and name, by one call.
+# Samples as lists of image, mask, name and perhaps instances, by one call.
 samples_of <- function(x, which, call = rlang::caller_env()) {
   data <- dataset_for_python(x, x$classes, call = call)
   if (is.null(x$classes)) data["class_ids"] <- list(NULL)
+  if (!is.null(x$instances)) {
+    data$objects <- lapply(x$instances, instances_for_python, x$classes, call)
+  }
   found <- py_call("datasets.preview", "preview", data, as.list(which - 1L), .call = call)
   palette <- if (inherits(x$targets, "seg_annotations")) annotation_palette(x$targets, x$classes)
   Map(function(sample, name) {
     image <- seg_image(sample$image)
-    list(image = image, mask = new_seg_mask(sample$mask, x$classes, palette = palette), name = name)
+    mask <- new_seg_mask(sample$mask, x$classes, palette = palette)
+    objects <- sample$objects
+    if (is.null(objects)) return(list(image = image, mask = mask, name = name))
+    objects <- new_seg_instances(objects$columns, unlist(objects$size), object_classes(x))
+    list(image = image, mask = mask, name = name, instances = objects)
   }, found, names(x$images)[which])
 }
 
+# The named class ids of a dataset's objects.
+object_classes <- function(x) {
+  if (inherits(x$targets, "seg_annotations")) return(annotation_classes(x$targets))
+  x$classes %||% attr(x$targets[[1]], "classes")
+}
+
 # One legend of the classes that occur, in the outer margin at the bottom.
-draw_classes <- function(samples) {
+draw_classes <- function(samples, alpha) {
   masks <- lapply(samples, `[[`, "mask")
   ids <- unique(unlist(lapply(masks, \(mask) unique(as.vector(mask)))))
   first <- attributes(masks[[1]])
   key <- mask_key(ids, first$classes, first$palette, over = TRUE)$legend
+  if (anyNA(ids)) key$colours[[length(key$colours)]] <- ignored_swatch(alpha)
   if (length(key$labels) == 0) return(invisible())
   old <- graphics::par(fig = c(0, 1, 0, 1), oma = rep(0, 4), mar = rep(0, 4), new = TRUE)
   on.exit(graphics::par(old))
   graphics::plot.new()
   graphics::legend("bottom", key$labels, fill = key$colours, horiz = TRUE, bty = "n", cex = 0.9)
+}
+
+# Ignored pixels are mostly those that augmentation or padding left black.
+ignored_swatch <- function(alpha) {
+  grDevices::rgb(t(alpha * grDevices::col2rgb(ignore_colour)), maxColorValue = 255)
 }

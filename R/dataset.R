@@ -74,7 +74,7 @@ seg_dataset <- function(images, targets = NULL, classes = NULL, size = NULL,
       instances = instances,
       size = check_size(size),
       resize = check_choice(resize, c("pad", "crop", "stretch")),
-      augment = check_augment(augment, targets, instances),
+      augment = check_augment(augment, images, targets, instances),
       batch_size = check_whole(batch_size, min = 1),
       shuffle = check_flag(shuffle),
       sample_weights = check_sample_weights(sample_weights, length(images)),
@@ -175,7 +175,7 @@ length.seg_dataset <- function(x) length(x$images)
 # The fields of a dataset that hold one value for each image.
 per_image <- c("images", "targets", "instances", "sample_weights", "groups")
 
-check_samples <- function(i, names, call = rlang::caller_env()) {
+check_samples <- function(i, names, arg = "i", call = rlang::caller_env()) {
   n <- length(names)
   at <- stats::setNames(seq_len(n), names)
   ok <- is.numeric(i) && !anyNA(i) && all(i == round(i)) && all(i != 0) && all(abs(i) <= n) &&
@@ -185,8 +185,8 @@ check_samples <- function(i, names, call = rlang::caller_env()) {
   if (length(chosen) > 0) return(chosen)
   maskr_abort("argument", c(
     "Choose images by numbers from 1 to {n}, by their names, or by a logical vector of length {n}.",
-    x = if (ok) "{.arg i} chooses no image." else "{.arg i} is {describe(i)}."
-  ), arg = "i", call = call)
+    x = if (ok) "{.arg {arg}} chooses no image." else "{.arg {arg}} is {describe(i)}."
+  ), arg = arg, call = call)
 }
 
 #' @export

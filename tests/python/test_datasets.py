@@ -8,7 +8,7 @@ from maskr.annotations.table import Annotations
 from maskr.arrays import IGNORE, NA_INTEGER
 from maskr.datasets.loader import DataSpec, Loader
 from maskr.datasets.resize import resize
-from maskr.datasets.samples import class_indices, class_lookup
+from maskr.datasets.samples import class_indices, class_lookup, target_objects
 from maskr.errors import DataError, ShapeError
 from maskr.instances import Instances
 from maskr.preprocess import Preprocess
@@ -278,6 +278,17 @@ def test_objects_are_pasted_with_the_models_channels_as_classes():
         pytest.raises(DataError, match="copy_paste needs objects"),
     ):
         data[0]
+
+
+def test_crowds_are_not_pasted():
+    images, objects = Images(), ObjectTable()
+    for file in ("a.png", "b.png"):
+        images.add(file, 20, 30)
+    objects.add(2, 7, polygon=[[6, 4, 15, 4, 15, 9, 6, 9]])
+    objects.add(2, 7, polygon=[[0, 0, 30, 0, 30, 20, 0, 20]], iscrowd=True)
+    table = Annotations("coco", "", images, objects.finish(), [Category(7, "car")])
+    found = target_objects(DataSpec(["a", "b"], [0, 1], ["a", "b"], None, annotations=table), 1)
+    assert len(found) == 1 and found.areas[0] == 45
 
 
 def test_volumes_share_a_batch(rng):

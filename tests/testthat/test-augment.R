@@ -35,7 +35,8 @@ test_that("wrong steps are errors that say what there is", {
     seg_augment(rotate = 1.5)
     seg_augment(rotate = "often")
     seg_augment(rotate = NULL)
-    seg_augment(rotate = c(0.5, 0.6))
+    seg_augment(rotate = c(-10, 10))
+    seg_augment(flip_vertical = c(0.5, 0.6))
     seg_augment(rotate = list(0.5))
     seg_augment(rotate = list(p = NA))
     seg_augment(rotate = list(degree = 5))
@@ -44,6 +45,9 @@ test_that("wrong steps are errors that say what there is", {
     seg_augment(jpeg = list(quality = 50.5))
     seg_augment(random_crop = list(size = 0))
     seg_augment(elastic = list(displacement = c(1, NA)))
+    seg_augment(elastic = list(displacement = 1000))
+    seg_augment(cutout = list(size = 1))
+    seg_augment(cutout = list(size = c(0.2, 0.5), holes = c(1, 4)))
   })
   expect_error(seg_augment(rotate = 2), class = "maskr_error_argument")
 })
@@ -91,7 +95,7 @@ test_that("a sample is what a model sees", {
   expect_identical(attr(plain$mask, "classes"), c(background = 0L, road = 3L, car = 7L))
 
   flipped <- seg_dataset(list(a = image), list(mask), classes, augment = flip)[[1]]
-  expect_equal(array(flipped$image, dim(image)), image[, 10:1, , drop = FALSE]^2, tolerance = 1e-6)
+  expect_equal(array(flipped$image, dim(image)), image[, 10:1, , drop = FALSE]^2, tolerance = 0.01)
   expect_identical(as.matrix(flipped$mask), as.matrix(plain$mask)[, 10:1])
   padded <- seg_dataset(list(image), list(mask), classes, size = c(12, 10))[[1]]
   expect_true(all(is.na(padded$mask[7:12, ])))
@@ -151,13 +155,56 @@ test_that("a grid of samples is drawn with one legend", {
   plot(data, which = c(5, 1), alpha = 0.3)
   expect_identical(graphics::par("mfrow", "oma"), before)
   expect_error(plot(data, n = 0), class = "maskr_error_argument")
-  expect_error(plot(data, which = 9), class = "maskr_error_argument")
+  wrong <- expect_error(plot(data, which = 9), class = "maskr_error_argument")
+  expect_match(conditionMessage(wrong), "`which` is")
+})
+
+test_that("the legend shows ignored pixels as they are drawn, over black", {
+  expect_identical(ignored_swatch(1), ignore_colour)
+  expect_identical(ignored_swatch(0.5), "#707060")
+})
+
+test_that("samples bring their objects after the same draw", {
+  skip_if_no_python()
+  scenes <- seg_example("shapes", n = 3, size = c(48, 64))
+  for (data in list(seg_dataset(scenes), seg_dataset(scenes$images, scenes$instances,
+                                                     scenes$classes))) {
+    one <- data[[2]]
+    expect_identical(as.data.frame(one$instances), as.data.frame(scenes$instances[[2]]))
+  }
+  objects <- scenes$instances[[2]]
+  flips <- seg_augment(flip_horizontal = 1)
+  flipped <- seg_dataset(scenes, augment = flips)[[2]]$instances
+  expect_identical(flipped$class, objects$class)
+  expect_identical(flipped$xmin, 64 - objects$xmax)
+  padded <- seg_dataset(scenes, augment = flips, size = c(96, 64))[[2]]
+  expect_identical(attr(padded$instances, "size"), c(96L, 64L))
+  expect_identical(padded$instances$area, objects$area)
+  many <- seg_augment(copy_paste = list(p = 1, share = 1))
+  one <- seg_dataset(scenes, augment = many)[[2]]
+  expect_gt(nrow(one$instances), 0)
+  expect_identical(sort(unique(as.vector(one$mask))), sort(unique(c(0L, one$instances$class))))
+  bare <- seg_dataset(scenes$images, scenes$masks)[[2]]
+  expect_named(bare, c("image", "mask", "name"))
 })
 
 test_that("volumes refuse steps for images", {
   skip_if_no_python()
   pipeline <- python_module("augment.pipeline")
-  expect_true(all(names(seg_augment("medical")) %in% names(pipeline$volumes$STEPS)))
+  expect_setequal(volume_steps, names(pipeline$volumes$STEPS))
+  expect_true(all(names(seg_augment("medical")) %in% volume_steps))
+})
+
+test_that("datasets of volumes refuse steps for images when they are made", {
+  parts <- function(axis) list(volume_part("ct.nii", 0:5, axis))
+  classes <- c(background = 0, liver = 1)
+  make <- function(augment, axis = -1L) seg_dataset(parts(axis), parts(axis), classes,
+                                                    augment = augment)
+  expect_s3_class(make("medical"), "seg_dataset")
+  wrong <- seg_augment("medical", cutout = 0.1, rot90 = TRUE)
+  expect_snapshot(error = TRUE, make(wrong))
+  expect_error(make(wrong), class = "maskr_error_shape")
+  expect_s3_class(make(wrong, axis = 0L), "seg_dataset")
 })
 
 test_that("detectors train with a dataset's own steps", {

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from typing import TypeVar
 
 import keras
@@ -21,6 +22,7 @@ from maskr.datasets.samples import (
 )
 from maskr.datasets.spec import DataSpec
 from maskr.errors import DataError, ShapeError
+from maskr.instances import Instances
 from maskr.spec import Spec
 
 Kept = TypeVar("Kept")
@@ -34,14 +36,16 @@ class Loader(keras.utils.PyDataset):
     ignored, and so is whatever lies outside an image that `resize = "pad"` fitted into `size`.
 
     What augmentation draws depends on the seed, the epoch and the place in the epoch alone, so
-    that any number of threads gives the same batches.
+    that any number of threads gives the same batches. `objects` keeps the objects of samples
+    although no step needs them.
     """
 
-    def __init__(self, data: DataSpec, spec: Spec) -> None:
+    def __init__(self, data: DataSpec, spec: Spec, objects: bool = False) -> None:
         super().__init__()
         self.data = data
         self.spec = spec
         self.pipeline = Pipeline(data.augment) if data.augment else None
+        self.objects = objects or (self.pipeline is not None and self.pipeline.needs_objects)
         self.pool = ThreadPoolExecutor(data.threads)
         self.waiting: dict[int, Future] = {}
         self.table = None if data.class_ids is None else class_lookup(data.class_ids)
@@ -91,8 +95,10 @@ class Loader(keras.utils.PyDataset):
         self._draw_order()
         self._prepare(0)
 
-    def sample(self, i: int, place: int = 0) -> tuple[np.ndarray, np.ndarray]:
-        """Image and target of sample `i` as the model sees them, `place` being that in the epoch.
+    def sample(
+        self, i: int, place: int = 0
+    ) -> tuple[np.ndarray, np.ndarray, Instances | None]:
+        """Sample `i` as the model sees it, and its objects; `place` is that in the epoch.
 
         Returns
         -------
@@ -100,8 +106,11 @@ class Loader(keras.utils.PyDataset):
             float32 `[C, H, W]`, or `[C, D, H, W]`.
         target
             int32 `[H, W]` or `[D, H, W]`: class indices with IGNORE.
+        objects
+            Those after the same draw, their classes as indices; None where targets have none.
         """
-        return self._sample(i, place, self.epoch, self.order)
+        drawn = self._draw(i, place, self.epoch, self.order)
+        return *self._finish(i, drawn.image, drawn.mask), self._finished_objects(drawn)
 
     # Keras has threads for this too, but starts and stops them with every epoch: a sixth of the
     # time of short epochs.
@@ -134,9 +143,14 @@ class Loader(keras.utils.PyDataset):
     ) -> tuple[np.ndarray, np.ndarray]:
         if self.pipeline is None:
             return self._kept(i, lambda: self._finish(i, *self._decode(i)))
-        rng = np.random.default_rng((self.data.seed, epoch, place))
-        drawn = self.pipeline.apply(self._whole(i), rng, lambda rng: self._whole(rng.choice(order)))
+        drawn = self._draw(i, place, epoch, order)
         return self._finish(i, drawn.image, drawn.mask)
+
+    def _draw(self, i: int, place: int, epoch: int, order: np.ndarray) -> Sample:
+        if self.pipeline is None:
+            return self._whole(i)
+        rng = np.random.default_rng((self.data.seed, epoch, place))
+        return self.pipeline.apply(self._whole(i), rng, lambda rng: self._whole(rng.choice(order)))
 
     def _kept(self, i: int, make: Callable[[], Kept]) -> Kept:
         if i in self.cached:
@@ -153,11 +167,11 @@ class Loader(keras.utils.PyDataset):
         return self._kept(int(i), lambda: self._read(int(i)))
 
     def _read(self, i: int) -> Sample:
-        objects = target_objects(self.data, i) if self.pipeline.needs_objects else None
+        objects = target_objects(self.data, i) if self.objects else None
         if objects is not None:
             objects.class_ids = class_indices(objects.class_ids, self.table, self.data.names[i])
         image, target = self._decode(i)
-        if self.pipeline.needs_others:
+        if self.pipeline is not None and self.pipeline.needs_others:
             # pictures that meet must agree; else grey stays one channel as long as possible
             image = self._with_channels(i, image)
         return Sample.of(image, target, objects)
@@ -176,6 +190,17 @@ class Loader(keras.utils.PyDataset):
                 "Volumes keep their size.", hint="Leave `size` out.", argument="size"
             )
         return resize(image, target, self.data.size, self.data.resize)
+
+    def _finished_objects(self, drawn: Sample) -> Instances | None:
+        planes = drawn.labels[1:]
+        if len(planes) == 0:
+            return None
+        if self.data.size is not None:
+            scaled = [resize(drawn.image, p, self.data.size, self.data.resize)[1] for p in planes]
+            # what padding adds belongs to no object
+            planes = np.maximum(scaled, 0)
+        labels = np.concatenate((np.zeros_like(planes[:1]), planes))
+        return replace(drawn, labels=labels).instances()
 
     def _collate(self, samples: list) -> tuple[torch.Tensor, torch.Tensor]:
         multiple = self.spec.multiple

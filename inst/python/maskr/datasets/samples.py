@@ -97,12 +97,15 @@ def is_part(target: object) -> bool:
 
 
 def target_objects(data: DataSpec, i: int) -> Instances | None:
-    """The objects of target `i`, classes as the targets have them; None for a mask."""
-    target = data.targets[i]
+    """The objects of target `i`, without crowds, classes as the targets have them.
+
+    None for a mask of classes.
+    """
+    target = data.targets[i] if data.objects is None else data.objects[i]
     if isinstance(target, dict) and not is_part(target):
         return Instances.from_r(target["columns"], target["size"])
     if isinstance(target, int):
-        return data.annotations.instances(target)[0]
+        return data.annotations.instances(target, crowds=False)[0]
     return None
 
 

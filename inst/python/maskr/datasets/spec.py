@@ -37,6 +37,8 @@ class DataSpec:
         Steps of a `maskr.augment.Pipeline`, or None.
     annotations
         What numbers among the targets stand for.
+    objects
+        Columns of a `seg_instances` for each image where the targets are masks of them.
     seed
         Of the order and of augmentation.
     """
@@ -57,6 +59,7 @@ class DataSpec:
     explicit_ignore: bool = False
     augment: Sequence[dict] | None = None
     annotations: "Annotations | None" = None
+    objects: Sequence[dict] | None = None
     seed: int = 0
 
     @classmethod
