@@ -52,8 +52,8 @@
 #'
 #' Volumes take `flip_horizontal`, `flip_vertical`, `rotate` and `affine` (within slices, without
 #' shear), `elastic`, `brightness`, `contrast`, `gamma`, `blur` and `noise`; with others
-#' [seg_dataset()] gives a `maskr_error_shape`. What turns, scales, bends or blurs them is the Python
-#' package torchio, `seg_install(extras = "volumes")`.
+#' [seg_dataset()] gives a `maskr_error_shape`. What turns, scales, bends or blurs them is the
+#' Python package torchio, `seg_install(extras = "volumes")`.
 #'
 #' # Presets
 #' * `"light"`: flips left and right, small changes of brightness and contrast.

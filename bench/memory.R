@@ -1,5 +1,5 @@
 # Peak memory of fit() on images that stream from their files with augmentation: 540 images in one
-# epoch against 54 of them in ten, each in a fresh R process, the largest image among both.
+# epoch against 54 of them in ten, in turn, each in a fresh R process, the largest image among both.
 library(maskr)
 source("bench/shared/alternate.R")
 
@@ -27,8 +27,13 @@ if (file.exists("/proc/self/status") && dir.exists(root)) {
   dir.create(folder)
   files <- peer("peers_data")$nuclei(as.list(file.path(root, c("train", "valid"))), folder)
   some <- seq(1, 540, by = 10)
-  few <- peak(files[[1]][some], files[[2]][some], 10)
-  many <- peak(files[[1]][1:540], files[[2]][1:540], 1)
-  cat("\nmemory: peak of fit() with augmentation, MiB\n")
-  cat(sprintf("  54 images %.0f, 540 images %.0f: %+.1f %%\n", few, many, 100 * (many / few - 1)))
+  peaks <- replicate(3, c(
+    few = peak(files[[1]][some], files[[2]][some], 10),
+    many = peak(files[[1]][1:540], files[[2]][1:540], 1)
+  ))
+  middle <- apply(peaks, 1, stats::median)
+  cat("\nmemory: peak resident memory of the R process in fit() with augmentation, about as\n")
+  cat("  many steps of training either way, median of 3 runs in turn, MiB\n")
+  cat(sprintf("  54 images %.0f, 540 images %.0f: %+.1f %%\n", middle[["few"]], middle[["many"]],
+              100 * (middle[["many"]] / middle[["few"]] - 1)))
 }

@@ -198,8 +198,9 @@ test_that("volumes refuse steps for images", {
 test_that("datasets of volumes refuse steps for images when they are made", {
   parts <- function(axis) list(volume_part("ct.nii", 0:5, axis))
   classes <- c(background = 0, liver = 1)
-  make <- function(augment, axis = -1L) seg_dataset(parts(axis), parts(axis), classes,
-                                                    augment = augment)
+  make <- function(augment, axis = -1L) {
+    seg_dataset(parts(axis), parts(axis), classes, augment = augment)
+  }
   expect_s3_class(make("medical"), "seg_dataset")
   wrong <- seg_augment("medical", cutout = 0.1, rot90 = TRUE)
   expect_snapshot(error = TRUE, make(wrong))
