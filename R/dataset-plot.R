@@ -88,7 +88,17 @@ draw_classes <- function(samples, alpha) {
   old <- graphics::par(fig = c(0, 1, 0, 1), oma = rep(0, 4), mar = rep(0, 4), new = TRUE)
   on.exit(graphics::par(old))
   graphics::plot.new()
-  graphics::legend("bottom", key$labels, fill = key$colours, horiz = TRUE, bty = "n", cex = 0.9)
+  key <- cut_legend(key, fitting_labels(key$labels, cex = 0.9))
+  border <- ifelse(is.na(key$colours), NA, "black")
+  graphics::legend("bottom", key$labels, fill = key$colours, border = border, horiz = TRUE,
+                   bty = "n", cex = 0.9)
+}
+
+# How many labels fit beside each other, each with its box, all as wide as the widest: that is how
+# legend() sets them.
+fitting_labels <- function(labels, cex) {
+  widest <- max(graphics::strwidth(c(labels, "and 99 more"), cex = cex))
+  max(2, floor(1 / (widest + graphics::strwidth("MMM", cex = cex))))
 }
 
 # Ignored pixels are mostly those that augmentation or padding left black.

@@ -218,3 +218,15 @@ test_that("detectors train with a dataset's own steps", {
   expect_error(fit(detector, data, epochs = 1, size = 64, fliplr = 0.1),
                class = "maskr_error_data")
 })
+
+test_that("samples of label images of classes are drawn without objects", {
+  skip_if_no_python()
+  data <- seg_data_camvid(shared_data("camvid"), size = c(60, 80))
+  one <- data[[1]]
+  expect_null(one$instances)
+  expect_identical(dim(one$mask), c(60L, 80L))
+  file <- withr::local_tempfile(fileext = ".png")
+  grDevices::png(file, 400, 300)
+  expect_invisible(plot(data, n = 2))
+  grDevices::dev.off()
+})

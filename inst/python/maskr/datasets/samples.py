@@ -99,14 +99,19 @@ def is_part(target: object) -> bool:
 def target_objects(data: DataSpec, i: int) -> Instances | None:
     """The objects of target `i`, without crowds, classes as the targets have them.
 
-    None for a mask of classes.
+    None for a mask of classes and for volumes.
     """
     target = data.targets[i] if data.objects is None else data.objects[i]
     if isinstance(target, dict) and not is_part(target):
         return Instances.from_r(target["columns"], target["size"])
-    if isinstance(target, int):
-        return data.annotations.instances(target, crowds=False)[0]
-    return None
+    if not isinstance(target, int):
+        return None
+    annotations = data.annotations
+    if annotations.images.mask_files[target]:
+        labels = annotations.labels(target)
+        if labels.objects is None or labels.objects.ndim != 2:
+            return None
+    return annotations.instances(target, crowds=False)[0]
 
 
 def class_lookup(class_ids: Sequence[int]) -> np.ndarray:
