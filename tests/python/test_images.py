@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import tifffile
 from maskr import images, masks
+from maskr.annotations.colours import is_coloured
 from maskr.errors import DataError, FormatError, ShapeError
 from PIL import Image
 
@@ -279,3 +280,14 @@ def test_the_size_of_a_png_is_read_without_decoding_it(tmp_path, monkeypatch, or
     monkeypatch.setattr(Image.Image, "load", lambda self: pytest.fail("it was decoded"))
     monkeypatch.setattr("PIL.ImageFile.ImageFile.load", lambda self: pytest.fail("it was decoded"))
     assert images.size_of(plain) == (40, 70)
+
+
+@pytest.mark.parametrize("cut", [4, 6, 9, 30])
+def test_the_head_of_a_cut_tiff_is_a_classed_error(tmp_path, cut):
+    whole, path = tmp_path / "whole.tif", tmp_path / "cut.tif"
+    tifffile.imwrite(whole, np.arange(35, dtype=np.uint8).reshape(5, 7))
+    path.write_bytes(whole.read_bytes()[:cut])
+    with pytest.raises(FormatError, match="cut.tif"):
+        images.size_of(str(path))
+    with pytest.raises(FormatError, match="cut.tif"):
+        is_coloured(str(path))

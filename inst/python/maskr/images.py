@@ -4,10 +4,12 @@ Pillow decodes 8-bit files, OpenCV the 16-bit colour PNGs that Pillow would redu
 tifffile the TIFFs; OpenCV is asked again for TIFF compressions that tifffile cannot undo alone.
 """
 
+import contextlib
 import logging
 import struct
 import warnings
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -33,6 +35,17 @@ SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
 ORIENTATION_TAG = 274
+TIFF_DAMAGE = (
+    ValueError,  # tifffile's own error is one
+    RuntimeError,
+    LookupError,
+    OSError,
+    TypeError,
+    ArithmeticError,
+    struct.error,
+    zlib.error,
+)
+"""What tifffile raises on files that are damaged or that it cannot undo."""
 TIFF_RATIOS = {1: 1, 8: DEFLATE, 32946: DEFLATE, 32773: 64, 5: 1400}
 """Times that a TIFF's compression can shrink data at most: none, deflate, PackBits, LZW."""
 
@@ -327,17 +340,7 @@ def decode_tiff(path: str, pages: list[int] | None = None) -> TiffPixels:
             pixels = tiff_pages(file, path, pages) if pages is not None else tiff_series(file, path)
     except FormatError:
         raise
-    except (
-        tifffile.TiffFileError,
-        ValueError,
-        RuntimeError,
-        LookupError,
-        OSError,
-        TypeError,
-        ArithmeticError,
-        struct.error,
-        zlib.error,
-    ):
+    except TIFF_DAMAGE:
         # compressions that tifffile leaves to imagecodecs, and files that break its rules
         decoded = opencv_pages(path)
         if len(decoded) < count:
@@ -526,11 +529,18 @@ def has_exif_chunk(path: str) -> bool:
 
 def tiff_size(path: str) -> tuple[int, int]:
     """Read height and width of a TIFF's first page."""
+    with open_tiff(path) as file:
+        page = file.pages[0]
+        return int(page.imagelength), int(page.imagewidth)
+
+
+@contextlib.contextmanager
+def open_tiff(path: str) -> Iterator["tifffile.TiffFile"]:
+    """Open a TIFF to look at its head; damage is a FormatError."""
     import tifffile
 
     try:
         with tifffile.TiffFile(path) as file:
-            page = file.pages[0]
-            return int(page.imagelength), int(page.imagewidth)
-    except (tifffile.TiffFileError, ValueError, IndexError, OSError) as error:
+            yield file
+    except TIFF_DAMAGE as error:
         raise FormatError(f"{path} cannot be read as a TIFF: {error}") from error

@@ -56,7 +56,7 @@ def is_coloured(path: str, palette: bool = False) -> bool:
     if images.is_tiff(path):
         import tifffile
 
-        with tifffile.TiffFile(path) as file:
+        with images.open_tiff(path) as file:
             page = file.pages[0]
             indexed = page.photometric == tifffile.PHOTOMETRIC.PALETTE
             return palette if indexed else page.samplesperpixel >= 3

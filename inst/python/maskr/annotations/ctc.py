@@ -10,6 +10,7 @@ read. Tracks (TRA) are not read.
 Written is one class, as label images in `<sequence>_GT/SEG`.
 """
 
+import contextlib
 import re
 from pathlib import Path, PurePosixPath
 
@@ -137,9 +138,7 @@ def labels(annotations: Annotations, i: int) -> Labels:
 def depth_of(image: Path, last: int) -> int:
     """Count the slices of a frame; at least those that are annotated if it can't be read."""
     if image.is_file() and image_files.is_tiff(str(image)):
-        import tifffile
-
-        with tifffile.TiffFile(image) as file:
+        with contextlib.suppress(FormatError), image_files.open_tiff(str(image)) as file:
             return max(int(np.prod(file.series[0].shape[:-2])), last + 1)
     return last + 1
 
