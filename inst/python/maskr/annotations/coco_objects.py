@@ -7,7 +7,7 @@ from maskr.annotations.coco_masks import measured, read_masks, sizes_of_rles
 from maskr.annotations.columns import Images, Objects
 from maskr.annotations.items import Item
 from maskr.annotations.json_records import NUMBERS, Records
-from maskr.annotations.polygons import FAR, area_of, box_of, parse
+from maskr.annotations.polygons import FAR, area_of, box_of, lie_outside, parse
 from maskr.annotations.report import Report
 from maskr.errors import DataError
 
@@ -122,7 +122,7 @@ def kept(records: Records, boxes: np.ndarray, sizes: np.ndarray, report: Report)
     problems = {
         "annotation without box and mask": np.isnan(xmin),
         "box of negative size": (xmax < xmin) | (ymax < ymin),
-        "box outside of its image": (xmin >= width) | (ymin >= height) | (xmax <= 0) | (ymax <= 0),
+        "box outside of its image": lie_outside(boxes, height, width),
         "box far outside of its image": np.abs(boxes).max(axis=1, initial=0) > FAR,
     }
     good = np.ones(len(boxes), dtype=bool)

@@ -27,6 +27,7 @@ from maskr.annotations.coco_tables import (
 from maskr.annotations.columns import Images, Objects
 from maskr.annotations.image_names import relative
 from maskr.annotations.json_records import Records, load_object
+from maskr.annotations.label_writing import report_left_out
 from maskr.annotations.options import Progress, ReadOptions, WriteOptions
 from maskr.annotations.report import Report
 from maskr.annotations.table import Annotations, Labels, flatten
@@ -312,12 +313,7 @@ def report_void(annotations: Annotations, i: int, made: Panoptic, report: Report
 def report_losses(annotations: Annotations, i: int, report: Report) -> None:
     """Count the objects that others lie upon, and those with attributes or scores."""
     rows, file = annotations.rows(i), annotations.images.files[i]
-    lost = sum(bool(annotations.objects.attributes[row]) for row in rows)
-    if lost:
-        report.change("attributes left out", file, lost)
-    scored = int(np.isfinite(annotations.objects.scores[rows]).sum())
-    if scored:
-        report.change("score left out", file, scored)
+    report_left_out(annotations, i, report)
     if annotations.images.mask_files[i] or not rows.size:
         return
     found, _ = annotations.instances(i, crowds=False)

@@ -7,6 +7,7 @@ from dataclasses import fields, replace
 import numpy as np
 
 from maskr.annotations.columns import Objects
+from maskr.annotations.polygons import lie_outside
 from maskr.annotations.report import Report
 from maskr.annotations.table import Annotations
 from maskr.errors import FormatError
@@ -39,7 +40,7 @@ def check_once(names: Iterable[str], what: str, path: str) -> None:
 
 
 def wholly_outside(annotations: Annotations) -> np.ndarray:
-    """Tell which objects have no pixel in their image: bool `[N]`; unknown sizes have room."""
+    """Tell which objects have no pixel in their image: bool `[N]`."""
     images, objects = annotations.images, annotations.objects
     if len(objects) == 0:
         return np.zeros(0, dtype=bool)
@@ -47,9 +48,7 @@ def wholly_outside(annotations: Annotations) -> np.ndarray:
     order = np.argsort(ids)
     place = order[np.searchsorted(ids, objects.image_ids, sorter=order)]
     height, width = (np.array(sides)[place] for sides in (images.heights, images.widths))
-    xmin, ymin, xmax, ymax = objects.boxes.T
-    outside = (xmax <= 0) | (ymax <= 0) | (xmin >= width) | (ymin >= height)
-    return outside & (height > 0) & (width > 0)
+    return lie_outside(objects.boxes, height, width)
 
 
 def chosen(objects: Objects, keep: np.ndarray) -> Objects:

@@ -19,10 +19,15 @@ def flat_labels(annotations: Annotations, i: int, report: Report) -> Labels:
 def report_losses(annotations: Annotations, i: int, labels: Labels, report: Report) -> None:
     """Count hidden objects, scores and attributes of image `i`."""
     report_hidden(annotations, i, labels, report)
+    report_left_out(annotations, i, report)
+
+
+def report_left_out(annotations: Annotations, i: int, report: Report) -> None:
+    """Count the scores and attributes of image `i`."""
     where, take, rows = annotations.images.files[i], annotations.objects, annotations.rows(i)
     losses = {
-        "score left out": int(np.isfinite(take.scores[rows]).sum()),
         "attributes left out": sum(bool(take.attributes[row]) for row in rows),
+        "score left out": int(np.isfinite(take.scores[rows]).sum()),
     }
     for reason, count in losses.items():
         if count:

@@ -1,5 +1,7 @@
 """What several formats lose in the same way, told before one of them is written."""
 
+import numpy as np
+
 from maskr.annotations.class_names import is_background
 from maskr.annotations.report import Report
 from maskr.annotations.table import Annotations
@@ -17,7 +19,6 @@ DRAWN_BY = {
 ONLY_THINGS = {"yolo", "yolo_boxes", "cvat", "labelme", "via", "via_csv"}
 """Formats that do not tell stuff from things."""
 
-
 CROWDS = {
     **dict.fromkeys(("voc", "ade20k", "masks", "nifti"), "crowd written as pixels of its class"),
     **dict.fromkeys(("labels", "ctc"), "crowd left out"),
@@ -27,17 +28,22 @@ CROWDS = {
 
 def report_common(annotations: Annotations, format: str, report: Report) -> None:
     """Count what `format` holds otherwise: polygons that its programs draw, stuff and crowds."""
-    objects, images = annotations.objects, annotations.images
-    if objects.iscrowd.any() and format in CROWDS:
-        first = images.ids.index(int(objects.image_ids[objects.iscrowd.argmax()]))
-        report.change(CROWDS[format], images.files[first], int(objects.iscrowd.sum()))
+    objects = annotations.objects
+    crowds = np.flatnonzero(objects.iscrowd)
+    if crowds.size and format in CROWDS:
+        report.change(CROWDS[format], file_of(annotations, crowds[0]), crowds.size)
     polygons = [row for row, polygon in enumerate(objects.polygons) if polygon]
     rule = DRAWN_BY.get(format)
     if polygons and rule not in (None, annotations.reading.get("rasteriser", "coco")):
-        first = images.ids.index(int(objects.image_ids[polygons[0]]))
         reason = f'polygon whose edge pixels differ, since programs of "{format}" draw otherwise'
-        report.change(reason, images.files[first], len(polygons))
+        report.change(reason, file_of(annotations, polygons[0]), len(polygons))
     stuff = [one.name for one in annotations.classes if not one.isthing]
     stuff = [name for name in stuff if not is_background(name)]
     if stuff and format in ONLY_THINGS:
         report.change("class of stuff, which comes back as one of things", stuff[0], len(stuff))
+
+
+def file_of(annotations: Annotations, row: int) -> str:
+    """Name the image of an object."""
+    images = annotations.images
+    return images.files[images.ids.index(int(annotations.objects.image_ids[row]))]

@@ -77,6 +77,13 @@ def rectangle(box: Sequence[float]) -> list[float]:
     return [xmin, ymin, xmax, ymin, xmax, ymax, xmin, ymax]
 
 
+def lie_outside(boxes: np.ndarray, heights: np.ndarray, widths: np.ndarray) -> np.ndarray:
+    """Tell which boxes `[N, 4]` have no pixel in their image: bool `[N]`; size 0 is unknown."""
+    xmin, ymin, xmax, ymax = boxes.T
+    outside = (xmin >= widths) | (ymin >= heights) | (xmax <= 0) | (ymax <= 0)
+    return outside & (heights > 0) & (widths > 0)
+
+
 def box_of(parts: Sequence[Sequence[float]]) -> tuple[float, float, float, float]:
     """Find xmin, ymin, xmax, ymax."""
     points = np.concatenate([np.asarray(part, dtype=float).reshape(-1, 2) for part in parts])

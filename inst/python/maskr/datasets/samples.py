@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from maskr import images, masks
+from maskr.annotations.table import from_labels
 from maskr.arrays import IGNORE, image_from_r, mask_from_r
 from maskr.datasets import volume
 from maskr.datasets.spec import DataSpec
@@ -111,6 +112,7 @@ def target_objects(data: DataSpec, i: int) -> Instances | None:
         labels = annotations.labels(target)
         if labels.objects is None or labels.objects.ndim != 2:
             return None
+        return from_labels(labels, annotations.things())[0]
     return annotations.instances(target, crowds=False)[0]
 
 
