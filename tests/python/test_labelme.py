@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from damage import spoiled, spots
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from maskr.annotations import ReadOptions, WriteOptions, detect, no_progress
@@ -357,25 +358,10 @@ JUNK = st.sampled_from(
 )
 
 
-def spots(value, path=()):
-    inner = value.items() if isinstance(value, dict) else enumerate(value)
-    for key, one in inner:
-        yield (*path, key)
-        if isinstance(one, (dict, list)):
-            yield from spots(one, (*path, key))
-
-
 @given(st.sampled_from(list(spots(GOOD))), JUNK, st.booleans())
 @settings(max_examples=150, deadline=None)
 def test_damaged_content_is_a_classed_error_or_read(tmp_path_factory, spot, junk, drop):
-    content = json.loads(json.dumps(GOOD))
-    inner = content
-    for key in spot[:-1]:
-        inner = inner[key]
-    if drop:
-        del inner[spot[-1]]
-    else:
-        inner[spot[-1]] = junk
+    content = spoiled(GOOD, spot, junk, drop)
     path = tmp_path_factory.mktemp("damaged") / "a.json"
     path.write_text(json.dumps(content))
     try:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from damage import spoiled, spots
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from maskr.annotations import ReadOptions, WriteOptions, detect, no_progress, via, via_csv
@@ -282,14 +283,6 @@ GOOD = {
 JUNK = st.sampled_from([None, True, -1, 10**12, 1e300, "x", "../../x", "\0", [], {}, [1], {"a": 1}])
 
 
-def spots(value, path=()):
-    inner = value.items() if isinstance(value, dict) else enumerate(value)
-    for key, one in inner:
-        yield (*path, key)
-        if isinstance(one, (dict, list)):
-            yield from spots(one, (*path, key))
-
-
 def write_rows(path, content):
     """Write whatever damaged content has as regions, each as a line."""
     with path.open("w", newline="") as file:
@@ -311,14 +304,7 @@ def walk(value):
 @given(st.sampled_from(list(spots(GOOD))), JUNK, st.booleans())
 @settings(max_examples=120, deadline=None)
 def test_damaged_content_is_a_classed_error_or_read(tmp_path_factory, spot, junk, drop):
-    content = json.loads(json.dumps(GOOD))
-    inner = content
-    for key in spot[:-1]:
-        inner = inner[key]
-    if drop:
-        del inner[spot[-1]]
-    else:
-        inner[spot[-1]] = junk
+    content = spoiled(GOOD, spot, junk, drop)
     folder = tmp_path_factory.mktemp("damaged")
     image(folder)
     path = folder / "via.json"

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from damage import mutilated
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from maskr import annotations as formats
@@ -517,33 +518,7 @@ def test_masks_of_other_sizes_are_refused_or_counted(tmp_path):
     assert counts(report.skipped) == {"image and mask of different sizes": 1}
 
 
-def mutilated(data: bytes, rng: np.random.Generator) -> bytes:
-    """Change, remove, repeat or insert some bytes."""
-    out = bytearray(data)
-    words = [
-        b"nan",
-        b"-1",
-        b"1e999",
-        b"../",
-        b"\0",
-        b"<",
-        b"&a;",
-        b"</object>",
-        b"\xff",
-        b"9" * 400,
-    ]
-    for _ in range(rng.integers(1, 6)):
-        at = int(rng.integers(0, len(out) + 1))
-        kind = rng.integers(0, 4)
-        if kind == 0 and at < len(out):
-            out[at] = rng.integers(0, 256)
-        elif kind == 1:
-            del out[at : at + int(rng.integers(1, 20))]
-        elif kind == 2:
-            out[at:at] = out[at : at + 20]
-        else:
-            out[at:at] = words[rng.integers(0, len(words))]
-    return bytes(out)
+WORDS = [b"nan", b"-1", b"1e999", b"../", b"\0", b"<", b"&a;", b"</object>", b"\xff", b"9" * 400]
 
 
 @settings(
@@ -563,7 +538,7 @@ def test_mutilated_files_give_results_or_classed_errors(tmp_path_factory, seed):
     (root / "ImageSets/Segmentation/train.txt").write_text("one\n")
     files = sorted(file for file in root.rglob("*") if file.is_file())
     place = files[rng.integers(0, len(files))]
-    place.write_bytes(mutilated(place.read_bytes(), rng))
+    place.write_bytes(mutilated(place.read_bytes(), rng, WORDS))
     for path in (root, root / "Annotations"):
         try:
             found, _ = read(path)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from damage import mutilated
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from maskr import annotations as formats
@@ -549,34 +550,9 @@ def test_damaged_descriptions_are_classed_errors(tmp_path, text):
     assert str(tmp_path) in error.value.text
 
 
-def mutilated(data: bytes, rng: np.random.Generator) -> bytes:
-    """Change, remove, repeat or insert some bytes."""
-    out = bytearray(data)
-    for _ in range(rng.integers(1, 6)):
-        at = int(rng.integers(0, len(out) + 1))
-        kind = rng.integers(0, 4)
-        if kind == 0 and at < len(out):
-            out[at] = rng.integers(0, 256)
-        elif kind == 1:
-            del out[at : at + int(rng.integers(1, 20))]
-        elif kind == 2:
-            out[at:at] = out[at : at + 20]
-        else:
-            words = [
-                b"nan",
-                b"-1",
-                b"1e999",
-                b"../",
-                b"\0",
-                b"*a",
-                b"&a ",
-                b"[",
-                b": ",
-                b"\xff",
-                b"9" * 400,
-            ]
-            out[at:at] = words[rng.integers(0, len(words))]
-    return bytes(out)
+WORDS = [
+    b"nan", b"-1", b"1e999", b"../", b"\0", b"*a", b"&a ", b"[", b": ", b"\xff", b"9" * 400
+]  # fmt: skip
 
 
 @settings(
@@ -590,7 +566,7 @@ def test_mutilated_files_give_results_or_classed_errors(tmp_path, seed):
     (root / "list.txt").write_text("images/train/1.png\n./images/train/1.png\n")
     places = ["data.yaml", "list.txt", "labels/train/1.txt", "images/train/1.png"]
     place = root / places[rng.integers(0, len(places))]
-    place.write_bytes(mutilated(place.read_bytes(), rng))
+    place.write_bytes(mutilated(place.read_bytes(), rng, WORDS))
     try:
         yolo.matches(root)
         found, _ = read(root)
