@@ -136,33 +136,6 @@ seg_convert <- function(from, to, format, from_format = "auto", ..., classes = N
   seg_write_annotations(x, to, format, like = like, copy_images = copy_images, verbose = verbose)
 }
 
-check_existing <- function(path, arg = rlang::caller_arg(path), call = rlang::caller_env()) {
-  force(arg)
-  path <- path.expand(check_string(path, arg = arg, call = call))
-  if (file.exists(path)) return(path)
-  maskr_abort("file", c(
-    "{.arg {arg}} must be a file or folder that exists, not {.path {path}}.",
-    i = "The working directory is {.path {getwd()}}."
-  ), arg = arg, call = call)
-}
-
-check_folder <- function(x, null = FALSE, arg = rlang::caller_arg(x), call = rlang::caller_env()) {
-  force(arg)
-  if (null && is.null(x)) return(NULL)
-  x <- check_existing(x, arg = arg, call = call)
-  if (dir.exists(x)) return(x)
-  maskr_abort("file", "{.arg {arg}} must be a folder, and {.path {x}} is a file.", arg = arg,
-              call = call)
-}
-
-check_new_path <- function(path, arg = "path", call = rlang::caller_env()) {
-  path <- path.expand(check_string(path, arg = arg, call = call))
-  if (dir.exists(dirname(path))) return(path)
-  maskr_abort("file", c(
-    "{.arg {arg}} must be in a folder that exists, and {.path {dirname(path)}} does not."
-  ), arg = arg, call = call)
-}
-
 # Colours by class name as "#RRGGBB".
 check_colours <- function(x, arg = rlang::caller_arg(x), call = rlang::caller_env()) {
   if (is.null(x)) return(NULL)

@@ -137,6 +137,36 @@ check_paths <- function(x, arg = rlang::caller_arg(x), call = rlang::caller_env(
   x
 }
 
+# A file or folder that must exist.
+check_existing <- function(path, arg = rlang::caller_arg(path), call = rlang::caller_env()) {
+  force(arg)
+  path <- path.expand(check_string(path, arg = arg, call = call))
+  if (file.exists(path)) return(path)
+  maskr_abort("file", c(
+    "{.arg {arg}} must be a file or folder that exists, not {.path {path}}.",
+    i = "The working directory is {.path {getwd()}}."
+  ), arg = arg, call = call)
+}
+
+# A folder that must exist.
+check_folder <- function(x, null = FALSE, arg = rlang::caller_arg(x), call = rlang::caller_env()) {
+  force(arg)
+  if (null && is.null(x)) return(NULL)
+  x <- check_existing(x, arg = arg, call = call)
+  if (dir.exists(x)) return(x)
+  maskr_abort("file", "{.arg {arg}} must be a folder, and {.path {x}} is a file.", arg = arg,
+              call = call)
+}
+
+# A file or folder to be written, whose own folder must exist.
+check_new_path <- function(path, arg = "path", call = rlang::caller_env()) {
+  path <- path.expand(check_string(path, arg = arg, call = call))
+  if (dir.exists(dirname(path))) return(path)
+  maskr_abort("file", c(
+    "{.arg {arg}} must be in a folder that exists, and {.path {dirname(path)}} does not."
+  ), arg = arg, call = call)
+}
+
 # Classes: a named vector of distinct whole class ids, such as c(background = 0, nucleus = 1).
 check_classes <- function(x, min = 1, null = TRUE, arg = "classes", call = rlang::caller_env()) {
   if (null && is.null(x)) return(NULL)
