@@ -6,6 +6,7 @@ import pytest
 import torch
 from maskr import builders, inference, training
 from maskr.arrays import IGNORE
+from maskr.datasets.loader import DataSpec, Loader
 from maskr.errors import DataError, ShapeError
 from maskr.metrics.semantic import scores
 from maskr.metrics.training import ConfusionMetric
@@ -58,7 +59,7 @@ def test_the_best_epoch_is_restored_with_its_statistics():
                           monitor="val_loss", callbacks=[Spoil()], seed=1)
     assert result["best_epoch"] <= 2
     best = min(values(result, "loss", "valid"))
-    again = model.evaluate(training.Loader(training.DataSpec(**valid), model.spec), verbose=0)
+    again = model.evaluate(Loader(DataSpec(**valid), model.spec), verbose=0)
     assert again[0] == pytest.approx(best, abs=1e-5)
 
 

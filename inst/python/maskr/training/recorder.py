@@ -1,0 +1,56 @@
+"""The history of a training, and its progress."""
+
+from collections.abc import Callable
+
+import keras
+
+
+class Recorder(keras.callbacks.Callback):
+    """Writes the history down and reports progress."""
+
+    def __init__(self, progress: Callable[[dict], None] | None) -> None:
+        super().__init__()
+        self.progress = progress
+        self.logs: list[dict[str, float]] = []
+        self.stopped = ""
+
+    def on_train_begin(self, logs: dict | None = None) -> None:
+        """Report how much there is to do."""
+        self._report("begin", 0, 0, {})
+
+    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
+        """Report a batch."""
+        self._report("batch", len(self.logs) + 1, batch + 1, logs)
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        """Note the epoch's metrics and report them."""
+        self.logs.append({name: float(value) for name, value in logs.items()})
+        self._report("epoch", epoch + 1, self.params["steps"], logs)
+
+    def on_train_end(self, logs: dict | None = None) -> None:
+        """Report the end."""
+        self._report("end", len(self.logs), self.params["steps"], {})
+
+    def columns(self) -> dict:
+        """The history in long form: columns epoch, metric, data, value."""
+        rows = [
+            (epoch, name.removeprefix("val_"), "valid" if name.startswith("val_") else "train", v)
+            for epoch, logs in enumerate(self.logs, start=1)
+            for name, v in logs.items()
+        ]
+        names = ("epoch", "metric", "data", "value")
+        return {name: [row[i] for row in rows] for i, name in enumerate(names)}
+
+    def _report(self, event: str, epoch: int, batch: int, logs: dict) -> None:
+        if self.progress is None:
+            return
+        self.progress(
+            {
+                "event": event,
+                "epoch": epoch,
+                "epochs": self.params["epochs"],
+                "batch": batch,
+                "batches": self.params["steps"],
+                "metrics": {name: float(value) for name, value in logs.items()},
+            }
+        )
