@@ -46,10 +46,12 @@ seg_unet <- function(in_channels = 3, classes = NULL, weights = NULL, ..., encod
   }
   weights <- check_string(weights, null = TRUE)
   py_call(
-    "builders", "unet",
+    "builders", "build", "unet",
     in_channels = if (!missing(in_channels)) check_whole(in_channels, min = 1),
     classes = if (!is.null(classes)) as.list(check_classes(classes, min = 2)),
-    init_features = if (!missing(init_features)) check_whole(init_features, min = 1),
+    arguments = list(
+      init_features = if (!missing(init_features)) check_whole(init_features, min = 1)
+    ),
     preprocess = preprocess_for_python(check_preprocess(preprocess, null = TRUE)),
     weights_name = if (!is.null(weights)) path.expand(weights),
     cache = weights_cache(),

@@ -14,7 +14,7 @@ THREE = {"background": 0, "circle": 1, "square": 5}
 
 
 def model_of(classes=BINARY, channels=3, **options):
-    model = builders.unet(channels, classes, 4, seed=3, **options)
+    model = builders.build("unet", channels, classes, {"init_features": 4}, seed=3, **options)
     generator = torch.Generator().manual_seed(1)
     for buffer in model.module.buffers():  # statistics that folding must not lose
         if buffer.is_floating_point():

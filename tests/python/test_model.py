@@ -19,7 +19,7 @@ THREE = {"background": 0, "circle": 1, "square": 5}
 
 
 def small(classes=BINARY, in_channels=2, seed=1):
-    return builders.unet(in_channels, classes, 2, seed=seed)
+    return builders.build("unet", in_channels, classes, {"init_features": 2}, seed=seed)
 
 
 class Dropping(nn.Module):
@@ -51,7 +51,7 @@ def batch(seed=0):
 
 
 def test_is_a_keras_model_with_every_parameter_counted_once():
-    model = builders.unet(3, {"background": 0, "tumour": 1}, 32)
+    model = builders.build("unet", 3, {"background": 0, "tumour": 1}, {"init_features": 32})
     assert isinstance(model, keras.Model)
     assert model.count_params() == 7_763_041
     parameters = list(model.module.parameters())
@@ -209,7 +209,7 @@ def test_a_clone_is_independent_and_compiled_alike():
 
 
 def test_the_table_counts_the_bare_network():
-    model = builders.unet(3, {"background": 0, "tumour": 1}, 32)
+    model = builders.build("unet", 3, {"background": 0, "tumour": 1}, {"init_features": 32})
     table = summaries.table(model, (224, 224))
     assert (table["parameters"], table["trainable"]) == (7_763_041, 7_763_041)
     assert "7,763,041" in table["text"]

@@ -24,7 +24,7 @@ def data(n=6, seed=0, **options):
 
 
 def model_of(seed=1, **options):
-    model = builders.unet(1, BINARY, 2, seed=seed)
+    model = builders.build("unet", 1, BINARY, {"init_features": 2}, seed=seed)
     training.compile(model, **({"learning_rate": 0.01} | options))
     return model
 
@@ -143,11 +143,11 @@ def test_training_twice_from_one_seed_gives_the_same_weights():
 
 
 def test_uncompiled_models_get_the_defaults():
-    model = builders.unet(1, BINARY | {"debris": 2}, 2, seed=1)
+    model = builders.build("unet", 1, BINARY | {"debris": 2}, {"init_features": 2}, seed=1)
     fields = data(2) | {"class_ids": [0, 1, 2]}
     training.fit(model, fields, epochs=1)
     assert model.loss.name == "cross_entropy"
-    model = builders.unet(1, BINARY, 2, seed=1)
+    model = builders.build("unet", 1, BINARY, {"init_features": 2}, seed=1)
     training.fit(model, data(2), epochs=1)
     assert model.loss.name == "bce_dice"
 

@@ -54,10 +54,10 @@ def test_the_same_seed_gives_the_same_weights_and_leaves_torchs_generator_alone(
     torch.manual_seed(5)
     expected = torch.rand(1)
     torch.manual_seed(5)
-    one = builders.unet(classes=BINARY, init_features=2, seed=7)
+    one = builders.build("unet", classes=BINARY, arguments={"init_features": 2}, seed=7)
     assert torch.equal(torch.rand(1), expected)
-    two = builders.unet(classes=BINARY, init_features=2, seed=7)
-    other = builders.unet(classes=BINARY, init_features=2, seed=8)
+    two = builders.build("unet", classes=BINARY, arguments={"init_features": 2}, seed=7)
+    other = builders.build("unet", classes=BINARY, arguments={"init_features": 2}, seed=8)
     weight = "encoder1.enc1conv1.weight"
     assert torch.equal(one.module.state_dict()[weight], two.module.state_dict()[weight])
     assert not torch.equal(one.module.state_dict()[weight], other.module.state_dict()[weight])
@@ -65,15 +65,15 @@ def test_the_same_seed_gives_the_same_weights_and_leaves_torchs_generator_alone(
 
 def test_two_classes_share_a_channel_and_more_have_one_each():
     three = BINARY | {"oedema": 4}
-    assert builders.unet(classes=BINARY, init_features=2).module.conv.out_channels == 1
-    assert builders.unet(classes=three, init_features=2).module.conv.out_channels == 3
+    assert builders.build("unet", classes=BINARY, arguments={"init_features": 2}).module.conv.out_channels == 1
+    assert builders.build("unet", classes=three, arguments={"init_features": 2}).module.conv.out_channels == 3
 
 
 def test_one_class_or_none_is_an_error():
     with pytest.raises(DataError, match="at least two classes"):
-        builders.unet(classes={"nucleus": 1})
+        builders.build("unet", classes={"nucleus": 1})
     with pytest.raises(DataError, match="needs to know its classes"):
-        builders.unet()
+        builders.build("unet")
 
 
 def test_reads_a_bare_state_dict_and_infers_channels_and_features(tmp_path):
@@ -82,7 +82,7 @@ def test_reads_a_bare_state_dict_and_infers_channels_and_features(tmp_path):
     path = tmp_path / "weights.pt"
     torch.save(network.state_dict(), path)
     classes = {"sky": 0, "tree": 3, "road": 7}
-    model = builders.unet(classes=classes, weights_name=str(path))
+    model = builders.build("unet", classes=classes, weights_name=str(path))
     assert (model.spec.in_channels, model.spec.arguments) == (2, {"init_features": 4})
     for name, tensor in network.state_dict().items():
         assert torch.equal(model.module.state_dict()[name], tensor)
@@ -92,35 +92,35 @@ def test_what_contradicts_the_weights_is_an_error(tmp_path):
     path = tmp_path / "weights.pt"
     torch.save(UNet(2, 1, 4).state_dict(), path)
     with pytest.raises(DataError, match="in_channels = 2, and 3") as error:
-        builders.unet(in_channels=3, classes=BINARY, weights_name=str(path))
+        builders.build("unet", in_channels=3, classes=BINARY, weights_name=str(path))
     assert error.value.argument == "in_channels"
     with pytest.raises(DataError, match="1 output channel"):
-        builders.unet(classes=BINARY | {"oedema": 2}, weights_name=str(path))
+        builders.build("unet", classes=BINARY | {"oedema": 2}, weights_name=str(path))
     with pytest.raises(DataError, match="init_features"):
-        builders.unet(classes=BINARY, init_features=8, weights_name=str(path))
+        builders.build("unet", classes=BINARY, arguments={"init_features": 8}, weights_name=str(path))
 
 
 def test_weights_with_a_specification_bring_their_classes_and_preprocessing(tmp_path):
-    model = builders.unet(
-        2, {"off": 3, "on": 9}, 2, preprocess={"per_image": "standardise"}, seed=1
+    model = builders.build(
+        "unet", 2, {"off": 3, "on": 9}, {"init_features": 2}, preprocess={"per_image": "standardise"}, seed=1
     )
     path = str(tmp_path / "weights.safetensors")
     header = {"maskr": json.dumps({"spec": model.spec.to_dict()})}
     save_file(model.module.state_dict(), path, metadata=header)
-    again = builders.unet(weights_name=path)
+    again = builders.build("unet", weights_name=path)
     assert again.spec == model.spec
 
 
 def test_weights_that_are_nowhere_say_so():
     with pytest.raises(WeightsError, match='no weights "nothere"'):
-        builders.unet(classes=BINARY, weights_name="nothere")
+        builders.build("unet", classes=BINARY, weights_name="nothere")
 
 
 def test_weights_of_another_network_say_so(tmp_path):
     path = tmp_path / "other.pt"
     torch.save({"fc.weight": torch.zeros(2, 2)}, path)
     with pytest.raises(WeightsError, match="not those of this U-Net"):
-        builders.unet(classes=BINARY, weights_name=str(path))
+        builders.build("unet", classes=BINARY, weights_name=str(path))
 
 
 def test_brain_mri_loads_the_published_file_with_its_preprocessing(tmp_path, monkeypatch):
@@ -131,18 +131,18 @@ def test_brain_mri_loads_the_published_file_with_its_preprocessing(tmp_path, mon
     torch.save(network.state_dict(), tmp_path / "unet-e012d006.pt")
     monkeypatch.setenv("MASKR_WEIGHTS", str(tmp_path))
     with pytest.raises(WeightsError, match="SHA-256 differs"):
-        builders.unet(weights_name="brain-mri", cache=str(tmp_path / "cache"))
+        builders.build("unet", weights_name="brain-mri", cache=str(tmp_path / "cache"))
     digest = hashlib.sha256((tmp_path / "unet-e012d006.pt").read_bytes()).hexdigest()
     known = dataclasses.replace(weights.KNOWN["brain-mri"], sha256=(digest,))
     monkeypatch.setitem(weights.KNOWN, "brain-mri", known)
-    model = builders.unet(weights_name="brain-mri", cache=str(tmp_path / "cache"))
+    model = builders.build("unet", weights_name="brain-mri", cache=str(tmp_path / "cache"))
     assert model.spec.preprocess.per_image == "standardise"
     assert model.spec.classes == BINARY
     assert model.count_params() == 7_763_041
 
 
 def test_the_shipped_network_finds_nuclei():
-    model = builders.unet(weights_name="nuclei")
+    model = builders.build("unet", weights_name="nuclei")
     assert isinstance(model, SegModel)
     assert isinstance(model.spec, Spec)
     assert model.spec.classes == {"background": 0, "nucleus": 1}

@@ -1,5 +1,6 @@
-"""Models of our own architectures, with fresh or published weights."""
+"""Models of registered architectures, with fresh or published weights."""
 
+import dataclasses
 import json
 import pathlib
 
@@ -24,52 +25,73 @@ BRAIN_MRI = Spec(
 three MRI sequences in, per-image standardisation, one sigmoid channel out."""
 
 
-def unet(
+def build(
+    architecture: str,
     in_channels: int | None = None,
     classes: dict[str, int] | None = None,
-    init_features: int | None = None,
-    preprocess: dict | None = None,
+    arguments: dict | None = None,
     weights_name: str | None = None,
+    encoder_weights: str | None = None,
+    preprocess: dict | None = None,
     cache: str = "",
     seed: int | None = None,
 ) -> SegModel:
-    """A U-Net.
+    """A model of an architecture.
 
     Parameters
     ----------
-    in_channels, classes, init_features, preprocess
-        None is "not said": the weights decide, or 3 channels, 32 features and no preprocessing.
+    architecture
+        Its name in the registry.
+    in_channels, classes, arguments, preprocess
+        None, also inside `arguments`, is "not said": the weights decide, else the defaults.
     weights_name
-        "nuclei", "brain-mri", a file of weights, or None.
+        Published weights of the whole network by name, a file of weights, or None.
+    encoder_weights
+        Published weights of the encoder, such as "imagenet", or None.
     cache
         Folder for downloaded weights.
     seed
         Of the initial weights.
 
+    Returns
+    -------
+    SegModel
+        Its `notes` tell what was adapted.
+
     Raises
     ------
     DataError
-        If classes are missing, or an argument contradicts the weights.
+        If classes are missing, or an argument is wrong or contradicts the weights.
     WeightsError
         If the weights are not there or don't fit.
     """
+    arguments = {k: v for k, v in (arguments or {}).items() if v is not None}
     said = {
         "in_channels": in_channels,
         "classes": classes,
-        "init_features": init_features,
+        "arguments": arguments,
         "preprocess": None if preprocess is None else Preprocess(**preprocess),
     }
     if weights_name is None:
-        return SegModel.from_architecture(described(said), seed)
-    spec, state = named_weights(weights_name, cache, classes)
-    check_said(said, spec, weights_name)
-    model = SegModel.from_architecture(spec)
-    weights.into(model.module, state)
+        model = fresh(architecture, said, seed)
+    else:
+        spec, state = named_weights(weights_name, cache, classes)
+        check_said(said, spec, weights_name)
+        model = SegModel.from_architecture(spec)
+        weights.into(model.module, state)
+    model.notes = []
     return model
 
 
-def described(said: dict) -> Spec:
-    """The specification of a U-Net from what was said, else the defaults."""
+def fresh(architecture: str, said: dict, seed: int | None) -> SegModel:
+    """A freshly initialised model of what was said, else the defaults."""
+    model = SegModel.from_architecture(described(architecture, said), seed)
+    model.spec = dataclasses.replace(model.spec, multiple=model.module.multiple)
+    return model
+
+
+def described(architecture: str, said: dict) -> Spec:
+    """The specification of what was said, else the defaults."""
     if said["classes"] is None:
         raise DataError(
             "A model needs to know its classes.",
@@ -77,11 +99,10 @@ def described(said: dict) -> Spec:
             argument="classes",
         )
     return Spec(
-        "unet",
-        {"init_features": said["init_features"] or 32},
+        architecture,
+        said["arguments"],
         in_channels=said["in_channels"] or 3,
         classes=said["classes"],
-        multiple=16,
         preprocess=said["preprocess"] or Preprocess(),
     )
 
@@ -121,13 +142,17 @@ def inferred(state: dict, classes: dict[str, int] | None, name: str) -> Spec:
             f'The weights "{name}" are not those of this U-Net: {error} is missing.',
             argument="weights",
         ) from error
-    spec = described(
-        {
-            "classes": classes,
-            "init_features": features,
-            "in_channels": in_channels,
-            "preprocess": None,
-        }
+    spec = dataclasses.replace(
+        described(
+            "unet",
+            {
+                "classes": classes,
+                "arguments": {"init_features": features},
+                "in_channels": in_channels,
+                "preprocess": None,
+            },
+        ),
+        multiple=16,
     )
     if spec.out_channels != out_channels:
         raise DataError(
@@ -141,13 +166,10 @@ def inferred(state: dict, classes: dict[str, int] | None, name: str) -> Spec:
 
 def check_said(said: dict, spec: Spec, name: str) -> None:
     """Raise a DataError where an explicit argument contradicts the weights."""
-    held = {
-        "in_channels": spec.in_channels,
-        "classes": spec.classes,
-        "init_features": spec.arguments["init_features"],
-    }
+    held = {"in_channels": spec.in_channels, "classes": spec.classes} | spec.arguments
+    said = said | said["arguments"]
     for argument, value in held.items():
-        if said[argument] is not None and said[argument] != value:
+        if said.get(argument) is not None and said[argument] != value:
             raise DataError(
                 f'The weights "{name}" have {argument} = {json.dumps(value)}, and '
                 f"{json.dumps(said[argument])} was asked for.",

@@ -60,3 +60,8 @@ class UNet(nn.Module):
             x = getattr(self, f"upconv{level}")(x)
             x = getattr(self, f"decoder{level}")(torch.cat((x, skips.pop()), dim=1))
         return self.conv(x)
+
+
+def unet(in_channels: int, out_channels: int, init_features: int = 32) -> nn.Module:
+    """A U-Net of our own."""
+    return UNet(in_channels, out_channels, init_features)
