@@ -30,7 +30,9 @@ def atomically(path: str, save: Callable[[str], None]) -> None:
     try:
         # both endings of names such as "a.nii.gz", which tell writers what to do
         ending = "".join(Path(path).suffixes[-2:])
-        handle, temporary = tempfile.mkstemp(dir=folder, suffix=ending)
+        handle, temporary = tempfile.mkstemp(
+            dir=folder, prefix=f".{Path(path).stem}-", suffix=ending
+        )
         os.close(handle)
         umask = os.umask(0)
         os.umask(umask)

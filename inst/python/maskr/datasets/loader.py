@@ -88,12 +88,27 @@ class Loader(keras.utils.PyDataset):
                 hint="Look at the masks with seg_check(); the usual cause is `ignore` or NA.",
                 argument="targets",
             )
-        for future in self.waiting.values():
-            future.cancel()
-        self.waiting.clear()
+        self._forget_batches()
         self.epoch += 1
         self._draw_order()
         self._prepare(0)
+
+    def state(self) -> dict:
+        """What `restore_state()` needs to go on with the same batches."""
+        return {
+            "seed": self.data.seed,
+            "rng": self.rng.bit_generator.state,
+            "epoch": self.epoch,
+            "order": torch.from_numpy(self.order),
+        }
+
+    def restore_state(self, state: dict) -> None:
+        """Go on with the epoch that was next when `state()` was asked for."""
+        self._forget_batches()
+        self.data = replace(self.data, seed=state["seed"])
+        self.rng.bit_generator.state = state["rng"]
+        self.epoch = state["epoch"]
+        self.order = state["order"].numpy()
 
     def sample(
         self, i: int, place: int = 0
@@ -121,6 +136,11 @@ class Loader(keras.utils.PyDataset):
                 self.waiting[batch] = self.pool.submit(
                     self._batch, batch * size, self.epoch, self.order
                 )
+
+    def _forget_batches(self) -> None:
+        for future in self.waiting.values():
+            future.cancel()
+        self.waiting.clear()
 
     def _batch(
         self, first: int, epoch: int, order: np.ndarray

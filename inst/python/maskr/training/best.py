@@ -22,19 +22,13 @@ class Best(keras.callbacks.Callback):
         self.restore_best = restore_best
         self.value = math.inf
         self.epoch = 0
-        self.state: dict[str, torch.Tensor] | None = None
+        self.weights: dict[str, torch.Tensor] | None = None
         self.stopped = ""
 
     def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
         """Look once whether the monitored metric exists, before an epoch is spent."""
-        if self.monitor is None or self.monitor.removeprefix("val_") in logs:
-            return
-        names = ", ".join(f"{name}, val_{name}" for name in logs)
-        raise DataError(
-            f'There is no metric "{self.monitor}" to monitor.',
-            hint=f"This model has {names}.",
-            argument="monitor",
-        )
+        if self.monitor is not None:
+            require_metric(self.monitor, logs)
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         """Compare the epoch with the best so far."""
@@ -49,9 +43,30 @@ class Best(keras.callbacks.Callback):
         if value < self.value:
             self.value = value
             self.epoch = epoch + 1
-            self.state = {k: v.detach().clone() for k, v in self.network.state_dict().items()}
+            self.weights = {k: v.detach().clone() for k, v in self.network.state_dict().items()}
 
     def restore(self) -> None:
         """Put the best epoch's weights back, if there are any."""
-        if self.restore_best and self.state is not None:
-            self.network.load_state_dict(self.state)
+        if self.restore_best and self.weights is not None:
+            self.network.load_state_dict(self.weights)
+
+    def state(self) -> dict:
+        """What `restore_state()` needs to go on judging."""
+        return {"value": self.value, "epoch": self.epoch, "weights": self.weights}
+
+    def restore_state(self, state: dict) -> None:
+        """Go on where `state()` was asked for."""
+        self.value, self.epoch = state["value"], state["epoch"]
+        self.weights = state["weights"]
+
+
+def require_metric(monitor: str, logs: dict) -> None:
+    """Raise a DataError unless a batch's `logs` hold the metric "name" or "val_name"."""
+    if monitor.removeprefix("val_") in logs:
+        return
+    names = ", ".join(f"{name}, val_{name}" for name in logs)
+    raise DataError(
+        f'There is no metric "{monitor}" to monitor.',
+        hint=f"This model has {names}.",
+        argument="monitor",
+    )
