@@ -1,0 +1,60 @@
+# Networks whose encoders are transformers.
+
+#' SegFormer
+#'
+#' The network of Xie et al. (2021): a hierarchical transformer without positional encoding, which
+#' works at any image size, and a decoder of a few linear layers over its four levels.
+#'
+#' Choose it where objects need far context and accuracy for its cost counts: `"b0"` is among the
+#' smallest networks here, `"b5"` among the most accurate. Transformers want many images or
+#' pretrained weights.
+#'
+#' @inheritParams seg_unet
+#' @inherit seg_unet return
+#' @param variant Size of the network, `"b0"` (3.7 million parameters) to `"b5"` (82 million).
+#' @param encoder_weights `NULL` (fresh weights), `"imagenet"` (weights of the encoder that were
+#'   trained on ImageNet, downloaded once) or the path of a state dict of the encoder. Mind their
+#'   licence, which forbids commercial use.
+#' @references Xie, Wang, Yu, Anandkumar, Alvarez & Luo (2021) SegFormer: Simple and Efficient
+#'   Design for Semantic Segmentation with Transformers, <https://arxiv.org/abs/2105.15203>.
+#' @seealso [seg_architectures()] compares all architectures.
+#' @concept architectures
+#' @export
+#' @examplesIf seg_available()
+#' model <- seg_segformer(classes = c(sky = 0, road = 1, car = 2), variant = "b0")
+#' model
+seg_segformer <- function(in_channels = 3, classes = NULL, weights = NULL, ...,
+                          variant = c("b0", "b1", "b2", "b3", "b4", "b5"), encoder_weights = NULL,
+                          preprocess = NULL) {
+  check_no_dots(...)
+  build_model("segformer", in_channels, classes, weights, said(
+    variant = check_choice(variant, c("b0", "b1", "b2", "b3", "b4", "b5"))
+  ), encoder_weights, preprocess)
+}
+
+#' Dense prediction transformer
+#'
+#' The network of Ranftl, Bochkovskiy & Koltun (2021): a plain vision transformer whose tokens of
+#' four depths become feature maps again and are fused by convolutions.
+#'
+#' Choose it to use a vision transformer that somebody pretrained. It is large and wants pretrained
+#' weights: from scratch it learns little on small data sets.
+#'
+#' @inheritParams seg_unet
+#' @inherit seg_unet return
+#' @param encoder Name of a vision transformer of the Python package timm.
+#' @references Ranftl, Bochkovskiy & Koltun (2021) Vision Transformers for Dense Prediction,
+#'   <https://arxiv.org/abs/2103.13413>.
+#' @seealso [seg_architectures()] compares all architectures.
+#' @concept architectures
+#' @export
+#' @examplesIf seg_available()
+#' model <- seg_dpt(classes = c(sky = 0, road = 1), encoder = "vit_tiny_patch16_224")
+#' model
+seg_dpt <- function(in_channels = 3, classes = NULL, weights = NULL, ...,
+                    encoder = "vit_base_patch16_224.augreg_in21k", encoder_weights = NULL,
+                    preprocess = NULL) {
+  check_no_dots(...)
+  build_model("dpt", in_channels, classes, weights, said(encoder = check_string(encoder)),
+              encoder_weights, preprocess)
+}
