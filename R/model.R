@@ -165,7 +165,8 @@ validation_dataset <- function(x, batch_size, classes, call = rlang::caller_env(
 
 say_why_stopped <- function(result) {
   if (result$stopped == "interrupted") {
-    cli::cli_inform(c(i = "Interrupted: the model is at its best epoch so far."))
+    cli::cli_inform(c(i = "Interrupted: the model is at its best epoch so far."),
+                    class = "maskr_message_interrupted")
   }
   if (result$stopped == "not finite") {
     cli::cli_warn(c(

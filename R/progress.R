@@ -1,7 +1,9 @@
 # Progress of training, drawn by cli from events that Python reports.
 
 # NULL (nothing is drawn) or a function of one event, see `maskr/training.py`.
+# A function is taken as it is: seg_cv() and seg_tune() report the trainings inside them themselves.
 progress_reporter <- function(verbose = NULL) {
+  if (is.function(verbose)) return(verbose)
   if (!(verbose %||% is_talkative())) return(NULL)
   bar <- NULL
   started <- Sys.time()

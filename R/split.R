@@ -39,12 +39,18 @@ seg_split <- function(x, prop = c(train = 0.8, valid = 0.2), group = NULL, strat
                       verbose = NULL) {
   if (is_scenes(x)) x <- seg_dataset(x)
   if (is.numeric(x)) x <- seq_len(check_whole(x, min = 1))
-  names <- sample_names(x)
   prop <- check_proportions(prop)
+  parts <- deal_out(x, prop, group, stratify, verbose)
+  lapply(stats::setNames(seq_along(prop), names(prop)), \(part) x[which(parts == part)])
+}
+
+# The part, from 1, that each image of `x` falls to.
+deal_out <- function(x, prop, group, stratify, verbose, call = rlang::caller_env()) {
+  names <- sample_names(x, call)
   if (is.null(group) && inherits(x, "seg_dataset")) group <- x$groups
-  groups <- check_groups(group, names)
-  check_enough(prop, groups %||% names, grouped = !is.null(groups))
-  strata <- check_strata(stratify, names)
+  groups <- check_groups(group, names, call)
+  check_enough(prop, groups %||% names, grouped = !is.null(groups), call = call)
+  strata <- check_strata(stratify, names, call)
   read <- is.null(strata) && isTRUE(stratify)
   if (read && inherits(x, "seg_annotations") && !is_label_images(x)) {
     strata <- unclass(table(factor(x$objects$image_id, x$images$id), x$objects$class)) > 0
@@ -56,9 +62,10 @@ seg_split <- function(x, prop = c(train = 0.8, valid = 0.2), group = NULL, strat
     if (!is.null(groups)) as.list(match(groups, unique(groups)) - 1L),
     if (!is.null(strata)) matrix(strata, nrow = length(names)),
     if (!is.null(data)) truth_for_python(data),
-    if (!is.null(data)) counting_progress(verbose, length(names), "Reading masks")
+    if (!is.null(data)) counting_progress(verbose, length(names), "Reading masks"),
+    .call = call
   )
-  lapply(stats::setNames(seq_along(prop), names(prop)), \(part) x[which(parts == part)])
+  as.integer(parts)
 }
 
 #' Draw images with rare classes more often
