@@ -25,7 +25,7 @@
 #'   - `weights`: names of published weights for its argument `weights`, see [seg_weights()];
 #'   - `licence`: the licences of these, in their order.
 #' @seealso [seg_weights()] for weights and where they are.
-#' @concept models
+#' @concept architectures
 #' @export
 #' @examples
 #' networks <- seg_architectures()

@@ -241,5 +241,7 @@ seg_unet3d <- function(in_channels = 3, classes = NULL, weights = NULL, ..., ini
 }
 
 check_attention <- function(attention, call = rlang::caller_env()) {
-  if (!is.null(attention)) check_choice(attention, "scse", call = call)
+  if (is.null(attention) || identical(attention, "scse")) return(attention)
+  maskr_abort("argument", "{.arg attention} must be {.val scse} or NULL, not {describe(attention)}.",
+              arg = "attention", call = call)
 }

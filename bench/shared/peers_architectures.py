@@ -1,0 +1,90 @@
+"""The peers of bench/architectures.R: parameters of other implementations, or of the papers."""
+
+import os
+
+os.environ.setdefault("KERAS_BACKEND", "torch")
+
+import segmentation_models_pytorch as smp
+import torch
+from maskr.architectures import registry
+from torch import nn
+from torchvision.models import segmentation
+
+
+def count(build, *arguments, **named):
+    """Parameters of a network, which is built without memory."""
+    with torch.device("meta"):
+        return sum(parameter.numel() for parameter in build(*arguments, **named).parameters())
+
+
+def of_smp(name, encoder):
+    return count(getattr(smp, name), encoder, encoder_weights=None, in_channels=3, classes=21)
+
+
+def of_torchvision(name):
+    build = getattr(segmentation, name)
+    return count(build, weights=None, weights_backbone=None, num_classes=21)
+
+
+def of_transformers():
+    from transformers import SegformerConfig, SegformerForSemanticSegmentation
+
+    return count(SegformerForSemanticSegmentation, SegformerConfig(num_labels=21))
+
+
+def rounded(count, to):
+    """As a paper gives it."""
+    return round(count / to) * to
+
+
+def kernels(build, *arguments):
+    """Weights of a network's 3x3 convolutions alone."""
+    with torch.device("meta"):
+        layers = build(*arguments).modules()
+    return sum(
+        layer.weight.numel()
+        for layer in layers
+        if isinstance(layer, nn.Conv2d) and layer.kernel_size == (3, 3)
+    )
+
+
+SMP = {
+    "unetpp": ("UnetPlusPlus", "resnet34"),
+    "deeplab": ("DeepLabV3Plus", "resnet34"),
+    "pspnet": ("PSPNet", "resnet34"),
+    "fpn": ("FPN", "resnet34"),
+    "linknet": ("Linknet", "resnet34"),
+    "upernet": ("UPerNet", "tu-convnext_tiny"),
+    "dpt": ("DPT", "tu-vit_base_patch16_224.augreg_in21k"),
+}
+"""By architecture: the class in segmentation-models-pytorch and the default encoder."""
+
+
+def rows():
+    """(architecture, our parameters, the reference's, what that is), for the same channels."""
+
+    def ours(name, out_channels=21, **arguments):
+        return count(registry.build, name, 3, out_channels, **arguments)
+
+    yield "unet", ours("unet", 1), 7_763_041, "published weights of Buda et al."
+    for name, (peer, encoder) in SMP.items():
+        yield name, ours(name), of_smp(peer, encoder), f"smp {peer}"
+    threes = rounded(kernels(registry.build, "resunet", 3, 1), 100_000)
+    yield "resunet", threes, 7_800_000, "paper: 3x3 kernels"
+    # the usual form has 7,812 biases that the batch normalisation after them undoes
+    usual = 34_878_573 - 7_812
+    yield "attention_unet", ours("attention_unet", 1), usual, "usual 2D form, less idle biases"
+    # the paper counts one shift for each normalised channel, and no scale
+    yield "unet3d", ours("unet3d", 3), 19_069_955 + 2_336, "paper, and scales of the norm"
+    yield "fcn", ours("fcn"), 134_489_759, "authors' FCN-8s"
+    resnet = ours("fcn", backbone="resnet50")
+    yield "fcn", resnet, of_torchvision("fcn_resnet50"), "torchvision fcn_resnet50"
+    yield "segnet", rounded(ours("segnet", 11), 10_000), 29_450_000, "paper, 11 classes"
+    yield "segformer", ours("segformer"), of_transformers(), "transformers, B0"
+    yield "lraspp", ours("lraspp"), of_torchvision("lraspp_mobilenet_v3_large"), "torchvision"
+
+
+def references():
+    """The rows as columns."""
+    columns = map(list, zip(*rows(), strict=True))
+    return dict(zip(("name", "ours", "reference", "source"), columns, strict=True))
