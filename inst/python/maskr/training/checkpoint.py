@@ -1,0 +1,248 @@
+"""Runs that can be resumed: all that a training needs to go on, in one file after each epoch.
+
+`last.safetensors` holds tensors, and in its metadata plain values as JSON; nothing is pickled. A
+run that is stopped at any moment goes on after its last finished epoch, and on a CPU ends with
+the same weights, bit for bit, as one that was never stopped.
+"""
+
+import json
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+import keras
+import torch
+
+from maskr import storage
+from maskr.errors import DataError
+from maskr.files import atomically
+from maskr.model import SegModel
+from maskr.training.about import differences
+from maskr.training.best import Best
+from maskr.training.randomness import RandomStates
+
+LAST, BEST = "last.safetensors", "best.keras"
+FORMAT = "maskr run 1"
+
+
+class Stateful(Protocol):
+    """What goes on where it was when it is given its state back."""
+
+    def state(self) -> dict:
+        """Tensors, plain values, and lists and dicts of them."""
+
+    def restore_state(self, state: dict) -> None:
+        """Go on where `state()` was asked for."""
+
+
+class Weights:
+    """The weights and buffers of a network."""
+
+    def __init__(self, network: torch.nn.Module) -> None:
+        self.network = network
+
+    def state(self) -> dict:
+        """The state dict."""
+        return {"weights": self.network.state_dict()}
+
+    def restore_state(self, state: dict) -> None:
+        """Load the state dict."""
+        self.network.load_state_dict(state["weights"])
+
+
+class OptimizerVariables:
+    """The variables of a model's optimizer: its steps, momenta and learning rate."""
+
+    def __init__(self, model: SegModel) -> None:
+        self.model = model
+
+    def state(self) -> dict:
+        """The variables in their order."""
+        return {"variables": [variable.value for variable in self.model.optimizer.variables]}
+
+    def restore_state(self, state: dict) -> None:
+        """Assign the variables, made first where no step was taken yet."""
+        optimizer = self.model.optimizer
+        if not optimizer.built:
+            optimizer.build(self.model.trainable_variables)
+        for variable, value in zip(optimizer.variables, state["variables"], strict=True):
+            variable.assign(value)
+
+
+def pieces_of(
+    model: SegModel, loaders: Sequence[Stateful], callbacks: Sequence
+) -> dict[str, Stateful]:
+    """Everything of a training that has a state, by name; callbacks by that of their class."""
+    stateful = [callback for callback in callbacks if hasattr(callback, "restore_state")]
+    return {
+        **{type(callback).__name__: callback for callback in stateful},
+        "weights": Weights(model.module),
+        "optimizer": OptimizerVariables(model),
+        **dict(zip(("train", "validation"), loaders, strict=False)),
+        "random": RandomStates(),
+    }
+
+
+class Checkpoint(keras.callbacks.Callback):
+    """Writes the run's folder after each epoch; the last of the callbacks.
+
+    Parameters
+    ----------
+    folder
+        Where the run lives; made if it isn't there.
+    pieces
+        What to keep, by name; restored in this order. One of them may be a `Best`.
+    about
+        Tells this run from others (`maskr.training.about`).
+
+    Raises
+    ------
+    DataError
+        If the folder can't be made.
+    """
+
+    def __init__(self, folder: str, pieces: dict[str, Stateful], about: dict) -> None:
+        super().__init__()
+        self.folder = make_folder(folder)
+        self.pieces = pieces
+        self.about = about
+        self.best = next((piece for piece in pieces.values() if isinstance(piece, Best)), None)
+
+    def resume(self) -> int:
+        """Restore all pieces from the folder.
+
+        Returns
+        -------
+        int
+            The epochs done: 0 where the folder holds no run yet.
+
+        Raises
+        ------
+        DataError
+            If the folder holds something else, or a run of other data, model or settings.
+        """
+        remove_leftovers(self.folder)
+        path = self.folder / LAST
+        if not path.exists():
+            return 0
+        run = read_run(path)
+        found = differences(run["about"], self.about)
+        if found:
+            raise DataError(
+                f"The folder {self.folder} holds another run: {'; '.join(found)}.",
+                hint="Go on with that run's model, data and settings, or name a new folder.",
+                argument="resume",
+            )
+        for name, piece in self.pieces.items():
+            # early stopping that is new to a run begins to count now
+            if name in run["pieces"]:
+                piece.restore_state(run["pieces"][name])
+        return run["epochs"]
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        """Write the epoch down, unless it is one to go back behind."""
+        if not all(math.isfinite(value) for value in logs.values()):
+            return
+        if self.best is None or self.best.epoch in (0, epoch + 1):
+            save_best(self.model, self.best, self.folder / BEST)
+        run = {
+            "epochs": epoch + 1,
+            "about": self.about,
+            "pieces": {name: piece.state() for name, piece in self.pieces.items()},
+        }
+        write_run(run, self.folder / LAST)
+
+
+def make_folder(folder: str) -> Path:
+    """The folder, made if it isn't there."""
+    try:
+        Path(folder).mkdir(exist_ok=True)
+    except OSError as error:
+        raise DataError(
+            f'The folder "{folder}" cannot be made: {error.strerror}.',
+            hint="Its own folder must exist, and no file may have its name.",
+        ) from error
+    return Path(folder)
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove the unfinished files of a process that was killed while it wrote."""
+    for name in (LAST, BEST):
+        for path in folder.glob(f".{Path(name).stem}-*{Path(name).suffix}"):
+            path.unlink()
+
+
+def save_best(model: SegModel, best: Best | None, path: Path) -> None:
+    """Write the model with its best weights, as `storage.load()` reads it."""
+    if best is None or best.weights is None:
+        storage.save(model, str(path))
+        return
+    # they are not the network's own where weights are averaged
+    network = model.module
+    own = {name: value.clone() for name, value in network.state_dict().items()}
+    try:
+        network.load_state_dict(best.weights)
+        storage.save(model, str(path))
+    finally:
+        network.load_state_dict(own)
+
+
+def write_run(run: dict, path: Path) -> None:
+    """Write nested dicts and lists of tensors and plain values."""
+    from safetensors.torch import save_file
+
+    tensors: dict[str, torch.Tensor] = {}
+    values = json.dumps(without_tensors(run, "", tensors))
+    metadata = {"maskr": FORMAT, "values": values}
+    atomically(str(path), lambda temporary: save_file(tensors, temporary, metadata))
+
+
+def read_run(path: Path) -> dict:
+    """The inverse of `write_run()`.
+
+    Raises
+    ------
+    DataError
+        If the file is damaged or something else.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            # copies, for the file is replaced while they are in use
+            tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
+        if metadata.get("maskr") != FORMAT:
+            raise ValueError("it holds something else")
+        return with_tensors(json.loads(metadata["values"]), tensors)
+    except (SafetensorError, OSError, ValueError, KeyError) as error:
+        raise DataError(
+            f"The file {path} is damaged or not of a training run: {error}.",
+            hint="Name a new folder, or remove this file to begin anew.",
+            argument="resume",
+        ) from error
+
+
+def without_tensors(value: object, name: str, tensors: dict[str, torch.Tensor]) -> object:
+    """The value with names in the place of tensors, which are put into `tensors`."""
+    if isinstance(value, torch.Tensor):
+        # a copy of its own: tied weights share memory, which the format refuses
+        tensors[name] = value.detach().to("cpu", copy=True).contiguous()
+        return {"tensor": name}
+    if isinstance(value, dict):
+        return {key: without_tensors(one, f"{name}/{key}", tensors) for key, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [without_tensors(one, f"{name}/{i}", tensors) for i, one in enumerate(value)]
+    return value
+
+
+def with_tensors(value: object, tensors: dict[str, torch.Tensor]) -> object:
+    """The inverse of `without_tensors()`; tuples come back as lists."""
+    if isinstance(value, dict):
+        if set(value) == {"tensor"}:
+            return tensors[value["tensor"]]
+        return {key: with_tensors(one, tensors) for key, one in value.items()}
+    if isinstance(value, list):
+        return [with_tensors(one, tensors) for one in value]
+    return value
