@@ -1,91 +1,266 @@
 #' Losses
 #'
 #' A loss for [compile()][compile.seg_model()], where its name alone is short for
-#' `seg_loss(name)`, and a function to compute it outside a model.
+#' `seg_loss(name)`, and a function to compute it outside a model. Losses can be added, and
+#' multiplied by a number: `seg_loss("bce", weight = .5) + seg_loss("dice", weight = .5)` is
+#' `.5 * seg_loss("bce") + .5 * seg_loss("dice")`.
 #'
-#' Pixels that are `NA` in the truth never count. All losses are computed on the model's logits.
+#' Below, p is a pixel's probability of a class by the model (sigmoid for two classes, softmax for
+#' more), g its truth, 1 or 0, z the logit, and t the pixel's true class. Sums and means
+#' over pixels are over the whole batch. "Classes" are all of the model's; for two classes the
+#' model has one output, p of the second class, and the losses of overlap, distance, L1 and L2 are
+#' of that class alone.
 #'
-#' * `"bce"`: binary cross-entropy, the mean over pixels; for two classes.
-#' * `"cross_entropy"`: the mean over pixels of the negative logarithm of the true class's
-#'   probability. Argument `class_weights`: one number per class, named by class as
-#'   [seg_class_weights()] gives them, or without names in the order of the model's classes; the
-#'   weighted sum is divided by the sum of the weights, as PyTorch does.
-#' * `"dice"`: one minus the mean over classes of soft Dice
-#'   \eqn{(2 \sum p g + s) / (\sum p + \sum g + s)}, each class summed over the whole batch; a
-#'   binary model has one class, its foreground. Argument `smooth` (s), 1 by default: the Dice of a
-#'   class that is neither there nor predicted is then 1; with `smooth = 0` it is left out.
-#' * `"bce_dice"`: the sum of `"bce"` and `"dice"`, with `smooth`.
+#' **Ignored pixels**, `NA` in the truth, never count: they are left out of sums, means, ranks and
+#' sorting, and distances are measured across them to the nearest pixel that counts. A batch in
+#' which all pixels are ignored has the loss 0. All losses are computed on the model's logits, in
+#' single precision or better, on images and volumes alike.
+#'
+#' ## Means over pixels
+#'
+#' | name | a pixel's loss | arguments | reference |
+#' |---|---|---|---|
+#' | `"bce"` | \eqn{-(w y \log p + (1 - y) \log(1 - p))}, \eqn{y = g (1 - e) + e / 2}; two classes only | `pos_weight` (w) 1, above 0; `label_smoothing` (e) 0, from 0 to 1; `class_weights` | |
+#' | `"cross_entropy"` | \eqn{-(1 - e) \log p_t - e / K \sum_c \log p_c}{-(1 - e) log p[t] - e / K sum(log p[c])} | `class_weights`; `label_smoothing` (e) 0, from 0 to 1 | |
+#' | `"focal"` | \eqn{-a (1 - p_t)^\gamma \log p_t}{-a (1 - p[t])^gamma log p[t]}, softmax for more than two classes | `gamma` 2, at least 0; `alpha`, from 0 to 1, two classes only: a is `alpha` for the second class and `1 - alpha` for the first (`NULL`: a = 1); `class_weights` | Lin 2017 |
+#' | `"topk"` | cross-entropy, the mean over the fraction of the batch's pixels where it is largest | `fraction` 0.1, above 0 to 1; `class_weights` | Wu 2016 |
+#' | `"ohem"` | cross-entropy, the mean over the pixels with \eqn{p_t}{p[t]} below the threshold, and over at least `min_kept` where it is largest | `threshold` 0.7, above 0 to 1; `min_kept` pixels of a batch, a whole number of at least 1 (`NULL`: a sixteenth); `class_weights` | Shrivastava 2016 |
+#' | `"l1"` | \eqn{|p - g|}, the mean over classes | | |
+#' | `"l2"` | \eqn{(p - g)^2}, the mean over classes | | |
+#'
+#' *Empty class:* a class without pixels adds nothing here, but to `"l1"` and `"l2"`, where p of
+#' every class counts. `class_weights` are one number of at least 0 per class, named by class as
+#' [seg_class_weights()] gives them, or without names in the order of the model's classes: each
+#' pixel's loss is multiplied by the weight of its class, and the sum divided by the sum of these
+#' weights, as PyTorch does. `pos_weight` and `alpha` do not change the divisor. `"topk"` and
+#' `"ohem"` choose pixels by the cross-entropy without weights.
+#'
+#' ## Overlap
+#'
+#' With \eqn{TP = \sum p g}{TP = sum(p g)}, \eqn{FP = \sum p (1 - g)}{FP = sum(p (1 - g))} and
+#' \eqn{FN = \sum (1 - p) g}{FN = sum((1 - p) g)} of a class over the batch, one minus the mean over
+#' classes of:
+#'
+#' | name | formula | arguments | reference |
+#' |---|---|---|---|
+#' | `"dice"` | \eqn{(2 TP + s) / (2 TP + FP + FN + s)} | `smooth` (s) 1, at least 0 | Milletari 2016 |
+#' | `"iou"` | \eqn{(TP + s) / (TP + FP + FN + s)} (Jaccard) | `smooth` (s) 1, at least 0 | Rahman 2016 |
+#' | `"tversky"` | \eqn{T = (TP + s) / (TP + a FP + b FN + s)} | `alpha` (a) 0.3, at least 0; `beta` (b) 0.7, above 0; `smooth` (s) 1, at least 0 | Salehi 2017 |
+#' | `"focal_tversky"` | the mean over classes of \eqn{(1 - T)^{1 / \gamma}}{(1 - T)^(1 / gamma)} instead | as `"tversky"`, and `gamma` 4/3, from 1 to 3 | Abraham 2019 |
+#' | `"generalised_dice"` | \eqn{2 \sum_c w_c TP_c / \sum_c w_c (2 TP_c + FP_c + FN_c)}{2 sum(w TP) / sum(w (2 TP + FP + FN))}, \eqn{w_c = 1 / (\sum g)^2}{w = 1 / sum(g)^2}; no mean, and both of two classes | | Sudre 2017 |
+#' | `"lovasz"` | the convex surrogate of IoU: hinge \eqn{\max(0, 1 - z (2g - 1))}{max(0, 1 - z (2g - 1))} for two classes, softmax for more, the mean over the classes in the truth | `per_image` `FALSE`: `TRUE` is the mean over images | Berman 2018 |
+#' | `"bce_dice"` | the sum of `"bce"` and `"dice"` | `smooth`; `class_weights` of `"bce"` | |
+#'
+#' *Empty class:* with `smooth` above 0, Dice of a class that is neither there nor predicted is 1
+#' (loss 0), and a class that is not there has the loss \eqn{FP / (FP + s)}. With `smooth = 0`
+#' such a class has the loss 1, and is left out of the mean if it is not predicted at all (FP = 0);
+#' IoU and Tversky likewise. In `"generalised_dice"` it has the weight of the rarest class that is
+#' there. `"lovasz"` leaves it out; for two classes, without the second, it is the largest hinge.
+#'
+#' ## Distance
+#'
+#' Means over pixels and classes, with Euclidean distances in pixels, image by image. Both are meant
+#' to be added to a loss of overlap, and their values can be large: give them small weights.
+#'
+#' | name | formula | arguments | reference |
+#' |---|---|---|---|
+#' | `"boundary"` | \eqn{p d}: outside the class d is the distance to its nearest pixel, inside it is 1 minus that to the nearest pixel outside; below 0 for a good prediction | | Kervadec 2019 |
+#' | `"hausdorff"` | \eqn{(p - g)^2 (d_p^\alpha + d_g^\alpha)}{(p - g)^2 (dp^alpha + dg^alpha)}, with each pixel's distance to the other side of the prediction's (p > 0.5) and the truth's boundary | `alpha` 2, above 0 | Karimi 2019 |
+#'
+#' *Empty class:* where a class has none of an image's pixels, or all of them, it has no boundary,
+#' and the distances are 0.
 #'
 #' @param name Name of the loss.
 #' @param ... Arguments of that loss, named.
+#' @param weight What the loss is multiplied by, a number of at least 0.
+#' @param e1,e2 Losses to add, or a loss and a number of at least 0 to multiply.
 #' @return A function of class `seg_loss`, a plain R object. Called as `loss(truth, prob)` with
 #'   class indices `[H, W]` (0 for the first class, `NA` ignored; a [seg_mask()] is translated) and
-#'   probabilities, `[H, W]` of the second class or `[H, W, K]` of all, it gives one number.
-#' @references Milletari, Navab & Ahmadi (2016) V-Net, \url{https://arxiv.org/abs/1606.04797}.
+#'   probabilities, `[H, W]` of the second class or `[H, W, K]` of all, it gives one number. Volumes
+#'   are `[D, H, W]`, with probabilities `[D, H, W]` or `[D, H, W, K]`.
+#' @references
+#' Abraham & Khan (2019) A novel focal Tversky loss function, \url{https://arxiv.org/abs/1810.07842}.
+#'
+#' Berman, Triki & Blaschko (2018) The Lovász-Softmax loss, \url{https://arxiv.org/abs/1705.08790}.
+#'
+#' Karimi & Salcudean (2019) Reducing the Hausdorff distance in medical image segmentation,
+#' \url{https://arxiv.org/abs/1904.10030}.
+#'
+#' Kervadec et al. (2019) Boundary loss for highly unbalanced segmentation,
+#' \url{https://arxiv.org/abs/1812.07032}.
+#'
+#' Lin et al. (2017) Focal loss for dense object detection, \url{https://arxiv.org/abs/1708.02002}.
+#'
+#' Milletari, Navab & Ahmadi (2016) V-Net, \url{https://arxiv.org/abs/1606.04797} (with sums of p
+#' and g in place of their squares).
+#'
+#' Rahman & Wang (2016) Optimizing intersection-over-union in deep neural networks,
+#' \doi{10.1007/978-3-319-50835-1_22}.
+#'
+#' Salehi, Erdogmus & Gholipour (2017) Tversky loss function, \url{https://arxiv.org/abs/1706.05721}.
+#'
+#' Shrivastava, Gupta & Girshick (2016) Training region-based object detectors with online hard
+#' example mining, \url{https://arxiv.org/abs/1604.03540}.
+#'
+#' Sudre et al. (2017) Generalised Dice overlap, \url{https://arxiv.org/abs/1707.03237}.
+#'
+#' Wu, Shen & van den Hengel (2016) Bridging category-level and instance-level semantic image
+#' segmentation, \url{https://arxiv.org/abs/1605.06885}.
 #' @concept training
 #' @export
 #' @examples
 #' seg_loss("dice", smooth = 0)
+#' seg_loss("bce", weight = .5) + seg_loss("dice", weight = .5)
+#' seg_loss("dice") + .01 * seg_loss("boundary")
 #' @examplesIf seg_available()
 #' prob <- rbind(c(.9, .8, .1, 0), c(.7, .6, .2, .1), c(.1, .3, .1, 0), c(0, .1, 0, 0))
 #' truth <- rbind(c(1, 1, 0, 0), c(1, 1, 1, 0), 0, 0)
 #' seg_loss("dice", smooth = 0)(truth, prob)
-seg_loss <- function(name, ...) {
+seg_loss <- function(name, ..., weight = 1) {
   name <- check_choice(name, names(loss_arguments))
+  weight <- check_loss_weight(weight)
   arguments <- list(...)
   known <- loss_arguments[[name]]
   if (length(arguments) > 0 && (is.null(names(arguments)) || !all(nzchar(names(arguments))))) {
     maskr_abort("argument", "The arguments of a loss must be named.")
   }
-  unknown <- setdiff(names(arguments), known)
+  unknown <- setdiff(names(arguments), names(known))
   if (length(unknown) > 0) {
     maskr_abort("argument", c(
       "The loss {.val {name}} has no argument {.arg {unknown}}.",
-      i = if (length(known) > 0) "It has {.arg {known}}." else "It has none."
+      i = if (length(known) > 0) "It has {.arg {names(known)}}." else "It has none."
     ), arg = unknown[[1]])
   }
-  if (!is.null(arguments$smooth)) check_number(arguments$smooth, min = 0, arg = "smooth")
-  weights <- arguments$class_weights
-  if (!is.null(weights)) {
-    if (!is.numeric(weights) || anyNA(weights) || any(weights < 0) || !any(weights > 0)) {
-      maskr_abort("argument", c(
-        "{.arg class_weights} must be numbers of at least 0, one per class.",
-        x = "It is {describe(weights)}."
-      ), arg = "class_weights")
-    }
-    arguments$class_weights <- as.list(stats::setNames(as.double(weights), names(weights)))
+  if (anyDuplicated(names(arguments))) {
+    twice <- names(arguments)[anyDuplicated(names(arguments))]
+    maskr_abort("argument", "{.arg {twice}} is given twice.", arg = twice)
   }
-  new_seg_loss(name, arguments)
+  call <- rlang::current_env()
+  arguments <- Filter(Negate(is.null), arguments)
+  for (arg in names(arguments)) {
+    arguments[[arg]] <- known[[arg]](arguments[[arg]], arg = arg, call = call)
+  }
+  new_seg_loss(list(list(name = name, arguments = arguments, weight = weight)))
 }
 
-loss_arguments <- list(
-  bce = character(), cross_entropy = "class_weights", dice = "smooth", bce_dice = "smooth"
-)
+check_positive <- function(x, max = Inf, arg, call) {
+  if (is.numeric(x) && length(x) == 1 && is.finite(x) && x > 0 && x <= max) return(as.double(x))
+  maskr_abort("argument", c(
+    "{.arg {arg}} must be one number above 0{if (is.finite(max)) paste(' and at most', max)}.",
+    x = "It is {describe(x)}."
+  ), arg = arg, call = call)
+}
+
+check_at_least_0 <- function(x, arg, call) {
+  if (is.numeric(x) && length(x) == 1 && is.finite(x) && x >= 0) return(as.double(x))
+  maskr_abort("argument", c(
+    "{.arg {arg}} must be one number of at least 0.",
+    x = "It is {describe(x)}."
+  ), arg = arg, call = call)
+}
+
+check_loss_weight <- function(weight, arg = "weight", call = rlang::caller_env()) {
+  check_at_least_0(weight, arg, call)
+}
+
+# One number per class; names, where there are any, are matched to the model's classes later.
+check_class_weights <- function(x, arg, call) {
+  names <- names(x)
+  if (!is.numeric(x) || length(x) < 2 || !all(is.finite(x)) || any(x < 0) || !any(x > 0)) {
+    maskr_abort("argument", c(
+      "{.arg {arg}} must be numbers of at least 0, one per class.",
+      x = "It is {describe(x)}."
+    ), arg = arg, call = call)
+  }
+  if (!is.null(names) && (!all(nzchar(names)) || anyDuplicated(names))) {
+    maskr_abort("argument", "{.arg {arg}} must name each class once, or none.",
+                arg = arg, call = call)
+  }
+  as.list(stats::setNames(as.double(x), names))
+}
+
+# Each loss's arguments with their checks; defaults are those of Python's functions.
+loss_arguments <- local({
+  share <- \(x, arg, call) check_number(x, min = 0, max = 1, arg = arg, call = call)
+  positive_share <- \(x, arg, call) check_positive(x, max = 1, arg = arg, call = call)
+  above_0 <- \(x, arg, call) check_positive(x, arg = arg, call = call)
+  tversky <- list(alpha = check_at_least_0, beta = above_0, smooth = check_at_least_0)
+  list(
+    bce = list(pos_weight = above_0, label_smoothing = share, class_weights = check_class_weights),
+    cross_entropy = list(class_weights = check_class_weights, label_smoothing = share),
+    focal = list(gamma = check_at_least_0, alpha = share, class_weights = check_class_weights),
+    dice = list(smooth = check_at_least_0),
+    generalised_dice = list(),
+    iou = list(smooth = check_at_least_0),
+    tversky = tversky,
+    focal_tversky = c(tversky, list(
+      gamma = \(x, arg, call) check_number(x, min = 1, max = 3, arg = arg, call = call)
+    )),
+    lovasz = list(per_image = check_flag),
+    boundary = list(),
+    hausdorff = list(alpha = above_0),
+    l1 = list(),
+    l2 = list(),
+    topk = list(fraction = positive_share, class_weights = check_class_weights),
+    ohem = list(
+      threshold = positive_share,
+      min_kept = \(x, arg, call) check_whole(x, min = 1, arg = arg, call = call),
+      class_weights = check_class_weights
+    ),
+    bce_dice = list(smooth = check_at_least_0, class_weights = check_class_weights)
+  )
+})
 
 # The function carries only what it needs, so that saveRDS() writes little.
-new_seg_loss <- function(name, arguments) {
+new_seg_loss <- function(terms) {
   fun <- function(truth, prob) {
-    prob <- bare_image(prob)
+    classes <- attr(truth, "classes")
     truth <- class_index(truth)
-    py_call("losses", "value", name, as_dict(lapply(arguments, unname)), truth, prob)
+    prob <- bare_probabilities(prob, truth)
+    py_call("losses", "value", terms_for_python(terms, classes), truth, prob)
   }
-  structure(fun, name = name, arguments = arguments, class = c("seg_loss", "function"))
+  structure(fun, terms = terms, class = c("seg_loss", "function"))
 }
 
-# What crosses to Python's `SegLoss`: class weights that have names, in the order of the model's.
-loss_for_python <- function(loss, classes, call = rlang::caller_env()) {
-  arguments <- attr(loss, "arguments")
-  given <- names(arguments$class_weights)
-  if (!is.null(given) && !is.null(classes)) {
-    if (!setequal(given, names(classes))) {
-      maskr_abort("data", c(
-        "The {.arg class_weights} are of {.val {given}}.",
-        x = "The model's classes are {.val {names(classes)}}; they are matched by name."
-      ), arg = "class_weights", call = call)
-    }
-    arguments$class_weights <- unname(arguments$class_weights[names(classes)])
+# Probabilities of an image or, where the truth is a volume, of a volume.
+bare_probabilities <- function(prob, truth, call = rlang::caller_env()) {
+  if (length(dim(truth)) == 2) return(bare_image(prob, call = call))
+  if (!is.numeric(prob) || !length(dim(prob)) %in% 3:4) {
+    maskr_abort("shape", c(
+      "{.arg prob} must be numbers of size [D, H, W] or [D, H, W, K], as {.arg truth} is a volume.",
+      x = "It is {describe(prob)}."
+    ), arg = "prob", call = call)
   }
-  list(name = attr(loss, "name"), arguments = as_dict(arguments))
+  only_dim(prob)
+}
+
+# What crosses to Python's `losses.from_r()`.
+loss_for_python <- function(loss, classes, call = rlang::caller_env()) {
+  terms_for_python(attr(loss, "terms"), classes, call)
+}
+
+terms_for_python <- function(terms, classes, call = rlang::caller_env()) {
+  lapply(terms, function(term) {
+    weights <- term$arguments$class_weights
+    if (!is.null(weights)) {
+      term$arguments$class_weights <- weights_in_order(weights, classes, call)
+    }
+    term$arguments <- as_dict(term$arguments)
+    term
+  })
+}
+
+# Class weights that have names, in the order of the model's classes.
+weights_in_order <- function(weights, classes, call) {
+  given <- names(weights)
+  if (is.null(given) || is.null(classes)) return(unname(weights))
+  if (!setequal(given, names(classes))) {
+    maskr_abort("data", c(
+      "The {.arg class_weights} are of {.val {given}}.",
+      x = "The model's classes are {.val {names(classes)}}; they are matched by name."
+    ), arg = "class_weights", call = call)
+  }
+  unname(weights[names(classes)])
 }
 
 # Class ids of a seg_mask become indices in the order of its classes; plain matrices hold indices.
@@ -96,13 +271,47 @@ class_index <- function(truth, call = rlang::caller_env()) {
   array(match(bare, classes) - 1L, dim = dim(bare))
 }
 
+#' @rdname seg_loss
+#' @export
+Ops.seg_loss <- function(e1, e2) {
+  call <- rlang::current_env()
+  losses <- c(inherits(e1, "seg_loss"), !missing(e2) && inherits(e2, "seg_loss"))
+  if (.Generic == "+" && all(losses)) return(new_seg_loss(c(attr(e1, "terms"), attr(e2, "terms"))))
+  if (.Generic == "*" && !all(losses) && !missing(e2)) {
+    if (losses[[1]]) return(times(e1, e2, "e2", call))
+    return(times(e2, e1, "e1", call))
+  }
+  maskr_abort("argument", c(
+    "Losses can be added and be multiplied by a number; there is no {.code {(.Generic)}} of them.",
+    i = "For example {.code .5 * seg_loss(\"bce\") + seg_loss(\"dice\")}."
+  ), arg = "e1", call = call)
+}
+
+times <- function(loss, number, arg, call) {
+  number <- check_loss_weight(number, arg, call)
+  new_seg_loss(lapply(attr(loss, "terms"), function(term) {
+    term$weight <- number * term$weight
+    term
+  }))
+}
+
 #' @export
 format.seg_loss <- function(x, ...) {
-  arguments <- attr(x, "arguments")
-  given <- vapply(arguments, function(a) paste(format(unlist(a)), collapse = ", "), character(1))
-  inside <- paste(c(dQuote(attr(x, "name"), FALSE),
+  paste(vapply(attr(x, "terms"), format_term, character(1)), collapse = " + ")
+}
+
+format_term <- function(term) {
+  arguments <- c(term$arguments, if (term$weight != 1) list(weight = term$weight))
+  given <- vapply(arguments, format_argument, character(1))
+  inside <- paste(c(dQuote(term$name, FALSE),
                     if (length(given)) paste(names(given), given, sep = " = ")), collapse = ", ")
   paste0("seg_loss(", inside, ")")
+}
+
+format_argument <- function(x) {
+  words <- vapply(x, format, character(1), digits = 4)
+  if (!is.null(names(words))) words <- paste(names(words), words, sep = " = ")
+  if (length(words) == 1) words else paste0("c(", paste(words, collapse = ", "), ")")
 }
 
 #' @export

@@ -4,20 +4,29 @@ from collections.abc import Callable, Sequence
 
 import keras
 
+from maskr import layers
 from maskr.errors import DataError
-from maskr.losses import SegLoss
+from maskr.losses import SegLoss, from_r
 from maskr.metrics.training import ConfusionMetric
 from maskr.model import SegModel
+from maskr.training import schedules
+from maskr.training.recipe import Recipe
 
 
 def compile(
     model: SegModel,
     optimizer: str | keras.optimizers.Optimizer = "adam",
     learning_rate: float | None = None,
-    loss: dict | Callable | str | None = None,
+    loss: list[dict] | Callable | str | None = None,
     metrics: Sequence = ("iou", "dice"),
+    schedule: dict | None = None,
+    weight_decay: float | None = None,
+    clip_norm: float | None = None,
+    accumulate: int = 1,
+    ema: float | None = None,
+    layer_rates: dict[str, float] | None = None,
 ) -> None:
-    """Set optimizer, loss and metrics.
+    """Set optimizer, loss and metrics, and how gradients become steps.
 
     Parameters
     ----------
@@ -25,18 +34,22 @@ def compile(
         The model, changed in place.
     optimizer
         A Keras optimizer or its name.
-    learning_rate
-        Of an optimizer given by name; None is that optimizer's own default.
+    learning_rate, weight_decay, clip_norm
+        Of an optimizer given by name; None is that optimizer's own default. The decay is
+        decoupled from the gradient, as in AdamW. `clip_norm` is the largest norm that the
+        gradients of all parameters may have together.
     loss
-        `{"name", "arguments"}` of a `SegLoss`, a Keras loss, or None for the default:
+        Terms of a `SegLoss` (`losses.from_r()`), a Keras loss, or None for the default:
         "bce_dice" for two classes, else "cross_entropy".
     metrics
         Names in `maskr.metrics.training.NAMES`, or Keras metrics.
+    schedule, accumulate, ema, layer_rates
+        See `Recipe`; they act in `fit()`.
 
     Raises
     ------
     DataError
-        If a name is unknown, or the model has no classes.
+        If a name is unknown, arguments contradict each other, or the model has no classes.
     """
     channels = model.spec.out_channels
     if model.spec.classes is None:
@@ -45,30 +58,64 @@ def compile(
             hint="Build it with `classes = c(...)`.",
         )
     if loss is None:
-        loss = {"name": "bce_dice" if channels == 1 else "cross_entropy", "arguments": {}}
-    if isinstance(loss, dict):
-        loss = SegLoss(loss["name"], **loss["arguments"])
+        loss = SegLoss("bce_dice" if channels == 1 else "cross_entropy")
+    elif isinstance(loss, list):
+        loss = from_r(loss)
+    schedules.check(schedule)
+    for pattern in layer_rates or {}:
+        layers.find(model.module, pattern, "layer_rates")
+    named = {
+        "learning_rate": learning_rate,
+        "weight_decay": weight_decay,
+        "clip_norm": clip_norm,
+    }
+    optimizer = make_optimizer(optimizer, named)
+    check_settable(optimizer, schedule)
     metrics = [ConfusionMetric(m, channels) if isinstance(m, str) else m for m in metrics]
-    model.compile(optimizer=make_optimizer(optimizer, learning_rate), loss=loss, metrics=metrics)
+    model.compile(optimizer=optimizer, loss=loss, metrics=metrics)
+    model.recipe = Recipe(schedule, accumulate, ema, dict(layer_rates or {}))
+
+
+OPTIMIZERS = (
+    "adam", "adamw", "sgd", "rmsprop", "nadam", "adamax", "adagrad", "adadelta", "adafactor",
+    "ftrl", "lamb", "lion", "muon",
+)
 
 
 def make_optimizer(
-    optimizer: str | keras.optimizers.Optimizer, learning_rate: float | None
+    optimizer: str | keras.optimizers.Optimizer, named: dict[str, float | None]
 ) -> keras.optimizers.Optimizer:
-    """A Keras optimizer by name, with its learning rate."""
+    """A Keras optimizer by name, with those of its settings that are not None.
+
+    Raises
+    ------
+    DataError
+        If there is none of that name, or settings are given beside an optimizer.
+    """
+    said = {name: value for name, value in named.items() if value is not None}
     if not isinstance(optimizer, str):
-        if learning_rate is not None:
+        if said:
+            argument = next(iter(said))
             raise DataError(
-                "`learning_rate` is for an optimizer given by name; this one has its own.",
-                argument="learning_rate",
+                f"`{argument}` is for an optimizer given by name; this one has its own.",
+                argument=argument,
             )
         return optimizer
-    config = {} if learning_rate is None else {"learning_rate": learning_rate}
-    try:
-        return keras.optimizers.get({"class_name": optimizer, "config": config})
-    except ValueError as error:
+    if optimizer.lower() not in OPTIMIZERS:
         raise DataError(
             f'Keras has no optimizer "{optimizer}".',
-            hint='Common ones are "adam", "adamw", "sgd" and "rmsprop".',
+            hint=f"It has {', '.join(OPTIMIZERS)}.",
             argument="optimizer",
-        ) from error
+        )
+    config = {"global_clipnorm" if name == "clip_norm" else name: v for name, v in said.items()}
+    return keras.optimizers.get({"class_name": optimizer.lower(), "config": config})
+
+
+def check_settable(optimizer: keras.optimizers.Optimizer, schedule: dict | None) -> None:
+    """Raise a DataError where a schedule meets an optimizer that has its own."""
+    if schedule is not None and not isinstance(optimizer._learning_rate, keras.Variable):
+        raise DataError(
+            "The optimizer brings a schedule of its own, so `schedule` would be a second one.",
+            hint="Give the optimizer a number as learning rate, or leave `schedule` out.",
+            argument="schedule",
+        )

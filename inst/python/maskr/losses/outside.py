@@ -1,0 +1,46 @@
+"""Losses outside any model: of one image's probabilities against its truth."""
+
+import numpy as np
+import torch
+
+from maskr.arrays import image_from_r, mask_from_r
+from maskr.errors import DataError, ShapeError
+from maskr.losses.terms import from_r
+
+
+def value(terms: list[dict], truth: np.ndarray, probabilities: np.ndarray) -> float:
+    """The loss of probabilities against the truth of one image, outside any model.
+
+    Parameters
+    ----------
+    terms
+        As in `SegLoss`.
+    truth
+        Class indices `[H, W]` from R; NA is ignored.
+    probabilities
+        `[H, W]` of the foreground, or `[H, W, K]` of all classes, in 0..1.
+
+    Raises
+    ------
+    ShapeError
+        If the sizes differ.
+    DataError
+        If a probability lies outside 0..1, or an index has no channel.
+    """
+    target = torch.from_numpy(mask_from_r(truth)).long()[None]
+    # in double precision: the logits of probabilities near 0 and 1 would lose digits otherwise
+    predicted = torch.from_numpy(image_from_r(probabilities)).double()[None]
+    if target.shape[1:] != predicted.shape[2:]:
+        raise ShapeError(
+            f"The truth has size {list(target.shape[1:])} and the probabilities "
+            f"{list(predicted.shape[2:])}.",
+            hint="Both must be of the same image.",
+        )
+    if predicted.min() < 0 or predicted.max() > 1:
+        raise DataError("Probabilities must lie in 0..1.", hint="Apply the activation first.")
+    if target.max() >= max(2, predicted.shape[1]):
+        raise DataError(
+            f"The truth holds the class index {int(target.max())}, for which there is no "
+            "probability channel."
+        )
+    return float(from_r(terms)(target, predicted))
