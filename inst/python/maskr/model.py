@@ -1,12 +1,11 @@
 """`SegModel`: any semantic segmentation `nn.Module` as a `keras.Model` on Keras's torch backend."""
 
-import fnmatch
+from collections.abc import Callable
 
 import keras
 import torch
 
-from maskr import architectures, device
-from maskr.errors import DataError
+from maskr import architectures, device, layers
 from maskr.spec import Spec
 
 
@@ -18,14 +17,31 @@ class SegModel(keras.Model):
     `spec.multiple`) and returns probabilities `[N, K, H, W]`, by sigmoid where K is 1, else by
     softmax. Without `training = True` it runs in evaluation mode: dropout off, batch
     normalisation frozen.
+
+    Attributes
+    ----------
+    precision
+        What `call()` computes in; parameters are float32 always, whatever Keras's global policy.
+    frozen
+        Dotted names of the modules that keep weights and statistics in training.
+    notes
+        What a builder adapted to fit channels or classes.
+    recipe
+        What `training.compile()` settled beside Keras's own settings; None if it wasn't called.
+    update
+        What makes a step of the gradients in `training.fit()`; None is the optimizer alone.
     """
 
     def __init__(self, module: torch.nn.Module, spec: Spec, **kwargs: str) -> None:
-        super().__init__(**kwargs)
+        # a mixed policy would cast inputs, which the module's float32 parameters then refuse
+        super().__init__(**{"dtype": "float32"} | kwargs)
         self.spec = spec
         self.precision = "float32"
         self.frozen: frozenset[str] = frozenset()
-        self.network = keras.layers.TorchModuleWrapper(module, name="network")
+        self.notes: list[str] = []
+        self.recipe: object | None = None
+        self.update: Callable[[], None] | None = None
+        self.network = keras.layers.TorchModuleWrapper(module, name="network", dtype="float32")
         self.built = True
 
     @classmethod
@@ -46,31 +62,92 @@ class SegModel(keras.Model):
 
     def call(self, x: torch.Tensor, training: bool | None = None) -> torch.Tensor:
         """Probabilities `[N, K, H, W]` of preprocessed images `[N, C, H, W]`."""
-        self._set_mode(bool(training))
+        return self._probabilities(self._run(x, bool(training)))
+
+    def _run(self, x: torch.Tensor, training: bool) -> torch.Tensor | dict:
+        """The module's own output."""
+        self._set_mode(training)
         if x.ndim == 4:
             x = x.to(memory_format=torch.channels_last)
         with device.autocast(x.device.type, self.precision):
-            out = take_tensor(self.module(x)).float()
+            return self.module(x)
+
+    def _probabilities(self, outputs: torch.Tensor | dict) -> torch.Tensor:
+        out = take_tensor(outputs).float()
         if self.spec.activated != "none":
             return out
-        probabilities = activate(out)
-        # Keras's own activations leave the logits here too; our losses compute on them
+        # our losses compute on the logits, so that gradients need no way through the activation
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not self._loss_takes_logits()):
+            probabilities = activate(out)
+        # Keras's own activations leave the logits here too
         probabilities._keras_logits = out
         return probabilities
+
+    def _loss_takes_logits(self) -> bool:
+        # only maskr's losses, which can't be imported here, know class weights
+        return self.compiled and hasattr(self.loss, "with_class_weights")
 
     def _set_mode(self, training: bool) -> None:
         # Keras's wrapper trains unless told otherwise, and keeps frozen layers' batch
         # normalisation in training mode, whose statistics would then still move.
         self.network.train(training)
-        for name, module in self.module.named_modules():
-            if training and name in self.frozen:
-                module.eval()
+        if training and self.frozen:
+            for name, module in self.module.named_modules():
+                if name in self.frozen:
+                    module.eval()
+
+    def train_step(self, data: tuple) -> dict:
+        """Learn from a batch `(x, y)`, by `update` if there is one; the metrics so far."""
+        x, y, weights = unpack(data)
+        outputs = self._run(x, training=True)
+        predicted = self._probabilities(outputs)
+        loss = self._loss_of(x, y, predicted, weights, training=True)
+        if isinstance(outputs, dict) and hasattr(self.module, "auxiliary_loss"):
+            floats = {name: value.float() for name, value in outputs.items()}
+            loss = loss + self.module.auxiliary_loss(floats, y)
+        loss.backward()
+        if self.update is None:
+            self._apply_gradients()
+        else:
+            self.update()
+        return self.compute_metrics(x, y, predicted.detach(), weights)
+
+    def test_step(self, data: tuple) -> dict:
+        """Judge a batch `(x, y)`; the metrics so far."""
+        x, y, weights = unpack(data)
+        predicted = self.call(x)
+        self._loss_of(x, y, predicted, weights, training=False)
+        return self.compute_metrics(x, y, predicted, weights)
+
+    def _loss_of(
+        self,
+        x: torch.Tensor,
+        y: torch.Tensor,
+        predicted: torch.Tensor,
+        weights: torch.Tensor | None,
+        training: bool,
+    ) -> torch.Tensor:
+        if self._loss_takes_logits():
+            loss = self.loss(y, predicted, sample_weight=weights)
+        else:
+            loss = self._compute_loss(
+                x=x, y=y, y_pred=predicted, sample_weight=weights, training=training
+            )
+        self._loss_tracker.update_state(loss.detach(), sample_weight=x.shape[0])
+        return loss
+
+    @torch.no_grad()
+    def _apply_gradients(self) -> None:
+        variables = [v for v in self.trainable_variables if v.value.grad is not None]
+        self.optimizer.apply([v.value.grad for v in variables], variables)
+        for variable in variables:
+            variable.value.grad = None
 
     def set_trainable(self, patterns: list[str], trainable: bool) -> list[str]:
         """Freeze or thaw the modules whose dotted name matches a pattern such as "encoder*".
 
-        Returns the matched names. A compiled model gets a fresh optimizer of the same settings,
-        since an optimizer is bound to the weights that it was built for.
+        Returns the matched names. A compiled model gets a fresh optimizer of the same settings
+        where its own does not know the layers that are thawed.
 
         Raises
         ------
@@ -78,28 +155,48 @@ class SegModel(keras.Model):
             If a pattern matches no module.
         """
         modules = dict(self.module.named_modules())
-        del modules[""]
-        names = []
+        names: list[str] = []
         for pattern in patterns:
-            matched = fnmatch.filter(modules, pattern)
-            if not matched:
-                tops = ", ".join(name for name, _ in self.module.named_children())
-                raise DataError(
-                    f'No layer is called "{pattern}".',
-                    hint=f"The layers are {tops}; `*` stands for any characters.",
-                    argument="layers",
-                )
-            names += [name for name in modules if name in matched and name not in names]
-
+            names += [name for name in layers.find(self.module, pattern) if name not in names]
+        self.adopt()
         variables = {id(v.value): v for v in self.network.variables}
         for name in names:
             for parameter in modules[name].parameters():
                 variables[id(parameter)].trainable = trainable
         inside = {n for n in modules for name in names if n == name or n.startswith(name + ".")}
         self.frozen = self.frozen - inside if trainable else self.frozen | inside
-        if getattr(self, "optimizer", None) is not None:
-            self.optimizer = type(self.optimizer).from_config(self.optimizer.get_config())
+        self._check_optimizer()
         return [name for name in names if name.rpartition(".")[0] not in names]
+
+    def adopt(self) -> None:
+        """Take over whatever was done to the module since it was wrapped.
+
+        Keras would silently never train layers that were replaced or thawed behind its back.
+        """
+        parameters = {id(p): p for p in self.module.parameters()}
+        tracked = {id(v.value): v for v in self.network.variables}
+        if tracked.keys() != parameters.keys():
+            for key in tracked.keys() - parameters.keys():
+                self.network._untrack_variable(tracked[key])
+            self.network._tracker.unlock()
+            for key in [key for key in parameters if key not in tracked]:
+                self.network._track_variable(
+                    keras.Variable(parameters[key], trainable=parameters[key].requires_grad)
+                )
+            self._track_variables()
+        for variable in self.network.variables:
+            if variable.trainable != variable.value.requires_grad:
+                variable.trainable = variable.value.requires_grad
+        self._check_optimizer()
+
+    def _check_optimizer(self) -> None:
+        """Exchange an optimizer that does not know all variables that are to be trained."""
+        optimizer = getattr(self, "optimizer", None)
+        if optimizer is None or not optimizer.built:
+            return
+        known = {id(v) for v in optimizer._trainable_variables}
+        if not known.issuperset(id(v) for v in self.trainable_variables):
+            self.optimizer = type(optimizer).from_config(optimizer.get_config())
 
     def get_config(self) -> dict:
         """The specification, from which `from_config()` rebuilds the network by name."""
@@ -109,6 +206,13 @@ class SegModel(keras.Model):
     def from_config(cls, config: dict, custom_objects: dict | None = None) -> "SegModel":
         """The model that `get_config()` described, freshly initialised."""
         return cls.from_architecture(Spec.from_dict(config["spec"]))
+
+
+def unpack(data: tuple) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
+    """Images, targets and weights of a batch, on the device of Keras's scope."""
+    x, y, weights = keras.utils.unpack_x_y_sample_weight(data)
+    x = keras.ops.convert_to_tensor(x, dtype="float32")
+    return x, keras.ops.convert_to_tensor(y), weights
 
 
 def take_tensor(out: torch.Tensor | dict) -> torch.Tensor:

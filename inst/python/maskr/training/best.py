@@ -1,12 +1,14 @@
 """The best epoch of a training."""
 
 import math
+from collections.abc import Collection
 
 import keras
 import torch
 
 from maskr.errors import DataError
 from maskr.model import SegModel
+from maskr.training.direction import falls
 
 
 class Best(keras.callbacks.Callback):
@@ -23,12 +25,8 @@ class Best(keras.callbacks.Callback):
         self.value = math.inf
         self.epoch = 0
         self.weights: dict[str, torch.Tensor] | None = None
+        self.last: dict[str, torch.Tensor] | None = None
         self.stopped = ""
-
-    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
-        """Look once whether the monitored metric exists, before an epoch is spent."""
-        if self.monitor is not None:
-            require_metric(self.monitor, logs)
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         """Compare the epoch with the best so far."""
@@ -38,17 +36,28 @@ class Best(keras.callbacks.Callback):
             return
         if self.monitor is None:
             return
-        # losses fall; every other metric of ours rises
-        value = logs[self.monitor] * (1 if self.monitor.endswith("loss") else -1)
+        value = logs[self.monitor] * (1 if falls(self.monitor) else -1)
         if value < self.value:
             self.value = value
             self.epoch = epoch + 1
-            self.weights = {k: v.detach().clone() for k, v in self.network.state_dict().items()}
+            self.weights = self._snapshot()
+
+    def on_train_end(self, logs: dict | None = None) -> None:
+        """Keep the last epoch where it is the one that counts.
+
+        Keras's early stopping puts weights back at this moment, without their statistics.
+        """
+        self.last = None if self.restore_best and self.weights is not None else self._snapshot()
 
     def restore(self) -> None:
-        """Put the best epoch's weights back, if there are any."""
-        if self.restore_best and self.weights is not None:
-            self.network.load_state_dict(self.weights)
+        """Put the best epoch's weights back, or those of the last where none is the best."""
+        best = self.weights if self.restore_best else None
+        if best is not None or self.last is not None:
+            self.network.load_state_dict(best if best is not None else self.last)
+        self.last = None
+
+    def _snapshot(self) -> dict[str, torch.Tensor]:
+        return {k: v.detach().clone() for k, v in self.network.state_dict().items()}
 
     def state(self) -> dict:
         """What `restore_state()` needs to go on judging."""
@@ -60,11 +69,11 @@ class Best(keras.callbacks.Callback):
         self.weights = state["weights"]
 
 
-def require_metric(monitor: str, logs: dict) -> None:
-    """Raise a DataError unless a batch's `logs` hold the metric "name" or "val_name"."""
-    if monitor.removeprefix("val_") in logs:
+def require_metric(monitor: str, metrics: Collection[str]) -> None:
+    """Raise a DataError unless the metric "name" or "val_name" is among `metrics`."""
+    if monitor.removeprefix("val_") in metrics:
         return
-    names = ", ".join(f"{name}, val_{name}" for name in logs)
+    names = ", ".join(f"{name}, val_{name}" for name in metrics)
     raise DataError(
         f'There is no metric "{monitor}" to monitor.',
         hint=f"This model has {names}.",

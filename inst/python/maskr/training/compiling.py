@@ -6,7 +6,7 @@ import keras
 
 from maskr import layers
 from maskr.errors import DataError
-from maskr.losses import SegLoss, from_r
+from maskr.losses import from_r
 from maskr.metrics.training import ConfusionMetric
 from maskr.model import SegModel
 from maskr.training import schedules
@@ -58,8 +58,8 @@ def compile(
             hint="Build it with `classes = c(...)`.",
         )
     if loss is None:
-        loss = SegLoss("bce_dice" if channels == 1 else "cross_entropy")
-    elif isinstance(loss, list):
+        loss = [{"name": "bce_dice" if channels == 1 else "cross_entropy"}]
+    if isinstance(loss, list):
         loss = from_r(loss)
     schedules.check(schedule)
     for pattern in layer_rates or {}:

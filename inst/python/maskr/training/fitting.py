@@ -1,17 +1,26 @@
 """Training from data to history."""
 
 import contextlib
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Iterator, Sequence
 
 import keras
 
 from maskr import device
 from maskr.datasets.loader import DataSpec, Loader
-from maskr.errors import DataError, ShapeError
+from maskr.errors import DataError
 from maskr.model import SegModel
+from maskr.training import about, conditions, loop, schedules
+from maskr.training import callbacks as described
+from maskr.training.averaging import Averaging
 from maskr.training.best import Best
+from maskr.training.checkpoint import Checkpoint, pieces_of
 from maskr.training.compiling import compile
+from maskr.training.freezing import Freezing
+from maskr.training.recipe import Recipe
 from maskr.training.recorder import Recorder
+from maskr.training.reproducible import deterministic as repeating
+from maskr.training.updating import Update
 
 
 def fit(
@@ -23,8 +32,12 @@ def fit(
     restore_best: bool = True,
     precision: str = "auto",
     seed: int | None = None,
-    callbacks: Sequence[keras.callbacks.Callback] = (),
+    callbacks: Sequence[keras.callbacks.Callback | dict] = (),
     progress: Callable[[dict], None] | None = None,
+    class_weights: list[float] | None = None,
+    freeze_epochs: int = 0,
+    resume: str = "",
+    deterministic: bool = False,
 ) -> dict:
     """Train, and leave the model at its best epoch.
 
@@ -46,83 +59,174 @@ def fit(
     seed
         Makes order, dropout and whatever else is random repeatable.
     callbacks
-        Further Keras callbacks.
+        Further Keras callbacks, or descriptions of ours (`callbacks.from_r()`).
     progress
         Called with one dict an event.
+    class_weights
+        Weights of the classes in the loss, for this training only.
+    freeze_epochs
+        Epochs at the beginning in which the encoder stays as it is.
+    resume
+        Folder in which the run is kept, and from which it goes on; "" keeps nothing.
+    deterministic
+        Whether torch may use deterministic algorithms only.
 
     Returns
     -------
     dict
         `epoch, metric, data, value`: columns of equal length; `best_epoch`; `monitor`, which is
         "epoch" without validation data;
-        `stopped`: "" or why training ended early: "interrupted", "not finite".
+        `stopped`: "" or why training ended early: "interrupted", "not finite", "early stopping";
+        `warnings`: what callbacks warned of.
 
     Raises
     ------
     DataError
-        If `monitor` is not among the metrics.
+        If an argument does not fit the model or the data.
     ShapeError
         If batches are too small for batch normalisation.
     """
-    check_callbacks(callbacks)
     if not model.compiled:
         compile(model)
+    conditions.check_model(model, monitor)
     if seed is not None:
         keras.utils.set_random_seed(seed)
     best = Best(model, monitor if validation is not None else None, restore_best)
     recorder = Recorder(progress)
-    try:
-        train_by_keras(model, train, validation, epochs, precision, [recorder, best, *callbacks])
-    except KeyboardInterrupt:
-        recorder.stopped = "interrupted"
-    except ValueError as error:
-        if "more than 1 value per channel" not in str(error):
-            raise
-        raise ShapeError(
-            "The images are so small that batch normalisation has one value to normalise.",
-            hint="Use larger images, or batch_size = 2 or more.",
-            argument="batch_size",
-        ) from error
-    finally:
-        best.restore()
+    run = {"epochs": epochs, "monitor": monitor, "freeze_epochs": freeze_epochs,
+           "precision": precision, "class_weights": class_weights}
+    with conditions.collected() as said, contextlib.ExitStack() as stack:
+        stack.enter_context(conditions.translated())
+        stack.enter_context(repeating(deterministic))
+        stack.enter_context(weighted(model, class_weights))
+        stack.enter_context(placed(model, precision))
+        loaders = open_data(model, train, validation, stack)
+        training = Training(model, loaders, best, recorder, callbacks, resume, run)
+        training.run()
     return recorder.columns() | {
         "best_epoch": best.epoch or len(recorder.logs),
         "monitor": "epoch" if validation is None else monitor,
-        "stopped": recorder.stopped or best.stopped,
+        "stopped": training.stopped,
+        "warnings": said,
     }
 
 
-def check_callbacks(callbacks: Sequence) -> None:
-    """Raise a DataError unless all are Keras's."""
-    for callback in callbacks:
-        if not isinstance(callback, keras.callbacks.Callback):
-            raise DataError(
-                f"A {type(callback).__name__} is no Keras callback.", argument="callbacks"
-            )
+class Training:
+    """The callbacks of one training, in their order, and what they leave behind."""
+
+    def __init__(
+        self,
+        model: SegModel,
+        loaders: list[Loader],
+        best: Best,
+        recorder: Recorder,
+        callbacks: Sequence[keras.callbacks.Callback | dict],
+        resume: str,
+        run: dict,
+    ) -> None:
+        self.model = model
+        self.loaders = loaders
+        self.best = best
+        self.epochs = run["epochs"]
+        recipe = model.recipe or Recipe()
+        watched = best.monitor or "loss"
+        schedule = make_schedule(recipe, len(loaders[0]), self.epochs, watched)
+        self.averaging = Averaging(model.module, recipe.ema) if recipe.ema is not None else None
+        self.update = Update(model, recipe, len(loaders[0]), schedule, self.averaging)
+        self.freezing = Freezing(model, run["freeze_epochs"]) if run["freeze_epochs"] else None
+        context = described.Context(best=best, validated=len(loaders) > 1)
+        theirs = [described.from_r(callback, context) for callback in callbacks]
+        conditions.check_callbacks(theirs, watched, schedule is not None)
+        first = [c for c in (self.freezing, self.averaging) if c is not None]
+        self.callbacks = [*first, self.update, recorder, best, *theirs]
+        self.recorder = recorder
+        self.done = 0
+        if resume:
+            self.keep(resume, run)
+
+    def keep(self, folder: str, run: dict) -> None:
+        """Keep the run in a folder, and go on from what is kept there."""
+        data = [loader.data for loader in self.loaders]
+        validation = data[1] if len(data) > 1 else None
+        recipe = vars(self.model.recipe or Recipe())
+        description = about.describe(self.model, data[0], validation, **run, **recipe)
+        pieces = pieces_of(self.model, self.loaders, self.callbacks)
+        checkpoint = Checkpoint(folder, pieces, description)
+        self.done = checkpoint.resume()
+        self.callbacks.append(checkpoint)
+
+    def run(self) -> None:
+        """Go through the epochs, and leave the best weights, trainable and without gradients."""
+        train, validation = [*self.loaders, None][:2]
+        self.model.update = self.update
+        try:
+            loop.run(self.model, train, validation, self.epochs, self.done, self.callbacks)
+        except KeyboardInterrupt:
+            self.recorder.stopped = "interrupted"
+        finally:
+            self.model.update = None
+            self.update.finish()
+            if self.freezing is not None:
+                self.freezing.finish()
+            if self.averaging is not None:
+                self.averaging.show(True)
+            self.best.restore()
+
+    @property
+    def stopped(self) -> str:
+        """Why training ended early, or ""."""
+        reasons = [getattr(callback, "stopped", "") for callback in self.callbacks]
+        return next((r for r in reasons if isinstance(r, str) and r), "")
 
 
-def train_by_keras(
-    model: SegModel,
-    train: dict,
-    validation: dict | None,
-    epochs: int,
-    precision: str,
-    callbacks: Sequence[keras.callbacks.Callback],
-) -> None:
-    """Run Keras's loop on the session's device and in the wanted precision."""
+def make_schedule(
+    recipe: Recipe, batches: int, epochs: int, monitor: str
+) -> schedules.Schedule | None:
+    """The schedule over the optimizer's steps, if one was compiled."""
+    if recipe.schedule is None:
+        return None
+    return schedules.make(
+        recipe.schedule, math.ceil(batches / recipe.accumulate), epochs, monitor
+    )
+
+
+@contextlib.contextmanager
+def weighted(model: SegModel, class_weights: list[float] | None) -> Iterator[None]:
+    """The model with these class weights in its loss."""
+    if class_weights is None:
+        yield
+        return
+    loss = model.loss
+    if not hasattr(loss, "with_class_weights"):
+        raise DataError(
+            "`class_weights` weigh maskr's own losses, and this model has one of Keras's.",
+            hint="Compile it with seg_loss(), or leave `class_weights` out.",
+            argument="class_weights",
+        )
+    model.loss = loss.with_class_weights(class_weights)
+    try:
+        yield
+    finally:
+        model.loss = loss
+
+
+@contextlib.contextmanager
+def placed(model: SegModel, precision: str) -> Iterator[None]:
+    """The model on the session's device, computing in the wanted precision."""
     where = device.choose()
-    given = [DataSpec.from_r(data) for data in (train, validation) if data is not None]
     model.precision = device.precision(precision, where)
     try:
-        with keras.device(where), contextlib.ExitStack() as stack:
+        with keras.device(where):
             device.place(model.module, where)
-            loaders = [stack.enter_context(Loader(data, model.spec)) for data in given]
-            model.fit(
-                loaders[0],
-                validation_data=loaders[1] if validation is not None else None,
-                epochs=epochs,
-                verbose=0,
-                callbacks=callbacks,
-            )
+            yield
     finally:
         model.precision = "float32"
+
+
+def open_data(
+    model: SegModel, train: dict, validation: dict | None, stack: contextlib.ExitStack
+) -> list[Loader]:
+    """The loaders of the training and, if there are any, of the validation data."""
+    dims = getattr(model.module, "dims", None)
+    given = [DataSpec.from_r(data) for data in (train, validation) if data is not None]
+    return [stack.enter_context(Loader(data, model.spec, dims=dims)) for data in given]

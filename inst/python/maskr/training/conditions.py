@@ -1,0 +1,89 @@
+"""What can be found wrong with a training before it begins, and what is said after it."""
+
+import contextlib
+import warnings
+from collections.abc import Iterator, Sequence
+
+import keras
+
+from maskr.errors import DataError, ShapeError
+from maskr.model import SegModel
+from maskr.training.best import require_metric
+
+
+def check_model(model: SegModel, monitor: str) -> None:
+    """Raise a DataError where nothing can be trained, or the metric to monitor does not exist."""
+    model.adopt()
+    if not model.trainable_variables:
+        raise DataError(
+            "All layers are frozen, so there is nothing to train.",
+            hint="Thaw some of them with seg_unfreeze().",
+            argument="object",
+        )
+    require_metric(monitor, metric_names(model))
+
+
+def metric_names(model: SegModel) -> list[str]:
+    """The names of a compiled model's metrics, the loss among them."""
+    given = keras.tree.flatten(model._compile_metrics._user_metrics)
+    names = [m if isinstance(m, str) else getattr(m, "name", None) or m.__name__ for m in given]
+    return ["loss", *names]
+
+
+def check_callbacks(
+    callbacks: Sequence[keras.callbacks.Callback], monitor: str, has_schedule: bool
+) -> None:
+    """Raise a DataError for Keras's callbacks that could not do here what they promise."""
+    setters = keras.callbacks.LearningRateScheduler, keras.callbacks.ReduceLROnPlateau
+    for callback in callbacks:
+        name = type(callback).__name__
+        if isinstance(callback, keras.callbacks.BackupAndRestore):
+            raise DataError(
+                f"Keras's {name} does not restore the order of data, nor random states.",
+                hint="Use `resume`, which does.",
+                argument="callbacks",
+            )
+        if has_schedule and isinstance(callback, setters):
+            raise DataError(
+                f"Both the model's `schedule` and the callback {name} set the learning rate.",
+                hint="Leave one of them out.",
+                argument="callbacks",
+            )
+
+
+@contextlib.contextmanager
+def translated() -> Iterator[None]:
+    """Give errors of torch, which users can do something about, words of ours."""
+    try:
+        yield
+    except ValueError as error:
+        if "more than 1 value per channel" not in str(error):
+            raise
+        raise ShapeError(
+            "The images are so small that batch normalisation has one value to normalise.",
+            hint="Use larger images, or batch_size = 2 or more.",
+            argument="batch_size",
+        ) from error
+    except RuntimeError as error:
+        if "deterministic implementation" not in str(error):
+            raise
+        operation = str(error).partition(" does not have")[0]
+        raise DataError(
+            f"On this device torch can't repeat the operation {operation} exactly.",
+            hint="Train on the CPU (`seg_device(\"cpu\")`), or with `deterministic = FALSE`.",
+            argument="deterministic",
+        ) from error
+
+
+@contextlib.contextmanager
+def collected() -> Iterator[list[str]]:
+    """Keep Python's warnings off the console; what callbacks say with them comes in the list."""
+    said: list[str] = []
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("default", UserWarning)
+        try:
+            yield said
+        finally:
+            texts = [str(w.message) for w in caught if "/torch/" not in w.filename]
+            said += dict.fromkeys(texts)
