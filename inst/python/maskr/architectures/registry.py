@@ -78,7 +78,7 @@ REGISTRY = {
             "Zhou, Siddiquee, Tajbakhsh & Liang",
             2018,
             "https://arxiv.org/abs/1807.10165",
-            "unet",
+            "smp_unets",
             encoders=CONVOLUTIONAL,
         ),
         _described(
@@ -163,7 +163,7 @@ REGISTRY = {
             "Chaurasia & Culurciello",
             2017,
             "https://arxiv.org/abs/1707.03718",
-            "unet",
+            "smp_unets",
             encoders=CONVOLUTIONAL[:4],
         ),
         _described(

@@ -5,8 +5,12 @@ input size. The names of modules and parameters are those of that published netw
 state dict loads unchanged.
 """
 
+from collections.abc import Sequence
+
 import torch
 from torch import nn
+
+from maskr.errors import DataError
 
 
 def double_convolution(in_channels: int, features: int, name: str) -> nn.Sequential:
@@ -27,9 +31,14 @@ class UNet(nn.Module):
     """
 
     multiple = 16
+    encoder_layers = ("encoder*", "bottleneck")
 
     def __init__(
-        self, in_channels: int = 3, out_channels: int = 1, init_features: int = 32
+        self,
+        in_channels: int = 3,
+        out_channels: int = 1,
+        init_features: int = 32,
+        upsample: str = "transposed",
     ) -> None:
         super().__init__()
         widths = [init_features * 2**level for level in range(5)]
@@ -43,8 +52,7 @@ class UNet(nn.Module):
 
         for level in (4, 3, 2, 1):
             width = widths[level - 1]
-            upconv = nn.ConvTranspose2d(2 * width, width, kernel_size=2, stride=2)
-            setattr(self, f"upconv{level}", upconv)
+            setattr(self, f"upconv{level}", upsampling(2 * width, width, upsample))
             # the upsampled features and the encoder's of the same level, concatenated
             setattr(self, f"decoder{level}", double_convolution(2 * width, width, f"dec{level}"))
         self.conv = nn.Conv2d(widths[0], out_channels, kernel_size=1)
@@ -62,6 +70,67 @@ class UNet(nn.Module):
         return self.conv(x)
 
 
-def unet(in_channels: int, out_channels: int, init_features: int = 32) -> nn.Module:
-    """A U-Net of our own."""
-    return UNet(in_channels, out_channels, init_features)
+def upsampling(in_channels: int, out_channels: int, how: str) -> nn.Module:
+    """Twice the height and width, and other channels: "transposed" or "bilinear".
+
+    A 1x1 convolution commutes with interpolation, and costs a quarter before it.
+    """
+    if how == "transposed":
+        return nn.ConvTranspose2d(in_channels, out_channels, kernel_size=2, stride=2)
+    if how != "bilinear":
+        raise DataError(
+            f'There is no way "{how}" to upsample.',
+            hint="It is transposed or bilinear.",
+            argument="upsample",
+        )
+    return nn.Sequential(
+        nn.Conv2d(in_channels, out_channels, kernel_size=1),
+        nn.Upsample(scale_factor=2, mode="bilinear", align_corners=False),
+    )
+
+
+def unet(
+    in_channels: int,
+    out_channels: int,
+    init_features: int | None = None,
+    encoder: str | None = None,
+    decoder_channels: Sequence[int] | None = None,
+    attention: str | None = None,
+    upsample: str = "transposed",
+) -> nn.Module:
+    """A U-Net of our own, or one on an encoder by name.
+
+    Parameters
+    ----------
+    init_features
+        Without an encoder: features of the first level, 32 if None.
+    decoder_channels, attention
+        With an encoder: see `maskr.architectures.smp_unets`.
+    upsample
+        "transposed" (learned) or "bilinear", which leaves no checkerboards.
+
+    Raises
+    ------
+    DataError
+        If arguments contradict each other, or have no such value.
+    """
+    if encoder is None:
+        for argument, value in (("decoder_channels", decoder_channels), ("attention", attention)):
+            if value is not None:
+                raise DataError(
+                    f"`{argument}` is of U-Nets with an encoder.",
+                    hint='Name one: `encoder = "resnet34"`.',
+                    argument=argument,
+                )
+        return UNet(in_channels, out_channels, init_features or 32, upsample)
+    if init_features is not None:
+        raise DataError(
+            "`init_features` is of the U-Net without encoder.",
+            hint="Leave `encoder` or `init_features` out.",
+            argument="init_features",
+        )
+    from maskr.architectures import smp_unets
+
+    return smp_unets.unet(
+        in_channels, out_channels, encoder, decoder_channels, attention, upsample
+    )
