@@ -295,7 +295,7 @@ def test_volumes_share_a_batch(rng):
     shapes = [(3, 10, 14), (4, 9, 15)]
     # some values are 0 and some 1, so that this is their range
     volumes = [
-        np.clip(1.4 * rng.random((1, *shape), dtype=np.float32) - 0.2, 0, 1) for shape in shapes
+        np.clip(1.4 * rng.random((*shape, 1), dtype=np.float32) - 0.2, 0, 1) for shape in shapes
     ]
     targets = [np.full(shape, 3, dtype=np.int32) for shape in shapes]
     steps = [{"name": "flip_vertical", "p": 1}, {"name": "gamma", "p": 1, "exponent": [2, 2]}]
@@ -303,7 +303,7 @@ def test_volumes_share_a_batch(rng):
     with loader(volumes, targets, spec, augment=steps) as data:
         x, y = data[0]
     assert x.shape == (2, 1, 4, 10, 15) and y.shape == (2, 4, 10, 15)
-    np.testing.assert_allclose(x[0, 0, :3, :, :14], volumes[0][0, :, ::-1] ** 2, atol=1e-6)
+    np.testing.assert_allclose(x[0, 0, :3, :, :14], volumes[0][:, ::-1, :, 0] ** 2, atol=1e-6)
     assert (y[0, 3] == IGNORE).all() and (y[1, :, 9] == IGNORE).all() and (y[1, :, :9] == 1).all()
 
 

@@ -34,10 +34,26 @@ def image_from_r(x: np.ndarray) -> np.ndarray:
             f"An image must be a matrix [H, W] or an array [H, W, C] with at least one pixel, "
             f"not an array of size {' x '.join(map(str, x.shape))}."
         )
+    return channels_first(x)
+
+
+def volume_from_r(x: np.ndarray) -> np.ndarray:
+    """An R volume `[D, H, W, C]` as contiguous float32 `[C, D, H, W]`.
+
+    Raises
+    ------
+    DataError
+        If it holds NA, NaN or infinite values.
+    """
+    return channels_first(np.asarray(x))
+
+
+def channels_first(x: np.ndarray) -> np.ndarray:
+    """Finite values of `[..., C]` as contiguous float32 `[C, ...]`."""
     if x.dtype == np.int32 and (x == NA_INTEGER).any():
         raise DataError("The image holds missing values (NA).", hint="Replace them first.")
     with np.errstate(invalid="ignore"):  # NaN is found below
-        image = np.ascontiguousarray(x.transpose(2, 0, 1), dtype=np.float32)
+        image = np.ascontiguousarray(np.moveaxis(x, -1, 0), dtype=np.float32)
     if not np.isfinite(image).all():
         raise DataError(
             "The image holds missing or infinite values (NA, NaN, Inf).", hint="Replace them first."
@@ -60,8 +76,11 @@ def mask_to_r(mask: np.ndarray) -> np.ndarray:
 
 
 def image_to_r(image: np.ndarray) -> np.ndarray:
-    """A `[C, H, W]` image as the `[H, W, C]` array that R users see, in its own dtype."""
-    return np.asfortranarray(image.transpose(1, 2, 0))
+    """A `[C, H, W]` image as the `[H, W, C]` array that R users see, in its own dtype.
+
+    Volumes keep the order of their axes, too.
+    """
+    return np.asfortranarray(np.moveaxis(image, 0, -1))
 
 
 def same_order(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -8,15 +8,18 @@ import math
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch.fx.experimental.optimization import fuse
 
 from maskr import device
+from maskr.architectures import dims_of
 from maskr.arrays import image_to_r, mask_to_r
+from maskr.datasets import volume
 from maskr.datasets.loader import DataSpec, Loader
-from maskr.datasets.samples import load_image
+from maskr.datasets.samples import check_dims, read_image, with_channels
 from maskr.errors import DataError, DeviceError, ShapeError
 from maskr.metrics import semantic
 from maskr.metrics.confusion import count
@@ -35,14 +38,14 @@ def predict(
     batch_size: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> dict:
-    """Segment images.
+    """Segment images, or volumes where the network is one of volumes.
 
     Parameters
     ----------
     model
         The model; its mode and its weights stay as they are.
     sources
-        Paths, or R arrays `[H, W]` or `[H, W, C]`; any sizes.
+        Paths, R arrays `[H, W]`, `[H, W, C]` or `[D, H, W, C]`, or parts of volumes; any sizes.
     kind
         "mask" (class ids), "prob" or "logit".
     threshold
@@ -50,18 +53,21 @@ def predict(
     precision
         "auto", "float32", "bfloat16" or "float16".
     batch_size
-        Images a batch; by default as many as `PIXELS_PER_BATCH` allows.
+        Images a batch; by default as many as `PIXELS_PER_BATCH` allows, whose voxels count alike.
     progress
         Called with (images done, images in all).
 
     Returns
     -------
     dict
-        `results`: an array per image: int32 `[H, W]`, or float32 `[H, W, K]`; `precision`: the
-        one that was used.
+        `results`: an array per image: int32 `[H, W]`, or float32 `[H, W, K]`, with D before H for
+        a volume; `geometry`: per image `spacing` and `affine` of a volume's file, else None;
+        `precision`: the one that was used.
 
     Raises
     ------
+    ShapeError
+        If a source is an image where the network takes volumes, or a volume where it doesn't.
     DataError
         If the model has no classes and a mask is asked for.
     DeviceError
@@ -77,36 +83,41 @@ def predict(
     precision = device.precision(precision, where)
     network = evaluation_copy(model, where)
     results: list[np.ndarray] = []
+    geometry: list[dict | None] = []
     for batch in batches(model, sources, batch_size, PIXELS_PER_BATCH[where.partition(":")[0]]):
-        x = torch.from_numpy(np.stack([padded for padded, _ in batch])).to(where)
+        x = torch.from_numpy(np.stack([one.padded for one in batch])).to(where)
         out = run(network, x, where, precision)
-        for n, (_, size) in enumerate(batch):
-            one = out[n : n + 1, :, : size[0], : size[1]]
-            results.append(finish(one, model, kind, threshold))
+        for n, one in enumerate(batch):
+            inside = (slice(n, n + 1), slice(None), *map(slice, one.size))
+            results.append(finish(out[inside], model, kind, threshold))
+            geometry.append(one.geometry)
         if progress is not None:
             progress(len(results), len(sources))
-    return {"results": results, "precision": precision}
+    return {"results": results, "geometry": geometry, "precision": precision}
 
 
 def run(
     network: torch.nn.Module, x: torch.Tensor, where: str, precision: str
 ) -> torch.Tensor:
     """What the network returns for a batch, as float32."""
+    size = " x ".join(map(str, x.shape[2:]))
+    if x.ndim == 4:
+        x = x.to(memory_format=torch.channels_last)
     try:
         # torch.fx prints the traceback of a network that fails
         silent = contextlib.redirect_stderr(io.StringIO())
         with torch.inference_mode(), device.autocast(where, precision), silent:
-            return take_tensor(network(x.to(memory_format=torch.channels_last))).float()
+            return take_tensor(network(x)).float()
     except torch.OutOfMemoryError as error:  # a RuntimeError, too, so it comes first
         raise DeviceError(
-            f"The device {where} ran out of memory on a batch of {len(x)} images of "
-            f"{x.shape[2]} x {x.shape[3]} pixels.",
+            f"The device {where} ran out of memory on a batch of {len(x)} images of {size} "
+            f"{'pixels' if x.ndim == 4 else 'voxels'}.",
             hint='Set `batch_size = 1`, or `seg_device("cpu")`.',
         ) from error
     except RuntimeError as error:
         raise ShapeError(
-            f"The network can't take images of {' x '.join(map(str, x.shape[1:]))} (C x H x W): "
-            f"{str(error).splitlines()[0]}",
+            f"The network can't take images of {x.shape[1]} x {size} "
+            f"(C x {'H x W' if x.ndim == 4 else 'D x H x W'}): {str(error).splitlines()[0]}",
             argument="x",
         ) from error
 
@@ -138,7 +149,7 @@ def evaluate(model: SegModel, data: dict, precision: str = "auto") -> dict:
     network = evaluation_copy(model, where)
     size = len(model.spec.class_ids)
     confusion = np.zeros((size, size), dtype=np.int64)
-    with Loader(DataSpec.from_r(data), model.spec) as loader:
+    with Loader(DataSpec.from_r(data), model.spec, dims=dims_of(model.module)) as loader:
         for x, y in map(loader.__getitem__, range(len(loader))):
             out = run(network, x.to(where), where, precision)
             out = out if model.spec.activated != "none" else activate(out)
@@ -149,26 +160,50 @@ def evaluate(model: SegModel, data: dict, precision: str = "auto") -> dict:
     return {"columns": columns, "confusion": confusion}
 
 
+@dataclass(frozen=True)
+class Prepared:
+    """A preprocessed and padded image `[C, ...]`, its size before padding, a file's geometry."""
+
+    padded: np.ndarray
+    size: tuple[int, ...]
+    geometry: dict | None
+
+
 def batches(
     model: SegModel, sources: Sequence, batch_size: int | None, pixels: int
-) -> Iterator[list[tuple[np.ndarray, tuple[int, int]]]]:
-    """Runs of neighbouring images of one padded size, each with its own size before padding."""
+) -> Iterator[list[Prepared]]:
+    """Runs of neighbouring images of one padded size."""
 
-    def prepare(source: str | np.ndarray) -> tuple[np.ndarray, tuple[int, int]]:
-        image = load_image(source, model.spec)
-        size = image.shape[1:]
-        return pad(model.spec.preprocess(image), model.spec.multiple), size
+    def prepare(source: str | dict | np.ndarray) -> Prepared:
+        image, geometry = load(source, model)
+        padded = pad(model.spec.preprocess(image), model.spec.multiple)
+        return Prepared(padded, image.shape[1:], geometry)
 
     def most(padded: np.ndarray) -> int:
-        return batch_size or max(1, pixels // (padded.shape[1] * padded.shape[2]))
+        return batch_size or max(1, pixels // math.prod(padded.shape[1:]))
 
+    # whole volumes wait in memory: fewer of them
+    depth = 16 if dims_of(model.module) == 2 else 1
     with ThreadPoolExecutor(2) as pool:
-        prepared = ahead(pool, prepare, sources, 16)
-        for _, group in itertools.groupby(prepared, key=lambda item: item[0].shape):
+        prepared = ahead(pool, prepare, sources, depth)
+        for _, group in itertools.groupby(prepared, key=lambda one: one.padded.shape):
             first = next(group)
             group = itertools.chain([first], group)
-            while batch := list(itertools.islice(group, most(first[0]))):
+            while batch := list(itertools.islice(group, most(first.padded))):
                 yield batch
+
+
+def load(source: str | dict | np.ndarray, model: SegModel) -> tuple[np.ndarray, dict | None]:
+    """A source as float32 `[C, ...]` with the model's channels, and the geometry of a volume's
+    file.
+    """
+    dims, geometry = dims_of(model.module), None
+    if dims == 3 and isinstance(source, str):
+        image, geometry = volume.load_whole(source)
+    else:
+        image = read_image(source)
+    check_dims(image, dims)
+    return with_channels(image, model.spec.in_channels), geometry
 
 
 def ahead(pool: ThreadPoolExecutor, function: Callable, items: Sequence, depth: int) -> Iterator:
@@ -183,14 +218,14 @@ def ahead(pool: ThreadPoolExecutor, function: Callable, items: Sequence, depth: 
 
 
 def pad(image: np.ndarray, multiple: int) -> np.ndarray:
-    """Image `[C, H, W]` with H and W rounded up to the multiple, reflected at bottom and right."""
-    missing = [math.ceil(size / multiple) * multiple - size for size in image.shape[1:]]
-    if not any(missing):
-        return image
-    # numpy reflects as often as it takes, but has nothing to reflect in a single line of pixels
-    modes = ["reflect" if size > 1 else "edge" for size in image.shape[1:]]
-    image = np.pad(image, ((0, 0), (0, missing[0]), (0, 0)), mode=modes[0])
-    return np.pad(image, ((0, 0), (0, 0), (0, missing[1])), mode=modes[1])
+    """Image `[C, H, W]` or volume with sizes rounded up to the multiple, reflected at the ends."""
+    for axis, size in enumerate(image.shape[1:], start=1):
+        missing = math.ceil(size / multiple) * multiple - size
+        if missing:
+            widths = [(0, missing if a == axis else 0) for a in range(image.ndim)]
+            # numpy reflects as often as it takes, but has nothing to reflect in a single line
+            image = np.pad(image, widths, mode="reflect" if size > 1 else "edge")
+    return image
 
 
 _copies: "weakref.WeakKeyDictionary[SegModel, tuple]" = weakref.WeakKeyDictionary()
@@ -203,7 +238,9 @@ def evaluation_copy(model: SegModel, where: str) -> torch.nn.Module:
     state = (where, fingerprint(model.module))
     if model not in _copies or _copies[model][0] != state:
         network = copy.deepcopy(model.module).eval().requires_grad_(False)
-        _copies[model] = state, folded(network).to(where, memory_format=torch.channels_last)
+        network = folded(network)
+        device.place(network, where)
+        _copies[model] = state, network
     return _copies[model][1]
 
 

@@ -67,7 +67,7 @@ class FCN(nn.Module):
     """
 
     multiple = 32
-    encoder_layers = ("encoder", "fc6", "fc7")
+    encoder_layers = ("stages", "fc6", "fc7")
 
     def __init__(self, in_channels: int = 3, out_channels: int = 1, stride: int = 8) -> None:
         super().__init__()
@@ -75,7 +75,7 @@ class FCN(nn.Module):
             raise DataError(
                 f"FCN has no stride {stride}.", hint="It is 8, 16 or 32.", argument="stride"
             )
-        self.encoder = vgg.stages(in_channels, batch_norm=False)
+        self.stages = vgg.stages(in_channels, batch_norm=False)
         self.pool = nn.MaxPool2d(2)
         self.fc6 = vgg.convolution(512, 4096, 7)
         self.fc7 = vgg.convolution(4096, 4096, 1)
@@ -92,7 +92,7 @@ class FCN(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Logits `[N, out_channels, H, W]` of `[N, in_channels, H, W]`."""
         pooled = []
-        for stage in self.encoder:
+        for stage in self.stages:
             x = self.pool(stage(x))
             pooled.append(x)
         x = self.dropout(self.relu(self.fc6(x)))
@@ -110,7 +110,7 @@ class FCN(nn.Module):
         self.load_state_dict(fresh | encoder_state(state))
 
 
-FROM_VGG = ("encoder.", "fc6.", "fc7.")
+FROM_VGG = ("stages.", "fc6.", "fc7.")
 
 
 def encoder_state(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
@@ -118,7 +118,7 @@ def encoder_state(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     fully connected layers as convolutions of 7x7 and 1x1.
     """
     convolutions = vgg.encoder_state(state, batch_norm=False)
-    return {f"encoder.{name}": value for name, value in convolutions.items()} | {
+    return {f"stages.{name}": value for name, value in convolutions.items()} | {
         "fc6.weight": state["classifier.0.weight"].reshape(4096, 512, 7, 7),
         "fc6.bias": state["classifier.0.bias"],
         "fc7.weight": state["classifier.3.weight"].reshape(4096, 4096, 1, 1),

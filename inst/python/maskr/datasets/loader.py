@@ -14,6 +14,7 @@ from maskr.arrays import IGNORE
 from maskr.augment import Pipeline, Sample
 from maskr.datasets.resize import resize
 from maskr.datasets.samples import (
+    check_dims,
     class_indices,
     class_lookup,
     decode,
@@ -37,13 +38,16 @@ class Loader(keras.utils.PyDataset):
 
     What augmentation draws depends on the seed, the epoch and the place in the epoch alone, so
     that any number of threads gives the same batches. `objects` keeps the objects of samples
-    although no step needs them.
+    although no step needs them. `dims` is that of the model: 2 or 3; None takes both.
     """
 
-    def __init__(self, data: DataSpec, spec: Spec, objects: bool = False) -> None:
+    def __init__(
+        self, data: DataSpec, spec: Spec, objects: bool = False, dims: int | None = None
+    ) -> None:
         super().__init__()
         self.data = data
         self.spec = spec
+        self.dims = dims
         self.pipeline = Pipeline(data.augment) if data.augment else None
         self.objects = objects or (self.pipeline is not None and self.pipeline.needs_objects)
         self.pool = ThreadPoolExecutor(data.threads)
@@ -181,7 +185,10 @@ class Loader(keras.utils.PyDataset):
         return made
 
     def _decode(self, i: int) -> tuple[np.ndarray, np.ndarray]:
-        return decode(self.data, i, self.table)
+        image, target = decode(self.data, i, self.table)
+        if self.dims is not None:
+            check_dims(image, self.dims, f'The image "{self.data.names[i]}"')
+        return image, target
 
     def _whole(self, i: int) -> Sample:
         return self._kept(int(i), lambda: self._read(int(i)))

@@ -6,7 +6,7 @@ import numpy as np
 
 from maskr import images, masks
 from maskr.annotations.table import from_labels
-from maskr.arrays import IGNORE, image_from_r, mask_from_r
+from maskr.arrays import IGNORE, image_from_r, mask_from_r, volume_from_r
 from maskr.datasets import volume
 from maskr.datasets.spec import DataSpec
 from maskr.errors import DataError, ShapeError
@@ -55,14 +55,14 @@ def load_image(source: str | dict | np.ndarray, spec: Spec) -> np.ndarray:
 def read_image(source: str | dict | np.ndarray) -> np.ndarray:
     """Read a source as float32 `[C, ...]` with its own channels.
 
-    A source is a path, an R array, a volume `[C, D, H, W]` or a part of one (`datasets.volume`).
+    A source is a path of an image, an R array, or a part of a volume (`datasets.volume`).
     """
     if isinstance(source, str):
         return images.load(source)
     if isinstance(source, dict):
         return volume.load_image(source)
     if source.ndim == 4:
-        return np.ascontiguousarray(source, dtype=np.float32)
+        return volume_from_r(source)
     return image_from_r(source)
 
 
@@ -71,6 +71,25 @@ def with_channels(
 ) -> np.ndarray:
     """Give an image the number of channels that a model takes; None for any."""
     return image if in_channels is None else images.fit_channels(image, in_channels, what)
+
+
+def check_dims(image: np.ndarray, dims: int, what: str = "The image") -> None:
+    """Raise a ShapeError unless `[C, ...]` is an image (2) or a volume (3), as a model takes it."""
+    if image.ndim - 1 == dims:
+        return
+    if dims == 3:
+        raise ShapeError(
+            f"{what} has two dimensions ({by_word(image.shape[1:])}), and the model takes volumes.",
+            hint='Volumes are images of four dimensions, seg_image(array [D, H, W, C]), and '
+            'datasets seg_data_volume(as = "patches").',
+            argument="x",
+        )
+    raise ShapeError(
+        f"{what} is a volume of {by_word(image.shape[1:])} voxels, and the model takes 2D images.",
+        hint='Take its slices, as seg_data_volume(as = "slices") does, or a model of volumes such '
+        "as seg_unet3d().",
+        argument="x",
+    )
 
 
 def target_ids(data: DataSpec, i: int) -> np.ndarray:

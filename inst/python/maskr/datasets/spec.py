@@ -15,7 +15,7 @@ class DataSpec:
     Attributes
     ----------
     images
-        Paths, arrays `[H, W, C]` from R, volumes `[C, D, H, W]`, or parts of volumes
+        Paths, arrays `[H, W, C]` or volumes `[D, H, W, C]` from R, or parts of volumes in files
         (`datasets.volume`).
     targets
         For each image a path, a matrix of class ids, the columns of a `seg_instances`, a part of

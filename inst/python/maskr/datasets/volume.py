@@ -72,6 +72,23 @@ class Kept:
 KEPT = Kept(BUDGET)
 
 
+def load_whole(path: str) -> tuple[np.ndarray, dict]:
+    """Read a volume as float32 `[C, D, H, W]`, with `spacing` and `affine` of its file or None.
+
+    Numbers are divided as `images.load()` does.
+
+    Raises
+    ------
+    FormatError
+        If the file is damaged or no volume.
+    DataError
+        If it holds missing or infinite values.
+    """
+    found = opened(path, as_labels=False)
+    box = [0, 0, 0, *found.shape[:3]]
+    return load_image({"volume": path, "box": box, "axis": -1}), found.geometry()
+
+
 def load_image(part: dict) -> np.ndarray:
     """Read a part of a volume as float32 `[C, H, W]`, or `[C, D, H, W]` of a box.
 
