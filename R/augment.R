@@ -307,7 +307,9 @@ volume_steps <- c(
 )
 
 # Whether an image of a dataset has a depth; slices of volumes have none.
-is_volume <- function(image) is_volume_part(image) && image$axis < 0
+is_volume <- function(image) {
+  if (is_volume_part(image)) image$axis < 0 else is_image_volume(image)
+}
 
 needs_objects <- function(augment) "copy_paste" %in% names(augment)
 

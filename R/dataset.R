@@ -13,8 +13,8 @@
 #' `targets = as.list(masks)`.
 #'
 #' @param images Paths, a folder (its image files, not those of its subfolders), a list of images
-#'   ([seg_image()], matrices or arrays `[H, W, C]`), or what [seg_example()] returns, which brings
-#'   its own masks, instances (for detectors) and classes. [seg_annotations] bring all of it too:
+#'   ([seg_image()], matrices or arrays `[H, W, C]`; a [seg_image()] `[D, H, W, C]` is a volume), or
+#'   what [seg_example()] returns, which brings its own masks, instances (for detectors) and classes. [seg_annotations] bring all of it too:
 #'   `seg_dataset(seg_read_annotations(path))`.
 #' @param targets For each image its truth: paths of masks or their folder, matched to the images
 #'   by name; or, in the order of the images (or with their names), a list of [seg_mask()]s or
@@ -100,7 +100,7 @@ check_images <- function(images, arg = "images", call = rlang::caller_env()) {
   }
   if (is.list(images) && !is.data.frame(images) && length(images) > 0) {
     images <- Map(function(image, i) {
-      if (is_volume_part(image)) return(image)
+      if (is_volume_part(image) || is_image_volume(image)) return(image)
       if (is.character(image)) return(check_paths(image, arg = arg, call = call))
       bare_image(image, arg = paste0(arg, "[[", i, "]]"), call = call)
       image
@@ -275,8 +275,12 @@ dataset_for_python <- function(x, model_classes, call = rlang::caller_env()) {
 
 image_for_python <- function(x) {
   if (is.character(x)) return(x)
+  if (is_image_volume(x)) return(only_dim(x))
   if (is_volume_part(x)) unclass(x) else bare_image(x)
 }
+
+# A plain array of four dimensions is several images.
+is_image_volume <- function(x) inherits(x, "seg_image") && length(dim(x)) == 4
 
 targets_for_python <- function(x, classes, call) {
   if (inherits(x, "seg_annotations")) return(as.list(seq_along(x$images$id) - 1L))

@@ -10,7 +10,8 @@
 #' `model$evaluate()`. They see raw tensors: preprocessing belongs to maskr's verbs.
 #'
 #' @param x,object A `seg_model`.
-#' @param size `c(height, width)` in pixels that the table's output shapes are for.
+#' @param size `c(height, width)` in pixels that the table's output shapes are for, of volumes
+#'   `c(depth, height, width)`; `NULL` is 224 x 224, of volumes 32 x 32 x 32.
 #' @param ... Ignored.
 #' @return `print()` returns its argument invisibly. `summary()` gives a list of class
 #'   `summary.seg_model`: `text` (the table of layers that the Python package torchinfo makes),
@@ -50,10 +51,11 @@ model_class_words <- function(model) {
 
 #' @rdname seg_model
 #' @export
-summary.seg_model <- function(object, size = c(224, 224), ...) {
+summary.seg_model <- function(object, size = NULL, ...) {
   check_model(object)
-  size <- check_size(size, null = FALSE)
-  structure(py_call("summaries", "table", object, as.list(size)), class = "summary.seg_model")
+  size <- if (length(size) == 3) check_patch(size, arg = "size") else check_size(size)
+  structure(py_call("summaries", "table", object, if (!is.null(size)) as.list(size)),
+            class = "summary.seg_model")
 }
 
 #' @export
@@ -182,7 +184,8 @@ say_why_stopped <- function(result) {
 #' @param x Images: one path, matrix, array `[H, W, C]` or [seg_image()] gives one result; several
 #'   paths, a list, a [seg_dataset()] or an array `[N, H, W, C]` give a list of results. Any height
 #'   and width work. Grey images become three channels where the model wants them, and an opaque
-#'   alpha channel is dropped.
+#'   alpha channel is dropped. A model of volumes such as [seg_unet3d()] takes those instead: a
+#'   [seg_image()] `[D, H, W, C]`, or the path of what [seg_data_volume()] calls a volume.
 #' @param type `"mask"` (class ids), `"prob"` (probabilities) or `"logit"` (the raw channels).
 #' @param threshold For two classes: the probability, from 0 to 1, from which a pixel belongs to
 #'   the second.
@@ -192,8 +195,10 @@ say_why_stopped <- function(result) {
 #' @param ... Must be empty.
 #' @param verbose Whether to show progress over many images; `NULL` decides by itself.
 #' @return A [seg_mask()], or a numeric array `[H, W, K]` of probabilities with the class names as
-#'   third dimnames (they sum to 1) or of logits; for several images a list, named by file. Wrong
-#'   numbers of channels are a `maskr_error_shape`.
+#'   third dimnames (they sum to 1) or of logits; for several images a list, named by file. Of a
+#'   volume it is `[D, H, W]` with the volume's spacing and affine, or `[D, H, W, K]`. Wrong numbers
+#'   of channels, volumes for a model of images and images for one of volumes are a
+#'   `maskr_error_shape`.
 #' @concept models
 #' @export
 #' @examplesIf seg_available()
@@ -211,7 +216,7 @@ predict.seg_model <- function(object, x, type = c("mask", "prob", "logit"), thre
   threshold <- check_number(threshold, min = 0, max = 1)
   precision <- check_choice(precision, c("auto", "float32", "bfloat16", "float16"))
   batch_size <- check_whole(batch_size, min = 1, null = TRUE)
-  sources <- as_sources(x)
+  sources <- as_sources(x, model_dims(object))
   out <- py_call(
     "inference", "predict", object, unname(lapply(sources$images, image_for_python)), type,
     threshold, precision, batch_size,
@@ -219,16 +224,23 @@ predict.seg_model <- function(object, x, type = c("mask", "prob", "logit"), thre
   )
   if (precision == "auto") say_precision(out$precision)
   classes <- model_classes(object)
-  results <- Map(function(result, image) wrap_prediction(result, image, type, classes),
-                 out$results, sources$images)
+  results <- Map(
+    function(...) wrap_prediction(..., type = type, classes = classes),
+    out$results, sources$images, out$geometry
+  )
   if (sources$single) results[[1]] else stats::setNames(results, names(sources$images))
 }
 
-# Images for prediction: `images` (paths or arrays), and whether one result is expected.
-as_sources <- function(x, arg = "x", call = rlang::caller_env()) {
+# 2 for a model of images, 3 for one of volumes.
+model_dims <- function(model) py_call("architectures", "dims_of", model$module)
+
+# Images for prediction: `images` (paths or arrays), and whether one result is expected. With
+# `dims = 3` they are volumes.
+as_sources <- function(x, dims = 2, arg = "x", call = rlang::caller_env()) {
   if (inherits(x, "seg_dataset")) return(list(images = x$images, single = FALSE))
   if (is.character(x)) {
-    return(list(images = check_images(x, arg, call), single = length(x) == 1))
+    images <- if (dims == 3) volume_files(x, arg, call) else check_images(x, arg, call)
+    return(list(images = images, single = length(x) == 1))
   }
   if (is_scenes(x)) x <- x$images
   if (is.list(x) && !is.data.frame(x)) {
@@ -238,7 +250,8 @@ as_sources <- function(x, arg = "x", call = rlang::caller_env()) {
     each <- lapply(seq_len(dim(x)[1]), function(i) array(x[i, , , ], dim = dim(x)[-1]))
     return(list(images = check_images(each, arg, call), single = FALSE))
   }
-  if (length(dim(x)) == 4) {
+  if (is_image_volume(x) && dims == 3) return(list(images = list(x), single = TRUE))
+  if (is_image_volume(x)) {
     maskr_abort("shape", c(
       "{.arg {arg}} is a volume of size {paste(dim(x), collapse = ' x ')}, and this model takes 2D
        images.",
@@ -247,6 +260,13 @@ as_sources <- function(x, arg = "x", call = rlang::caller_env()) {
   }
   bare_image(x, arg = arg, call = call)
   list(images = list(x), single = TRUE)
+}
+
+# Files, folders of DICOM series and folders of stacks, under the names of the files.
+volume_files <- function(x, arg, call) {
+  files <- check_volumes(x, arg = arg, call = call)
+  require_volumes()
+  stats::setNames(as.list(files), names(x) %||% basename(files))
 }
 
 # Files keep their names; other images have the names that the list gives them, or none.
@@ -260,12 +280,16 @@ named_images <- function(x, arg, call) {
   images
 }
 
-wrap_prediction <- function(result, image, type, classes) {
+# `geometry` is that of a volume's file.
+wrap_prediction <- function(result, image, geometry, type, classes) {
   if (type == "mask") {
-    return(new_seg_mask(result, classes, spacing = attr(image, "spacing"),
-                        affine = attr(image, "affine")))
+    spacing <- attr(image, "spacing") %||% plain_vector(geometry$spacing)
+    affine <- attr(image, "affine") %||% geometry$affine
+    return(new_seg_mask(result, classes, spacing = spacing, affine = affine))
   }
-  if (type == "prob" && !is.null(classes)) dimnames(result) <- list(NULL, NULL, names(classes))
+  if (type == "prob" && !is.null(classes)) {
+    dimnames(result) <- c(rep(list(NULL), length(dim(result)) - 1), list(names(classes)))
+  }
   result
 }
 

@@ -176,14 +176,14 @@ check_window <- function(window, call = rlang::caller_env()) {
   ), arg = "window", call = call)
 }
 
-check_patch <- function(patch, call = rlang::caller_env()) {
+check_patch <- function(patch, arg = "patch", call = rlang::caller_env()) {
   ok <- is.numeric(patch) && length(patch) %in% c(1, 3) && all(is.finite(patch)) &&
     all(patch >= 1) && all(patch == round(patch))
   if (ok) return(rep_len(as.integer(patch), 3))
   maskr_abort("argument", c(
-    "{.arg patch} must be {.code c(D, H, W)} in whole voxels, or one number for all three.",
+    "{.arg {arg}} must be {.code c(D, H, W)} in whole voxels, or one number for all three.",
     x = "It is {describe(patch)}."
-  ), arg = "patch", call = call)
+  ), arg = arg, call = call)
 }
 
 # For Pythons that reticulate still has to prepare; the others are left as they are.
