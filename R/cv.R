@@ -54,7 +54,7 @@ seg_cv <- function(model_fn, dataset, folds = 5, group = NULL, stratify = TRUE, 
                    metrics = NULL, level = 0.95, verbose = NULL) {
   check_function(model_fn)
   dataset <- counted_dataset(dataset)
-  metrics <- check_scores(metrics)
+  metrics <- check_metric_names(metrics)
   level <- check_level(level)
   plan <- plan_training(valid, list(...))
   groups <- groups_of(dataset, group)
@@ -164,10 +164,21 @@ print.seg_cv <- function(x, digits = 3, ...) {
 #' @concept training
 #' @export
 plot.seg_cv <- function(x, metric = NULL, main = NULL, ...) {
-  shown <- cv_rows(x, metric)
+  draw_intervals(cv_rows(x, metric), main)
+  invisible(x)
+}
+
+#' @rdname plot.seg_cv
+#' @exportS3Method ggplot2::autoplot
+autoplot.seg_cv <- function(object, metric = NULL, ...) gg_intervals(cv_rows(object, metric))
+
+# One line for each row of `shown$summary` (name, mean, lower, upper), whose single values are
+# `shown$points` (row, name, value).
+draw_intervals <- function(shown, main) {
   rows <- shown$summary
   n <- nrow(rows)
-  old <- graphics::par(mar = c(3.6, 1 + max(nchar(rows$name)) * 0.55, 2.2, 0.8), las = 1,
+  widest <- max(graphics::strwidth(rows$name, units = "inches")) + 0.3
+  old <- graphics::par(mai = c(0.7, min(widest, graphics::par("din")[1] / 2), 0.4, 0.2), las = 1,
                        mgp = c(2, 0.6, 0))
   on.exit(graphics::par(old))
   limits <- range(shown$points$value, rows$lower, rows$upper, na.rm = TRUE)
@@ -178,16 +189,11 @@ plot.seg_cv <- function(x, metric = NULL, main = NULL, ...) {
   graphics::points(shown$points$value, shown$points$row, pch = 16, cex = 0.9, col = "#56B4E9AA")
   graphics::segments(rows$lower, seq_len(n), rows$upper, lwd = 2, col = "#0072B2")
   graphics::points(rows$mean, seq_len(n), pch = 18, cex = 1.6, col = "#0072B2")
-  invisible(x)
 }
 
-#' @rdname plot.seg_cv
-#' @exportS3Method ggplot2::autoplot
-autoplot.seg_cv <- function(object, metric = NULL, ...) {
-  shown <- cv_rows(object, metric)
+gg_intervals <- function(shown) {
   rows <- shown$summary
-  column <- rlang::syms(c("value", "name", "mean", "lower", "upper"))
-  names(column) <- as.character(column)
+  column <- rlang::syms(stats::setNames(nm = c("value", "name", "mean", "lower", "upper")))
   rows$name <- factor(rows$name, rev(rows$name))
   ggplot2::ggplot(rows, ggplot2::aes(y = !!column$name)) +
     ggplot2::geom_point(ggplot2::aes(x = !!column$value), shown$points, colour = "#56B4E9") +
@@ -249,7 +255,8 @@ groups_of <- function(dataset, group, call = rlang::caller_env()) {
 }
 
 check_function <- function(x, arg = rlang::caller_arg(x), call = rlang::caller_env()) {
-  if (is.function(x)) return(x)
+  # handles of Python's models are functions too
+  if (is.function(x) && !inherits(x, "python.builtin.object")) return(x)
   maskr_abort("argument", c(
     "{.arg {arg}} must be a function that returns a new model, not {describe(x)}.",
     i = "Write for example {.code \\() seg_unet(classes = c(background = 0, cell = 1))}."
@@ -260,7 +267,7 @@ check_function <- function(x, arg = rlang::caller_arg(x), call = rlang::caller_e
 score_names <- c("pixel_accuracy", "mean_accuracy", "mean_iou", "fw_iou", "iou", "dice",
                  "precision", "recall", "f1")
 
-check_scores <- function(x, arg = "metrics", call = rlang::caller_env()) {
+check_metric_names <- function(x, arg = "metrics", call = rlang::caller_env()) {
   if (is.null(x) || is.character(x) && length(x) > 0 && all(x %in% score_names)) return(x)
   maskr_abort("argument", "{.arg {arg}} must be among {.val {score_names}}, not {describe(x)}.",
               arg = arg, call = call)
@@ -294,7 +301,12 @@ plan_training <- function(valid, arguments, call = rlang::caller_env()) {
 # Trains on the images that are not held out, and scores those that are.
 score_held_out <- function(model, dataset, held_out, groups, plan, progress) {
   model <- train_without(model, dataset, held_out, groups, plan, progress)$model
-  seg_evaluate(model, dataset[held_out], precision = plan$arguments$precision %||% "auto")
+  evaluate_by(plan, model, dataset[held_out])
+}
+
+# In the precision that the model was trained in.
+evaluate_by <- function(plan, model, dataset) {
+  seg_evaluate(model, dataset, precision = plan$arguments$precision %||% "auto")
 }
 
 train_without <- function(model, dataset, held_out, groups, plan, progress) {
@@ -332,24 +344,23 @@ in_fold <- function(i, k, expr, call = rlang::caller_env()) {
   })
 }
 
-# One bar over the epochs of all folds, and a line for each. `what` is "Fold".
-fold_progress <- function(verbose, total, what) {
+# One bar over the epochs of `total` folds or combinations, each of `parts` trainings, and a line
+# for each. `what` is what to call them.
+fold_progress <- function(verbose, total, what, parts = 1) {
   if (!(verbose %||% is_talkative())) {
     return(list(begin = \(i) NULL, events = FALSE, end = \(i, metrics) NULL))
   }
   started <- Sys.time()
-  current <- 0
+  now <- c(whole = 0, part = 0)
   bar <- NULL
   events <- function(event) {
+    if (event$event == "begin") now[["part"]] <<- now[["part"]] + 1
     if (event$event != "epoch") return(invisible())
-    bar <<- bar %||% cli::cli_progress_bar(
-      total = total, clear = TRUE, .envir = the, .auto_close = FALSE,
-      format = "{cli::pb_extra$status} {cli::pb_bar} {cli::pb_eta_str}"
-    )
-    status <- paste(c(paste0(what, " ", current, "/", total, ","), epoch_words(event),
+    if (is.null(bar)) bar <<- start_fold_bar(total, what)
+    done <- now[["whole"]] - 1 + (now[["part"]] - 1 + event$epoch / event$epochs) / parts
+    status <- paste(c(paste0(what, " ", now[["whole"]], "/", total, ","), epoch_words(event),
                       metric_words(event$metrics)), collapse = " ")
-    cli::cli_progress_update(set = current - 1 + event$epoch / event$epochs,
-                             extra = list(status = status), id = bar)
+    cli::cli_progress_update(set = done, extra = list(status = status), id = bar)
   }
   end <- function(i, metrics) {
     seconds <- as.numeric(difftime(Sys.time(), started, units = "secs"))
@@ -360,5 +371,12 @@ fold_progress <- function(verbose, total, what) {
       if (left > 0) paste0("(", format_seconds(left), " left)")
     ), collapse = " "))
   }
-  list(begin = \(i) current <<- i, events = events, end = end)
+  list(begin = \(i) now <<- c(whole = i, part = 0), events = events, end = end)
+}
+
+start_fold_bar <- function(total, what) {
+  cli::cli_progress_bar(
+    total = total, clear = TRUE, .envir = the, .auto_close = FALSE, extra = list(status = what),
+    format = "{cli::pb_extra$status} {cli::pb_bar} {cli::pb_eta_str}"
+  )
 }

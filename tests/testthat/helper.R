@@ -33,3 +33,22 @@ python_module <- function(name) {
 
 # For snapshots of errors that name the working directory.
 hide_folder <- function(lines) gsub(getwd(), "<folder>", lines, fixed = TRUE)
+
+# Replaces functions of the package until the calling test ends.
+local_replaced <- function(..., env = parent.frame()) {
+  for (name in ...names()) {
+    old <- get(name, asNamespace("maskr"))
+    withr::defer(utils::assignInNamespace(name, old, "maskr"), envir = env)
+    utils::assignInNamespace(name, list(...)[[name]], "maskr")
+  }
+}
+
+# A Keras callback that acts as Ctrl-C does, in the first batch.
+interrupting <- function() {
+  reticulate::py_run_string("
+import keras
+class Interrupting(keras.callbacks.Callback):
+    def on_train_batch_end(self, batch, logs=None):
+        raise KeyboardInterrupt
+", local = TRUE)$Interrupting()
+}

@@ -11,15 +11,6 @@ fresh_r <- function(code, env = character(), arguments = character()) {
   paste(out, collapse = "\n")
 }
 
-# Replaces functions of the package until the calling test ends.
-local_replaced <- function(..., env = parent.frame()) {
-  for (name in ...names()) {
-    old <- get(name, asNamespace("maskr"))
-    withr::defer(utils::assignInNamespace(name, old, "maskr"), envir = env)
-    utils::assignInNamespace(name, list(...)[[name]], "maskr")
-  }
-}
-
 # As if nothing had been asked of Python yet.
 local_not_started <- function(env = parent.frame()) {
   old <- the$started
