@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from maskr import builders, inference
+from maskr.architectures import dims_of
 from maskr.errors import DataError, ShapeError
 from maskr.model import SegModel
 from maskr.spec import Spec
@@ -172,3 +173,108 @@ def test_a_network_that_fails_says_so_quietly(image, capfd):
     with pytest.raises(ShapeError, match="can't take images of 3 x 48 x 80"):
         predict(model, [image], "mask")
     assert capfd.readouterr().err == ""
+
+
+class Shifted(nn.Module):
+    """A network of volumes that tells neighbours along D, H and W apart."""
+
+    dims, multiple = 3, 4
+
+    def __init__(self, channels=1, classes=3):
+        super().__init__()
+        self.conv = nn.Conv3d(channels, classes, 3, padding=1, bias=False)
+        self.norm = nn.BatchNorm3d(classes)
+
+    def forward(self, x):
+        assert all(size % 4 == 0 for size in x.shape[2:])
+        return self.norm(self.conv(x))
+
+
+def model_of_volumes(**options):
+    torch.manual_seed(4)
+    network = Shifted(**options)
+    nn.init.uniform_(network.norm.running_mean, -0.5, 0.5)
+    return SegModel(network, Spec("wrapped", {}, 1, THREE, multiple=4))
+
+
+def test_volumes_equal_the_bare_module_on_a_reflected_volume(rng):
+    model = model_of_volumes()
+    volume = np.asfortranarray(rng.random((5, 6, 11, 1)))
+    padded = np.pad(volume, ((0, 3), (0, 2), (0, 1), (0, 0)), mode="reflect")
+    x = torch.from_numpy(np.moveaxis(padded, -1, 0).astype(np.float32).copy())[None]
+    with torch.no_grad():
+        expected = model.module.eval()(x)[0, :, :5, :6, :11].numpy()
+    logits = predict(model, [volume], "logit")[0]
+    np.testing.assert_allclose(logits, np.moveaxis(expected, 0, -1), atol=1e-5)
+    prob = predict(model, [volume], "prob")[0]
+    assert prob.shape == (5, 6, 11, 3)
+    np.testing.assert_allclose(prob.sum(axis=3), 1, atol=1e-6)
+    mask = predict(model, [volume], "mask")[0]
+    np.testing.assert_array_equal(mask, np.array([0, 1, 5])[expected.argmax(axis=0)])
+
+
+def test_volumes_of_one_padded_size_share_a_batch(rng):
+    model = model_of_volumes()
+    volumes = [rng.random((*size, 1)) for size in [(5, 6, 11), (7, 8, 9), (2, 3, 4)]]
+    together = predict(model, volumes, "logit", batch_size=2)
+    for one, volume in zip(together, volumes, strict=True):
+        np.testing.assert_allclose(one, predict(model, [volume], "logit")[0], atol=1e-5)
+
+
+def test_volumes_in_files_keep_their_geometry(rng, tmp_path):
+    nib = pytest.importorskip("nibabel")
+    model = model_of_volumes()
+    stored = rng.integers(0, 200, (7, 6, 5)).astype(np.uint8)  # i, j, k
+    affine = np.array([[-1.5, 0, 0, 40], [0, 2, 0, -8], [0, 0, 3, 2.5], [0, 0, 0, 1]])
+    path = str(tmp_path / "ct.nii.gz")
+    nib.save(nib.Nifti1Image(stored, affine), path)
+    volume = stored.T[..., None] / 255
+    found = inference.predict(model, [path, volume], "logit", precision="float32")
+    np.testing.assert_allclose(found["results"][0], found["results"][1], atol=1e-5)
+    np.testing.assert_allclose(found["geometry"][0]["affine"], affine)
+    assert found["geometry"][0]["spacing"].tolist() == [3, 2, 1.5]
+    assert found["geometry"][1] is None
+
+
+def test_volumes_and_images_are_not_mistaken_for_each_other(rng):
+    with pytest.raises(ShapeError, match=r"a volume of 3 x 4 x 5 voxels.*takes 2D images"):
+        predict(model_of(), [rng.random((3, 4, 5, 3))], "mask")
+    with pytest.raises(ShapeError, match=r"two dimensions \(4 x 5\).*takes volumes"):
+        predict(model_of_volumes(), [rng.random((4, 5, 1))], "mask")
+    data = {"images": [rng.random((3, 4, 5, 1))], "targets": [np.zeros((3, 4, 5), np.int32)],
+            "names": ["ct"], "class_ids": [0, 4]}
+    with pytest.raises(ShapeError, match='image "ct" is a volume'):
+        inference.evaluate(model_of(channels=1), data)
+
+
+def test_networks_say_their_dimensions_by_a_word_or_by_their_kernels():
+    assert dims_of(Shifted()) == 3
+    assert dims_of(nn.Conv3d(1, 1, 3)) == 3
+    assert dims_of(nn.Conv2d(1, 1, 3)) == 2
+    assert dims_of(nn.Identity()) == 2
+
+
+def test_volumes_holding_missing_values_are_an_error(rng):
+    volume = rng.random((3, 4, 5, 1))
+    volume[1, 2, 3] = np.nan
+    with pytest.raises(DataError, match="missing or infinite"):
+        predict(model_of_volumes(), [volume], "mask")
+
+
+def test_evaluation_of_volumes_equals_counting_predictions(rng):
+    model = model_of_volumes()
+    volumes = [rng.random((4, 5, 7, 1)), rng.random((3, 6, 2, 1))]
+    truth = [rng.choice([0, 1, 5], v.shape[:3]).astype(np.int32) for v in volumes]
+    truth[0][1, 2, 3] = np.iinfo(np.int32).min
+    data = {"images": volumes, "targets": truth, "names": list("ab"), "class_ids": [0, 1, 5],
+            "batch_size": 1, "shuffle": False}
+    confusion = inference.evaluate(model, data, "float32")["confusion"]
+    assert confusion.sum() == 4 * 5 * 7 + 3 * 6 * 2 - 1
+    # sizes that are multiples are not padded, so nothing differs from predictions
+    even = rng.random((4, 8, 12, 1))
+    known = rng.choice([0, 1, 5], even.shape[:3]).astype(np.int32)
+    data |= {"images": [even], "targets": [known], "names": ["a"]}
+    confusion = inference.evaluate(model, data, "float32")["confusion"]
+    mask = predict(model, [even], "mask")[0]
+    expected = [[((known == a) & (mask == b)).sum() for b in (0, 1, 5)] for a in (0, 1, 5)]
+    np.testing.assert_array_equal(confusion, expected)
