@@ -9,6 +9,9 @@ import torch.nn.functional as F
 from maskr.arrays import IGNORE
 from maskr.errors import DataError, ShapeError
 
+TINY = 1e-30
+"""The smallest divisor: 0 / TINY is 0, and no gradient through it overflows single precision."""
+
 
 def target_indices(target: torch.Tensor) -> torch.Tensor:
     """Targets `[N, H, W]`, `[N, 1, H, W]` or `[N, D, H, W]` as int64 `[N, H, W]` or volumes."""
@@ -116,11 +119,6 @@ class Batch:
         """In which the losses are computed: float32, or float64 where the logits have it."""
         return self.logits.dtype
 
-    @property
-    def tiny(self) -> float:
-        """The smallest divisor: 0 / tiny is 0, with a gradient of 0."""
-        return torch.finfo(self.dtype).tiny
-
     def of_truth(self, values: torch.Tensor) -> torch.Tensor:
         """The channel of `values` `[N, K, S]` that is the true class, `[N, S]`."""
         return values.gather(1, self.index[:, None])[:, 0]
@@ -160,4 +158,4 @@ class Batch:
         if class_weights is None:
             return (values * self.valid).sum() / self.count.clamp(min=1)
         weights = self.weights(class_weights)[self.index] * self.valid
-        return (values * weights).sum() / weights.sum().clamp(min=self.tiny)
+        return (values * weights).sum() / weights.sum().clamp(min=TINY)

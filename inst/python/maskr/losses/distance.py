@@ -19,8 +19,8 @@ def boundary(batch: Batch) -> torch.Tensor:
 
     The mean over the pixels that count and the output's channels of `p d`: probability times
     signed distance. Outside the class d is the distance to its nearest pixel, inside it is 1 minus
-    the distance to the nearest pixel outside, as the authors compute it. Below 0 for a good
-    prediction; meant to be added to a loss of overlap, with a small weight.
+    the distance to the nearest pixel outside, as the authors and MONAI compute it. Below 0 for a
+    good prediction; meant to be added to a loss of overlap, with a small weight.
 
     Empty class: adds nothing for an image without it.
     """

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from maskr.arrays import image_from_r, mask_from_r
+from maskr.arrays import image_from_r, mask_from_r, volume_from_r
 from maskr.errors import DataError, ShapeError
 from maskr.losses.terms import from_r
 
@@ -16,9 +16,10 @@ def value(terms: list[dict], truth: np.ndarray, probabilities: np.ndarray) -> fl
     terms
         As in `SegLoss`.
     truth
-        Class indices `[H, W]` from R; NA is ignored.
+        Class indices `[H, W]` or, of a volume, `[D, H, W]` from R; NA is ignored.
     probabilities
-        `[H, W]` of the foreground, or `[H, W, K]` of all classes, in 0..1.
+        Of the foreground in the same size, or `[H, W, K]` or `[D, H, W, K]` of all classes, in
+        0..1.
 
     Raises
     ------
@@ -29,7 +30,7 @@ def value(terms: list[dict], truth: np.ndarray, probabilities: np.ndarray) -> fl
     """
     target = torch.from_numpy(mask_from_r(truth)).long()[None]
     # in double precision: the logits of probabilities near 0 and 1 would lose digits otherwise
-    predicted = torch.from_numpy(image_from_r(probabilities)).double()[None]
+    predicted = torch.from_numpy(channels_of(probabilities, truth.ndim)).double()[None]
     if target.shape[1:] != predicted.shape[2:]:
         raise ShapeError(
             f"The truth has size {list(target.shape[1:])} and the probabilities "
@@ -44,3 +45,10 @@ def value(terms: list[dict], truth: np.ndarray, probabilities: np.ndarray) -> fl
             "probability channel."
         )
     return float(from_r(terms)(target, predicted))
+
+
+def channels_of(probabilities: np.ndarray, dims: int) -> np.ndarray:
+    """Probabilities from R, of an image (2 dims) or a volume (3), with their channels first."""
+    if dims == 2:
+        return image_from_r(probabilities)
+    return volume_from_r(probabilities[..., None] if probabilities.ndim == 3 else probabilities)

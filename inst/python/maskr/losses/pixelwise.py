@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 
 from maskr.errors import DataError
-from maskr.losses.batch import Batch
+from maskr.losses.batch import TINY, Batch
 
 
 def bce(
@@ -42,7 +42,7 @@ def bce(
     terms = -positive * pos_weight * truth * F.logsigmoid(logits)
     terms = terms - negative * (1 - truth) * F.logsigmoid(-logits)
     mass = torch.where(batch.target == 1, positive, negative) * batch.valid
-    return (terms * batch.valid).sum() / mass.sum().clamp(min=batch.tiny)
+    return (terms * batch.valid).sum() / mass.sum().clamp(min=TINY)
 
 
 def cross_entropy(
@@ -68,7 +68,7 @@ def cross_entropy(
     else:
         weights = batch.weights(class_weights)
         spread = -(batch.log_probabilities.movedim(1, -1) * weights).mean(dim=-1)
-        mass = (weights[batch.index] * batch.valid).sum().clamp(min=batch.tiny)
+        mass = (weights[batch.index] * batch.valid).sum().clamp(min=TINY)
         others = (spread * batch.valid).sum() / mass
     return (1 - label_smoothing) * total + label_smoothing * others
 
@@ -82,8 +82,9 @@ def focal(
     """Focal loss (Lin et al. 2017, https://arxiv.org/abs/1708.02002), the mean over pixels.
 
     A pixel whose true class has probability p has the loss `-(1 - p)**gamma log p`, of a sigmoid
-    in a binary model and of a softmax over several classes. (segmentation-models-pytorch's and
-    MONAI's multi-class forms are one against the rest, with sigmoids.) In a binary model `alpha`
+    in a binary model and of a softmax over several classes. (segmentation-models-pytorch's
+    multi-class form and MONAI's default are one class against the rest, with sigmoids; MONAI's
+    softmax form is this one divided by the number of classes.) In a binary model `alpha`
     multiplies the foreground's loss and `1 - alpha` the background's, without a change of the
     divisor, as in torchvision. `class_weights` weigh as in `cross_entropy()`.
 
@@ -101,7 +102,7 @@ def focal(
             argument="alpha",
         )
     # the power's gradient is infinite at 0 for gamma below 1; the clamp makes it 0
-    doubt = (-torch.expm1(batch.log_true)).clamp(min=batch.tiny)
+    doubt = (-torch.expm1(batch.log_true)).clamp(min=TINY)
     values = -(doubt**gamma) * batch.log_true
     if alpha is not None:
         values = values * torch.where(batch.target == 1, alpha, 1 - alpha)

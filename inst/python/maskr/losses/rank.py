@@ -7,7 +7,7 @@ import math
 
 import torch
 
-from maskr.losses.batch import Batch
+from maskr.losses.batch import TINY, Batch
 
 
 def topk(
@@ -55,4 +55,4 @@ def hardest(batch: Batch, taken: int, class_weights: list[float] | None) -> torc
     if class_weights is None:
         return values[which].sum() / max(taken, 1)
     weights = batch.weights(class_weights)[batch.index.flatten()[which]]
-    return (values[which] * weights).sum() / weights.sum().clamp(min=batch.tiny)
+    return (values[which] * weights).sum() / weights.sum().clamp(min=TINY)

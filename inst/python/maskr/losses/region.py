@@ -5,7 +5,7 @@ inside. A binary model has one class here, its foreground.
 
 import torch
 
-from maskr.losses.batch import Batch
+from maskr.losses.batch import TINY, Batch
 from maskr.losses.pixelwise import bce
 
 
@@ -14,7 +14,7 @@ def dice(batch: Batch, smooth: float = 1.0) -> torch.Tensor:
 
     Dice of a class is `(2 sum(p g) + smooth) / (sum(p) + sum(g) + smooth)` with probabilities p
     and truth g (Milletari, Navab & Ahmadi 2016, https://arxiv.org/abs/1606.04797, with sums of
-    p and g instead of their squares).
+    p and g instead of their squares). segmentation-models-pytorch's `smooth` is half of this one.
 
     Empty class: its loss is `sum(p) / (sum(p) + smooth)`; with `smooth = 0` that is 1, and a class
     that is neither there nor predicted is left out of the mean.
@@ -89,7 +89,7 @@ def generalised_dice(batch: Batch) -> torch.Tensor:
     rarest = truth.masked_fill(truth == 0, torch.inf).min()
     # 1 / truth**2, divided by the largest weight
     weights = torch.where(truth > 0, (rarest / truth.clamp(min=1)) ** 2, torch.ones_like(truth))
-    return (weights * missed).sum() / (weights * mass).sum().clamp(min=batch.tiny)
+    return (weights * missed).sum() / (weights * mass).sum().clamp(min=TINY)
 
 
 def bce_dice(
@@ -106,7 +106,7 @@ def shortfalls(
     inside, outside, missing = soft_counts(batch)
     missed = alpha * outside + beta * missing
     mass = inside + missed + smooth
-    return missed / mass.clamp(min=batch.tiny), (mass > 0).to(batch.dtype)
+    return missed / mass.clamp(min=TINY), (mass > TINY).to(batch.dtype)
 
 
 def soft_counts(batch: Batch) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
