@@ -1,6 +1,7 @@
 # Training histories: one row per epoch, metric and kind of data.
 
-# `columns`: epoch, metric, data ("train" or "valid"), value, each a vector or list.
+# `columns`: epoch, metric, data ("train" or "valid"), value, each a vector or list; perhaps also
+# `seconds` of each epoch and `stopped`, why training ended early ("" where it did not).
 new_seg_history <- function(columns, best_epoch, monitor) {
   frame <- data.frame(
     epoch = as.integer(unlist(columns$epoch)),
@@ -9,20 +10,31 @@ new_seg_history <- function(columns, best_epoch, monitor) {
     value = as.double(unlist(columns$value))
   )
   structure(frame, best_epoch = as.integer(best_epoch), monitor = monitor,
+            stopped = columns$stopped %||% "", seconds = as.double(unlist(columns$seconds)),
             class = c("seg_history", "data.frame"))
 }
 
 #' Training history
 #'
 #' What [fit()][fit.seg_model()] returns: a plain data frame with columns `epoch`, `metric`, `data`
-#' (`"train"` or `"valid"`) and `value`, and the best epoch as attribute `best_epoch`.
+#' (`"train"` or `"valid"`) and `value`. Attributes: `best_epoch`; `monitor`, the metric that judged
+#' it (`"epoch"` without validation data: the last epoch is kept); `stopped`, why training ended
+#' before its last epoch (`"early stopping"`, `"interrupted"`, `"not finite"`) or `""`; `seconds`,
+#' how long each epoch took.
+#'
+#' `summary()` sets the best and the last epoch beside each other: where training scores are far
+#' better than validation scores, or the last epoch is far worse than the best, the model
+#' overfits. With a learning rate that changes, its value at the end of each epoch is the metric
+#' `learning_rate`, which is plotted where `metrics` names it.
 #'
 #' @param x,object A `seg_history`.
 #' @param y Ignored.
-#' @param metrics Names of the metrics to show; by default all.
-#' @param ... For `plot()`, arguments of [graphics::matplot()].
-#' @return `plot()`, `print()` and `summary()` return their argument invisibly, `autoplot()` a
-#'   ggplot.
+#' @param metrics Names of the metrics to show; by default all but the learning rate.
+#' @param ... For `plot()`, arguments of [graphics::matplot()]; else ignored.
+#' @return `plot()` and `print()` return their argument invisibly, `autoplot()` a ggplot, and
+#'   `summary()` a list of class `summary.seg_history`: `epochs`, `best_epoch`, `monitor`,
+#'   `metrics` (a data frame with the columns `metric`, `data`, `best` and `last`: the values in
+#'   these two epochs), `stopped` and `seconds` (the median of an epoch, `NA` if unknown).
 #' @name seg_history
 #' @concept training
 #' @examplesIf seg_available()
@@ -30,6 +42,7 @@ new_seg_history <- function(columns, best_epoch, monitor) {
 #' model <- seg_unet(in_channels = 1, classes = scenes$classes, init_features = 4)
 #' history <- fit(model, scenes, epochs = 2)
 #' history
+#' summary(history)
 #' plot(history)
 NULL
 
@@ -40,40 +53,101 @@ print.seg_history <- function(x, ...) {
     cat("<seg_history> no epoch was finished\n")
     return(invisible(x))
   }
-  best <- attr(x, "best_epoch")
-  epochs <- max(x$epoch)
-  judged <- if (attr(x, "monitor") == "epoch") "the last is kept" else
-    paste0("best: ", best, " (by ", attr(x, "monitor"), ")")
-  cat("<seg_history> ", epochs, if (epochs == 1) " epoch, " else " epochs, ", judged, "\n",
-      sep = "")
-  last <- x[x$epoch == best, ]
-  wide <- tapply(last$value, list(last$metric, last$data), mean)
-  wide <- wide[unique(last$metric), colSums(!is.na(wide)) > 0, drop = FALSE]
-  print(round(wide, 4), ...)
+  cat("<seg_history> ", epochs_words(max(x$epoch)), ", ",
+      best_words(attr(x, "best_epoch"), attr(x, "monitor")), "\n", sep = "")
+  best <- x[x$epoch == attr(x, "best_epoch") & x$metric != "learning_rate", ]
+  print_wide(best$metric, best$data, best$value)
   invisible(x)
+}
+
+epochs_words <- function(n) if (n == 1) "1 epoch" else paste(n, "epochs")
+
+best_words <- function(best, monitor) {
+  if (monitor == "epoch") "the last is kept" else paste0("best: ", best, " (by ", monitor, ")")
+}
+
+# A table of values with one row for each metric.
+print_wide <- function(metric, column, value) {
+  wide <- tapply(value, list(metric, column), mean)
+  wide <- wide[unique(metric), colSums(!is.na(wide)) > 0, drop = FALSE]
+  print(round(wide, 4))
 }
 
 #' @rdname seg_history
 #' @export
-summary.seg_history <- function(object, ...) print(object, ...)
+summary.seg_history <- function(object, ...) {
+  epochs <- max(object$epoch, 0L)
+  best <- attr(object, "best_epoch")
+  at <- function(epoch) {
+    frame <- as.data.frame(object)[object$epoch == epoch & object$metric != "learning_rate", ]
+    stats::setNames(frame[c("metric", "data", "value")], c("metric", "data", "value"))
+  }
+  metrics <- at(best)
+  last <- at(epochs)
+  both <- match(paste(metrics$metric, metrics$data), paste(last$metric, last$data))
+  seconds <- attr(object, "seconds")
+  structure(list(
+    epochs = epochs, best_epoch = best, monitor = attr(object, "monitor"),
+    metrics = data.frame(metric = metrics$metric, data = metrics$data, best = metrics$value,
+                         last = last$value[both]),
+    stopped = attr(object, "stopped") %||% "",
+    seconds = if (length(seconds) > 0) stats::median(seconds) else NA_real_
+  ), class = "summary.seg_history")
+}
+
+#' @export
+print.summary.seg_history <- function(x, ...) {
+  if (x$epochs == 0) {
+    cat("no epoch was finished\n")
+    return(invisible(x))
+  }
+  cat("epochs: ", x$epochs, stopped_words(x$stopped), if (!is.na(x$seconds)) {
+    paste0(", ", format(signif(x$seconds, 2)), " s each")
+  }, "\n", sep = "")
+  if (x$monitor == "epoch") {
+    cat("kept:   the last epoch; there was no validation data to judge by\n\n")
+  } else {
+    judge <- x$metrics[paste0(ifelse(x$metrics$data == "valid", "val_", ""), x$metrics$metric) ==
+                         x$monitor, ]
+    cat("best:   epoch ", x$best_epoch, ", by ", x$monitor,
+        if (nrow(judge) == 1) paste0(" (", format(round(judge$best, 4)), ")"), "\n\n", sep = "")
+  }
+  print_best_and_last(x)
+  invisible(x)
+}
+
+print_best_and_last <- function(x) {
+  wide <- x$metrics
+  if (x$best_epoch == x$epochs) return(print_wide(wide$metric, wide$data, wide$best))
+  column <- function(epoch) paste0(wide$data, ", epoch ", epoch)
+  columns <- c(column(x$best_epoch), column(x$epochs))
+  data <- sort(unique(wide$data))
+  columns <- factor(columns, c(outer(data, c(x$best_epoch, x$epochs), paste, sep = ", epoch ")))
+  print_wide(rep(wide$metric, 2), columns, c(wide$best, wide$last))
+}
+
+stopped_words <- function(stopped) {
+  switch(stopped, "early stopping" = ", stopped early: no more improvement",
+         interrupted = ", then interrupted", "not finite" = ", until the loss was not finite",
+         if (nzchar(stopped)) paste0(", ended: ", stopped))
+}
 
 #' @rdname seg_history
 #' @export
 as.data.frame.seg_history <- function(x, ...) {
-  attr(x, "best_epoch") <- NULL
-  attr(x, "monitor") <- NULL
+  attributes(x)[c("best_epoch", "monitor", "stopped", "seconds")] <- NULL
   class(x) <- "data.frame"
   x
 }
 
 #' @rdname seg_history
 #' @export
-plot.seg_history <- function(x, y, metrics = unique(x$metric), ...) {
+plot.seg_history <- function(x, y, metrics = NULL, ...) {
   metrics <- check_metrics(metrics, x)
   columns <- min(length(metrics), 3)
   rows <- ceiling(length(metrics) / columns)
-  old <- graphics::par(mfrow = c(rows, columns), mar = c(3.6, 3.2, 2.2, 0.8), mgp = c(2, 0.6, 0),
-                       las = 1)
+  old <- graphics::par(mfrow = c(rows, columns), mar = c(3.6, 3.8, 2.2, 0.8),
+                       mgp = c(2, 0.6, 0), las = 1)
   on.exit(graphics::par(old))
   for (metric in metrics) plot_metric(x[x$metric == metric, ], metric, attr(x, "best_epoch"), ...)
   invisible(x)
@@ -82,34 +156,52 @@ plot.seg_history <- function(x, y, metrics = unique(x$metric), ...) {
 plot_metric <- function(x, metric, best, ...) {
   wide <- tapply(x$value, list(x$epoch, x$data), mean)
   epochs <- as.integer(rownames(wide))
-  colours <- c(train = "#0072B2", valid = "#D55E00")
   shown <- colSums(!is.na(wide)) > 0
-  graphics::matplot(epochs, wide[, shown], type = "o", pch = 16, cex = 0.6, lty = 1, lwd = 2,
-                    col = colours[shown], xlab = "epoch", ylab = "", main = metric, bty = "l",
-                    xaxt = if (length(epochs) > 1) "s" else "n", ...)
+  many <- length(epochs) > 30
+  graphics::matplot(epochs, wide[, shown], type = if (many) "l" else "o", pch = 16, cex = 0.6,
+                    lty = 1, lwd = 2, col = history_colours[shown], xlab = "epoch", ylab = "",
+                    main = metric, bty = "l", xaxt = "n",
+                    log = if (metric == "learning_rate") "y" else "", ...)
+  graphics::axis(1, unique(round(pretty(epochs))))
   graphics::abline(v = best, lty = 3, col = "grey50")
-  side <- if (grepl("loss", metric)) "topright" else "bottomright"
-  graphics::legend(side, legend = names(colours)[shown], col = colours[shown], lwd = 2, pch = 16,
-                   pt.cex = 0.6, bty = "n")
+  if (metric == "learning_rate") return(invisible())
+  graphics::legend(quiet_corner(wide), legend = names(history_colours)[shown],
+                   col = history_colours[shown], lwd = 2, pch = if (!many) 16, pt.cex = 0.6,
+                   bty = "n")
+}
+
+history_colours <- c(train = "#0072B2", valid = "#D55E00")
+
+# The right-hand corner that the curves end farther from.
+quiet_corner <- function(wide) {
+  ends <- wide[seq(max(1, ceiling(0.6 * nrow(wide))), nrow(wide)), ]
+  middle <- mean(range(wide, na.rm = TRUE))
+  if (mean(ends, na.rm = TRUE) < middle) "topright" else "bottomright"
 }
 
 #' @rdname seg_history
 #' @exportS3Method ggplot2::autoplot
-autoplot.seg_history <- function(object, metrics = unique(object$metric), ...) {
+autoplot.seg_history <- function(object, metrics = NULL, ...) {
   metrics <- check_metrics(metrics, object)
   frame <- as.data.frame(object)
   frame <- frame[frame$metric %in% metrics, ]
+  frame$metric <- factor(frame$metric, metrics)
   ggplot2::ggplot(frame, ggplot2::aes(.data$epoch, .data$value, colour = .data$data)) +
     ggplot2::geom_line() +
     ggplot2::geom_point() +
     ggplot2::geom_vline(xintercept = attr(object, "best_epoch"), linetype = 3) +
     ggplot2::facet_wrap(~metric, scales = "free_y") +
-    ggplot2::scale_colour_manual(values = c(train = "#0072B2", valid = "#D55E00")) +
+    ggplot2::scale_colour_manual(values = history_colours) +
     ggplot2::labs(x = "epoch", y = NULL, colour = NULL)
 }
 
+# The metrics to show; by default all but the learning rate.
 check_metrics <- function(metrics, history, call = rlang::caller_env()) {
+  if (nrow(history) == 0) {
+    maskr_abort("data", "There is nothing to plot: no epoch was finished.", call = call)
+  }
   known <- unique(history$metric)
+  if (is.null(metrics)) return(setdiff(known, "learning_rate"))
   if (is.character(metrics) && all(metrics %in% known)) return(metrics)
   maskr_abort("argument", "{.arg metrics} must be among {.val {known}}.",
               arg = "metrics", call = call)

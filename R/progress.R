@@ -7,10 +7,14 @@ progress_reporter <- function(verbose = NULL) {
   if (!(verbose %||% is_talkative())) return(NULL)
   bar <- NULL
   started <- Sys.time()
+  before <- 0
   function(event) {
     switch(
       event$event,
-      begin = started <<- Sys.time(),
+      begin = {
+        started <<- Sys.time()
+        before <<- event$epoch
+      },
       batch = {
         if (is.null(bar)) bar <<- start_bar(event)
         status <- paste(c(epoch_words(event), metric_words(event$metrics)), collapse = " ")
@@ -20,7 +24,7 @@ progress_reporter <- function(verbose = NULL) {
         cli::cli_progress_done(id = bar)
         bar <<- NULL
         seconds <- as.numeric(difftime(Sys.time(), started, units = "secs"))
-        left <- seconds / event$epoch * (event$epochs - event$epoch)
+        left <- seconds / (event$epoch - before) * (event$epochs - event$epoch)
         cli::cli_inform(paste(c(
           epoch_words(event), metric_words(event$metrics),
           if (left > 0) paste0("(", format_seconds(left), " left)")

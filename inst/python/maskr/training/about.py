@@ -11,6 +11,9 @@ import numpy as np
 from maskr.datasets.spec import DataSpec
 from maskr.model import SegModel
 
+SPANNING = ("cosine", "polynomial", "one_cycle")
+"""Schedules that depend on the number of epochs, which else may grow while a run goes on."""
+
 DATA_FIELDS = ("size", "resize", "batch_size", "shuffle", "augment", "ignore", "values")
 
 
@@ -22,7 +25,7 @@ def describe(
     Parameters
     ----------
     model
-        The compiled model.
+        The compiled model, with the precision that it will compute in.
     train, validation
         The data.
     **settings
@@ -35,6 +38,9 @@ def describe(
         values, files by their names and lengths.
     """
     about = about_model(model) | about_compiled(model) | about_data(train, "")
+    settings["precision"] = model.precision  # what "auto" means differs between machines
+    if (settings.get("schedule") or {}).get("name") not in SPANNING:
+        settings.pop("epochs", None)
     about["validation_data"] = None
     if validation is not None:
         about |= about_data(validation, "validation ")
@@ -57,11 +63,12 @@ def about_model(model: SegModel) -> dict:
 
 
 def about_compiled(model: SegModel) -> dict:
-    """Loss, metrics and optimizer; not the learning rate, which training itself may change."""
+    """Loss and optimizer."""
     config = model.optimizer.get_config()
-    del config["learning_rate"]
+    del config["name"]  # Keras numbers them: "adam_1"
     return {
-        "optimizer": config.pop("name"),
+        "optimizer": type(model.optimizer).__name__,
+        "learning_rate": config.pop("learning_rate"),
         "optimizer's settings": config,
         "loss": settings_of(model.loss),
     }
@@ -117,5 +124,11 @@ def differences(before: dict, now: dict, most: int = 3) -> list[str]:
         if there != here and isinstance(there, dict) and isinstance(here, dict):
             found += [f"{name}: {part}" for part in differences(there, here)]
         elif there != here:
-            found.append(f"{name} is {json.dumps(there)} there and {json.dumps(here)} here")
+            found.append(f"{name} is {brief(there)} there and {brief(here)} here")
     return found if len(found) <= most else [*found[:most], f"and {len(found) - most} more"]
+
+
+def brief(value: object, most: int = 60) -> str:
+    """A value in few characters."""
+    text = json.dumps(value)
+    return text if len(text) <= most else text[: most - 3] + "..."

@@ -14,6 +14,7 @@ from maskr.errors import DataError, MissingPackageError
 from maskr.files import atomically
 from maskr.training.best import Best, require_metric
 from maskr.training.checkpoint import make_folder, save_best
+from maskr.training.conditions import metric_names
 from maskr.training.direction import falls
 from maskr.training.pictures import Pictures
 
@@ -87,10 +88,9 @@ class EarlyStopping(keras.callbacks.Callback):
         """Why training ended: "early stopping", or "" where it did not."""
         return "early stopping" if self.waited >= self.patience else ""
 
-    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
+    def on_train_begin(self, logs: dict | None = None) -> None:
         """Look whether the monitored metric exists."""
-        if batch == 0:
-            require_metric(self.monitor, logs)
+        require_metric(self.monitor, metric_names(self.model))
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         """Compare the epoch with the best so far."""

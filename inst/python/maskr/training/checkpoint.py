@@ -73,10 +73,12 @@ class OptimizerVariables:
 def pieces_of(
     model: SegModel, loaders: Sequence[Stateful], callbacks: Sequence
 ) -> dict[str, Stateful]:
-    """Everything of a training that has a state, by name; callbacks by that of their class."""
+    """Everything of a training that has a state, by name; callbacks by class, numbered from 1."""
     stateful = [callback for callback in callbacks if hasattr(callback, "restore_state")]
+    kinds = [type(callback).__name__ for callback in stateful]
+    names = [f"{kind} {kinds[: i + 1].count(kind)}" for i, kind in enumerate(kinds)]
     return {
-        **{type(callback).__name__: callback for callback in stateful},
+        **dict(zip(names, stateful, strict=True)),
         "weights": Weights(model.module),
         "optimizer": OptimizerVariables(model),
         **dict(zip(("train", "validation"), loaders, strict=False)),
@@ -95,6 +97,8 @@ class Checkpoint(keras.callbacks.Callback):
         What to keep, by name; restored in this order. One of them may be a `Best`.
     about
         Tells this run from others (`maskr.training.about`).
+    writes
+        Of the processes that train together, only the first writes; the others resume.
 
     Raises
     ------
@@ -102,8 +106,11 @@ class Checkpoint(keras.callbacks.Callback):
         If the folder can't be made.
     """
 
-    def __init__(self, folder: str, pieces: dict[str, Stateful], about: dict) -> None:
+    def __init__(
+        self, folder: str, pieces: dict[str, Stateful], about: dict, writes: bool = True
+    ) -> None:
         super().__init__()
+        self.writes = writes
         self.folder = make_folder(folder)
         self.pieces = pieces
         self.about = about
@@ -122,7 +129,8 @@ class Checkpoint(keras.callbacks.Callback):
         DataError
             If the folder holds something else, or a run of other data, model or settings.
         """
-        remove_leftovers(self.folder)
+        if self.writes:
+            remove_leftovers(self.folder)
         path = self.folder / LAST
         if not path.exists():
             return 0
@@ -142,7 +150,7 @@ class Checkpoint(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         """Write the epoch down, unless it is one to go back behind."""
-        if not all(math.isfinite(value) for value in logs.values()):
+        if not self.writes or not all(math.isfinite(value) for value in logs.values()):
             return
         if self.best is None or self.best.epoch in (0, epoch + 1):
             save_best(self.model, self.best, self.folder / BEST)
@@ -240,7 +248,7 @@ def without_tensors(value: object, name: str, tensors: dict[str, torch.Tensor]) 
 def with_tensors(value: object, tensors: dict[str, torch.Tensor]) -> object:
     """The inverse of `without_tensors()`; tuples come back as lists."""
     if isinstance(value, dict):
-        if set(value) == {"tensor"}:
+        if set(value) == {"tensor"} and isinstance(value["tensor"], str):
             return tensors[value["tensor"]]
         return {key: with_tensors(one, tensors) for key, one in value.items()}
     if isinstance(value, list):

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 import keras
 
 from maskr import device
+from maskr.architectures import dims_of
 from maskr.datasets.loader import DataSpec, Loader
 from maskr.errors import DataError
 from maskr.model import SegModel
@@ -151,7 +152,8 @@ class Training:
         recipe = vars(self.model.recipe or Recipe())
         description = about.describe(self.model, data[0], validation, **run, **recipe)
         pieces = pieces_of(self.model, self.loaders, self.callbacks)
-        checkpoint = Checkpoint(folder, pieces, description)
+        team = self.model.team
+        checkpoint = Checkpoint(folder, pieces, description, team is None or team.rank == 0)
         self.done = checkpoint.resume()
         self.callbacks.append(checkpoint)
 
@@ -159,8 +161,10 @@ class Training:
         """Go through the epochs, and leave the best weights, trainable and without gradients."""
         train, validation = [*self.loaders, None][:2]
         self.model.update = self.update
+        # a run that had stopped early is at its end
+        epochs = self.done if self.stopped else self.epochs
         try:
-            loop.run(self.model, train, validation, self.epochs, self.done, self.callbacks)
+            loop.run(self.model, train, validation, epochs, self.done, self.callbacks)
         except KeyboardInterrupt:
             self.recorder.stopped = "interrupted"
         finally:
@@ -227,6 +231,6 @@ def open_data(
     model: SegModel, train: dict, validation: dict | None, stack: contextlib.ExitStack
 ) -> list[Loader]:
     """The loaders of the training and, if there are any, of the validation data."""
-    dims = getattr(model.module, "dims", None)
+    dims = dims_of(model.module)
     given = [DataSpec.from_r(data) for data in (train, validation) if data is not None]
     return [stack.enter_context(Loader(data, model.spec, dims=dims)) for data in given]

@@ -18,8 +18,8 @@ class Recorder(keras.callbacks.Callback):
         self.stopped = ""
 
     def on_train_begin(self, logs: dict | None = None) -> None:
-        """Report how much there is to do."""
-        self._report("begin", 0, 0, {})
+        """Report how much there is to do, after what a resumed run has done."""
+        self._report("begin", len(self.logs), 0, {})
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
         """Look at the clock."""

@@ -1,0 +1,162 @@
+"""The learning-rate range test of Smith (2017), https://arxiv.org/abs/1506.01186."""
+
+import copy
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+import keras
+import numpy as np
+import torch
+
+from maskr import device
+from maskr.datasets.loader import Loader
+from maskr.datasets.spec import DataSpec
+from maskr.model import SegModel
+from maskr.training.compiling import compile
+from maskr.training.randomness import RandomStates
+from maskr.training.updating import Update
+
+DIVERGED = 4.0
+"""The test stops once the running mean of the loss is this many times its least."""
+MEMORY = 0.9
+"""Weight of the past in that mean."""
+WIDTH = 0.04
+"""Standard deviation, as a share of all steps, of the Gaussian that smooths what is returned."""
+
+
+def find(
+    model: SegModel,
+    data: dict,
+    lowest: float = 1e-6,
+    highest: float = 1.0,
+    steps: int = 100,
+    precision: str = "auto",
+    seed: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> dict:
+    """Train a copy of the model with a learning rate that rises from batch to batch.
+
+    Parameters
+    ----------
+    model
+        Stays as it is, and so do its optimizer and all generators of chance.
+    data
+        The fields of `DataSpec`.
+    lowest, highest
+        The learning rates of the first and the last batch; between them it rises exponentially.
+    steps
+        Batches.
+    precision, seed
+        As in `fit()`.
+    progress
+        Called with (steps done, steps in all).
+
+    Returns
+    -------
+    dict
+        `learning_rate`, `loss`, `smoothed`: columns of equal length; `suggestion`: a learning
+        rate, or None where the loss falls nowhere; `diverged`: whether the test ended by that.
+    """
+    random = RandomStates()
+    before = random.state()
+    try:
+        if seed is not None:
+            keras.utils.set_random_seed(seed)
+        rates = np.geomspace(lowest, highest, steps).tolist()
+        losses, diverged = run(model, data, rates, precision, progress)
+    finally:
+        random.restore_state(before)
+    rates = rates[: len(losses)]
+    smoothed = smooth(losses, steps)
+    return {
+        "learning_rate": rates,
+        "loss": losses,
+        "smoothed": smoothed,
+        "suggestion": suggest(rates, smoothed),
+        "diverged": diverged,
+    }
+
+
+def run(
+    model: SegModel,
+    data: dict,
+    rates: list[float],
+    precision: str,
+    progress: Callable[[int, int], None] | None,
+) -> tuple[list[float], bool]:
+    """The loss of each batch before its step, and whether they came to an end by diverging."""
+    where = device.choose()
+    losses: list[float] = []
+    mean, least = 0.0, math.inf
+    with keras.device(where), Loader(DataSpec.from_r(data), model.spec) as loader:
+        twin = trainable_copy(model, where, precision)
+        for rate, batch in zip(rates, batches(loader), strict=False):
+            twin.optimizer.learning_rate = rate
+            loss = step(twin, batch)
+            if not math.isfinite(loss):
+                return losses, True
+            losses.append(loss)
+            mean = MEMORY * mean + (1 - MEMORY) * loss
+            now = mean / (1 - MEMORY ** len(losses))
+            if now > DIVERGED * least:
+                return losses, True
+            least = min(least, now)
+            if progress is not None:
+                progress(len(losses), len(rates))
+    return losses, False
+
+
+def trainable_copy(model: SegModel, where: str, precision: str) -> SegModel:
+    """An independent model with the same weights and loss, and a fresh optimizer of the kind."""
+    twin = SegModel(copy.deepcopy(model.module), model.spec)
+    twin.frozen = model.frozen
+    for own, copied in zip(model.network.variables, twin.network.variables, strict=True):
+        copied.trainable = own.trainable
+    twin.precision = device.precision(precision, where)
+    device.place(twin.module, where)
+    if not model.compiled:
+        compile(twin)
+        return twin
+    twin.compile(optimizer=fresh_optimizer(model.optimizer), loss=model.loss)
+    if model.recipe is not None:
+        twin.update = Update(twin, replace(model.recipe, schedule=None, accumulate=1), batches=1)
+    return twin
+
+
+def fresh_optimizer(optimizer: keras.optimizers.Optimizer) -> keras.optimizers.Optimizer:
+    """An optimizer of the same settings, whose learning rate can be set."""
+    config = optimizer.get_config() | {"learning_rate": 1.0}
+    return type(optimizer).from_config(config)
+
+
+def batches(loader: Loader) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """Batches of one epoch after the other, without an end."""
+    while True:
+        yield from map(loader.__getitem__, range(len(loader)))
+        loader.on_epoch_end()
+
+
+def step(model: SegModel, batch: tuple[torch.Tensor, torch.Tensor]) -> float:
+    """Take one step; the loss before it."""
+    model.reset_metrics()
+    return float(model.train_step(batch)["loss"])
+
+
+def smooth(losses: list[float], steps: int) -> list[float]:
+    """The losses smoothed by a Gaussian, which delays nothing."""
+    from scipy.ndimage import gaussian_filter1d
+
+    if len(losses) < 2:
+        return losses
+    return gaussian_filter1d(np.asarray(losses), WIDTH * steps, mode="nearest").tolist()
+
+
+def suggest(rates: list[float], smoothed: list[float]) -> float | None:
+    """The learning rate at which the smoothed loss falls most steeply, before its least."""
+    end = int(np.argmin(smoothed)) + 1 if smoothed else 0
+    if end < 3:
+        return None
+    slopes = np.gradient(np.asarray(smoothed[:end]), np.log(rates[:end]))
+    steepest = int(np.argmin(slopes))
+    return rates[steepest] if slopes[steepest] < 0 else None
