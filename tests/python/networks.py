@@ -56,3 +56,19 @@ def check_model(network: nn.Module, channels: int, size: tuple[int, ...]) -> Non
     modules = [name for name, _ in network.named_modules()]
     for pattern in network.encoder_layers:
         assert fnmatch.filter(modules, pattern), pattern
+
+
+def losses_of_training(architecture: str, epochs: int, **arguments: object) -> list[float]:
+    """The loss of each epoch on one grey image of a disc, by `training.fit()`."""
+    from maskr import builders, training
+
+    y, x = torch.meshgrid(torch.arange(24), torch.arange(40), indexing="ij")
+    target = ((y - 10) ** 2 + (x - 25) ** 2 < 60).int().numpy()
+    image = target * 0.6 + np.random.default_rng(8).random((24, 40))
+    data = {"images": [image], "targets": [target], "names": ["disc"], "class_ids": [0, 1],
+            "batch_size": 1, "threads": 1, "seed": 1}
+    model = builders.build(architecture, 1, {"background": 0, "disc": 1}, arguments, seed=8)
+    training.compile(model, learning_rate=3e-4)
+    result = training.fit(model, data, epochs=epochs, precision="float32", seed=1)
+    rows = zip(result["metric"], result["value"], strict=True)
+    return [value for metric, value in rows if metric == "loss"]
