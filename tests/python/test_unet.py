@@ -65,8 +65,9 @@ def test_the_same_seed_gives_the_same_weights_and_leaves_torchs_generator_alone(
 
 def test_two_classes_share_a_channel_and_more_have_one_each():
     three = BINARY | {"oedema": 4}
-    assert builders.build("unet", classes=BINARY, arguments={"init_features": 2}).module.conv.out_channels == 1
-    assert builders.build("unet", classes=three, arguments={"init_features": 2}).module.conv.out_channels == 3
+    for classes, channels in ((BINARY, 1), (three, 3)):
+        model = builders.build("unet", classes=classes, arguments={"init_features": 2})
+        assert model.module.conv.out_channels == channels
 
 
 def test_one_class_or_none_is_an_error():
@@ -88,21 +89,61 @@ def test_reads_a_bare_state_dict_and_infers_channels_and_features(tmp_path):
         assert torch.equal(model.module.state_dict()[name], tensor)
 
 
-def test_what_contradicts_the_weights_is_an_error(tmp_path):
+def test_other_channels_and_classes_than_the_weights_are_adapted_and_said(tmp_path):
+    torch.manual_seed(4)
+    path = tmp_path / "weights.pt"
+    held = UNet(2, 1, 4).state_dict()
+    torch.save(held, path)
+    three = BINARY | {"oedema": 2}
+    model = builders.build("unet", 3, three, weights_name=str(path))
+    own = model.module.state_dict()
+    first = held["encoder1.enc1conv1.weight"]
+    expected = first[:, [0, 1, 0]] * 2 / 3
+    torch.testing.assert_close(own["encoder1.enc1conv1.weight"], expected)
+    assert own["conv.weight"].shape[0] == 3
+    same = set(own) - {"encoder1.enc1conv1.weight", "conv.weight", "conv.bias"}
+    assert all(torch.equal(own[name], held[name]) for name in same)
+    assert model.notes == [
+        "The first convolution was adapted from 2 to 3 channels.",
+        "The last layer has other classes than the weights, and begins untrained.",
+    ]
+
+
+def test_features_that_contradict_the_weights_are_an_error(tmp_path):
     path = tmp_path / "weights.pt"
     torch.save(UNet(2, 1, 4).state_dict(), path)
-    with pytest.raises(DataError, match="in_channels = 2, and 3") as error:
-        builders.build("unet", in_channels=3, classes=BINARY, weights_name=str(path))
-    assert error.value.argument == "in_channels"
-    with pytest.raises(DataError, match="1 output channel"):
-        builders.build("unet", classes=BINARY | {"oedema": 2}, weights_name=str(path))
-    with pytest.raises(DataError, match="init_features"):
-        builders.build("unet", classes=BINARY, arguments={"init_features": 8}, weights_name=str(path))
+    with pytest.raises(DataError, match="init_features = 4, and 8") as error:
+        builders.build(
+            "unet", classes=BINARY, arguments={"init_features": 8}, weights_name=str(path)
+        )
+    assert error.value.argument == "init_features"
+
+
+def test_nuclei_for_other_channels_and_classes():
+    model = builders.build("unet", 1, {"empty": 0, "cell": 5}, weights_name="nuclei", seed=1)
+    nuclei = builders.build("unet", weights_name="nuclei")
+    own, held = model.module.state_dict(), nuclei.module.state_dict()
+    first = "encoder1.enc1conv1.weight"
+    torch.testing.assert_close(own[first], held[first].sum(1, keepdim=True))
+    assert torch.equal(own["upconv1.weight"], held["upconv1.weight"])
+    # as many classes, but others
+    assert not torch.equal(own["conv.weight"], held["conv.weight"])
+    assert len(model.notes) >= 2
+    # the same names under other ids are the same classes
+    other_ids = {"background": 1, "nucleus": 2}
+    renumbered = builders.build("unet", classes=other_ids, weights_name="nuclei")
+    assert torch.equal(renumbered.module.conv.weight, nuclei.module.conv.weight)
+    assert (renumbered.notes, nuclei.notes) == ([], [])
 
 
 def test_weights_with_a_specification_bring_their_classes_and_preprocessing(tmp_path):
     model = builders.build(
-        "unet", 2, {"off": 3, "on": 9}, {"init_features": 2}, preprocess={"per_image": "standardise"}, seed=1
+        "unet",
+        2,
+        {"off": 3, "on": 9},
+        {"init_features": 2},
+        preprocess={"per_image": "standardise"},
+        seed=1,
     )
     path = str(tmp_path / "weights.safetensors")
     header = {"maskr": json.dumps({"spec": model.spec.to_dict()})}
@@ -119,7 +160,7 @@ def test_weights_that_are_nowhere_say_so():
 def test_weights_of_another_network_say_so(tmp_path):
     path = tmp_path / "other.pt"
     torch.save({"fc.weight": torch.zeros(2, 2)}, path)
-    with pytest.raises(WeightsError, match="not those of this U-Net"):
+    with pytest.raises(WeightsError, match="not those of this U-Net: encoder1"):
         builders.build("unet", classes=BINARY, weights_name=str(path))
 
 
@@ -146,3 +187,43 @@ def test_the_shipped_network_finds_nuclei():
     assert isinstance(model, SegModel)
     assert isinstance(model.spec, Spec)
     assert model.spec.classes == {"background": 0, "nucleus": 1}
+
+
+def test_bilinear_upsampling_leaves_no_checkerboard_and_other_names_as_they_were():
+    network = UNet(1, 2, 4, "bilinear")
+    names, default = set(network.state_dict()), set(UNet(1, 2, 4).state_dict())
+    assert {name for name in names ^ default if not name.startswith("upconv")} == set()
+    step = network.upconv4
+    # a constant image stays constant, which a transposed convolution need not keep
+    constant = step(torch.ones(1, 64, 3, 5))
+    assert constant.shape == (1, 32, 6, 10)
+    torch.testing.assert_close(constant, constant[..., :1, :1].expand_as(constant))
+    with pytest.raises(DataError, match='no way "nearest"'):
+        UNet(1, 2, 4, "nearest")
+
+
+def test_arguments_of_the_wrong_kind_of_u_net_are_errors():
+    for arguments, argument in (
+        ({"attention": "scse"}, "attention"),
+        ({"decoder_channels": [8, 8, 8, 8, 8]}, "decoder_channels"),
+        ({"encoder": "mobilenet_v2", "init_features": 8}, "init_features"),
+        ({"encoder": "mobilenet_v2", "decoder_channels": [8, 8]}, "decoder_channels"),
+        ({"encoder": "mobilenet_v2", "attention": "cbam"}, "attention"),
+        ({"encoder": "mobilenet_v2", "upsample": "nearest"}, "upsample"),
+        ({"features": 8}, "features"),
+    ):
+        with pytest.raises(DataError) as error:
+            builders.build("unet", classes=BINARY, arguments=arguments)
+        assert error.value.argument == argument
+
+
+def test_an_encoder_with_learned_upsampling_halves_channels_before_the_skip():
+    channels = [48, 32, 24, 16, 8]
+    model = builders.build(
+        "unet", 3, BINARY, {"encoder": "mobilenet_v2", "decoder_channels": channels}
+    )
+    blocks = model.module.decoder.blocks
+    assert [block.upsample.out_channels for block in blocks] == channels
+    assert [block.upsample.in_channels for block in blocks] == [1280, *channels[:-1]]
+    inside = [block.conv1[0].in_channels for block in blocks]
+    assert inside == [48 + 96, 32 + 32, 24 + 24, 16 + 16, 8]

@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 import torch
 from maskr import weights
+from maskr.architectures import REGISTRY
 from maskr.errors import DataError, TrustError, WeightsError
+from maskr.published import VOCABULARIES
 from safetensors.torch import save_file
 
 CONTENT = bytes(range(256)) * 40
@@ -159,10 +161,26 @@ class TestKnown:
     def test_table_knows_what_is_cached(self, tmp_path):
         (tmp_path / "unet-e012d006.pt").write_bytes(b"")
         table = weights.table(str(tmp_path))
-        assert table["name"] == ["nuclei", "brain-mri", "yolov8n-seg.pt"]
-        assert table["licence"] == ["MIT", "MIT", "AGPL-3.0-only"]
-        assert table["cached"] == [False, True, False]
-        assert table["path"] == ["", str(tmp_path / "unet-e012d006.pt"), ""]
+        assert list(table) == ["architecture", "name", "file", "licence", "cached", "path"]
+        assert table["architecture"][:3] == ["unet", "unet", "yolo"]
+        assert table["name"][:3] == ["nuclei", "brain-mri", "yolov8n-seg.pt"]
+        assert table["licence"][:3] == ["MIT", "MIT", "AGPL-3.0-only"]
+        assert table["cached"] == [known.name == "brain-mri" for known in weights.KNOWN.values()]
+        assert table["path"][:3] == ["", str(tmp_path / "unet-e012d006.pt"), ""]
+
+    def test_all_are_of_registered_architectures_and_their_own_classes(self):
+        for known in weights.KNOWN.values():
+            if known.architecture == "yolo" or not known.vocabulary:
+                continue
+            assert set(known.arguments) <= set(REGISTRY[known.architecture].defaults)
+            assert known.url.startswith("https://")
+            assert known.licence
+        sizes = {name: len(classes()) for name, classes in VOCABULARIES.items()}
+        assert sizes == {"glioma": 2, "voc": 21, "ade20k": 150, "cityscapes": 19}
+        assert len({known.file for known in weights.KNOWN.values()}) == len(weights.KNOWN)
+        assert VOCABULARIES["ade20k"]()["wall"] == 1
+        assert VOCABULARIES["cityscapes"]()["road"] == 0
+        assert VOCABULARIES["voc"]()["tvmonitor"] == 20
 
     def test_checkpoint_of_the_shared_data_is_known(self, shared_data):
         path = shared_data("yolo/yolov8n-seg.pt")

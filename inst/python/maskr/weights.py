@@ -13,12 +13,12 @@ import urllib.error
 import urllib.request
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from maskr.errors import DataError, TrustError, WeightsError
+from maskr.published import KNOWN, Published
 
 if TYPE_CHECKING:
     import torch
@@ -27,70 +27,19 @@ TIMEOUT = 30
 """Seconds without an answer after which a download counts as failed."""
 
 
-@dataclass(frozen=True)
-class Published:
-    """Weights that somebody published.
-
-    Attributes
-    ----------
-    name
-        What users write, such as "brain-mri".
-    file
-        Name of the file, at its source and in the cache.
-    url
-        Where it can be downloaded; "" for what comes with the package.
-    sha256
-        Accepted SHA-256 checksums, each whole or its first characters (at least eight). The first
-        is that of the file at `url`; others are of earlier releases of the same weights.
-    licence
-        SPDX identifier of the licence that the weights come under.
-    """
-
-    name: str
-    file: str
-    url: str
-    sha256: tuple[str, ...]
-    licence: str
-
-
-KNOWN = {
-    known.name: known
-    for known in (
-        Published("nuclei", "nuclei.safetensors", "", (), "MIT"),
-        # Buda, Saha & Mazurowski (2019); the file's name holds the start of its checksum
-        Published(
-            "brain-mri",
-            "unet-e012d006.pt",
-            "https://github.com/mateuszbuda/brain-segmentation-pytorch/releases/download/v1.0/"
-            "unet-e012d006.pt",
-            ("e012d006",),
-            "MIT",
-        ),
-        # The second checksum is that of the release of January 2023 (package version 8.0.0)
-        Published(
-            "yolov8n-seg.pt",
-            "yolov8n-seg.pt",
-            "https://github.com/ultralytics/assets/releases/download/v8.3.0/yolov8n-seg.pt",
-            (
-                "a7cd8f929e1903d78a12a48efecab430209f18dc46cb96c3599a5980c63c423c",
-                "d39e867b2c3a5dbc1aa764411544b475cb14727bf6af1ec46c238f8bb1351ab9",
-            ),
-            "AGPL-3.0-only",
-        ),
-    )
-}
-"""Published weights by name."""
-
-
 def table(cache: str | Sequence[str]) -> dict[str, list]:
-    """List the known weights as columns: name, file, licence, cached, path ("" if not cached)."""
-    columns = {"name": [], "file": [], "licence": [], "cached": [], "path": []}
-    for known in KNOWN.values():
-        path = _find(known.file, _folders(cache))
-        row = (known.name, known.file, known.licence, path is not None, path or "")
-        for column, value in zip(columns.values(), row, strict=True):
-            column.append(value)
-    return columns
+    """List the known weights as columns.
+
+    These are architecture, name, file, licence, cached, path ("" if not cached).
+    """
+    folders = _folders(cache)
+    paths = [_find(known.file, folders) for known in KNOWN.values()]
+    told = ("architecture", "name", "file", "licence")
+    columns = {column: [getattr(known, column) for known in KNOWN.values()] for column in told}
+    return columns | {
+        "cached": [path is not None for path in paths],
+        "path": [path or "" for path in paths],
+    }
 
 
 def locate(
@@ -104,7 +53,7 @@ def locate(
     Parameters
     ----------
     name
-        A name in `KNOWN`, which brings its own URL and checksum, or the name of a file.
+        A key of `KNOWN`, which brings its own URL and checksum, or the name of a file.
     url
         Where to download a file that is not in `KNOWN`; "" only looks.
     sha256
@@ -120,7 +69,8 @@ def locate(
     known = KNOWN.get(name)
     if known is None:
         accepted = (sha256,) if isinstance(sha256, str) else tuple(sha256)
-        known = Published(name, os.path.basename(name), url, tuple(filter(None, accepted)), "")
+        accepted = tuple(filter(None, accepted))
+        known = Published(name, os.path.basename(name), url, accepted, "", "")
     folders = _folders(cache)
     path = _find(known.file, folders)
     if path is not None:

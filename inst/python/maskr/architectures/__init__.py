@@ -2,9 +2,9 @@
 
 import torch
 
-from maskr.architectures.registry import REGISTRY, Architecture, build, table
+from maskr.architectures.registry import REGISTRY, Architecture, build, entry, table
 
-__all__ = ["REGISTRY", "Architecture", "build", "dims_of", "table"]
+__all__ = ["REGISTRY", "Architecture", "build", "dims_of", "entry", "table"]
 
 
 def dims_of(module: torch.nn.Module) -> int:

@@ -9,21 +9,19 @@ import torch
 from segmentation_models_pytorch.encoders import TimmUniversalEncoder, TimmViTEncoder
 
 from maskr.errors import DataError, WeightsError
+from maskr.preprocess import Preprocess
+from maskr.published import HALF, IMAGENET, NON_COMMERCIAL
 
 HUB = "https://huggingface.co"
-IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
-HALF = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
-"""Mean and standard deviation of the pixels that encoders were trained on."""
 
 OTHER_PIXELS = {
     "inception": HALF,
     "xception": HALF,
-    "dpn": ((124 / 255, 117 / 255, 104 / 255), (1 / (0.0167 * 255),) * 3),
+    "dpn": Preprocess(
+        mean=(124 / 255, 117 / 255, 104 / 255), std=(1 / (0.0167 * 255),) * 3
+    ),
 }
 """Where pixels of smp's own encoders are not ImageNet's, by the start of the encoder's name."""
-
-NON_COMMERCIAL = "LicenseRef-NVIDIA-non-commercial"
-"""NVIDIA's source code licence for SegFormer: research and evaluation only."""
 
 
 @dataclass(frozen=True)
@@ -34,17 +32,19 @@ class Source:
     ----------
     file, url
         Name in the cache, and address.
-    mean, std
-        What images are normalised by.
+    preprocess
+        What happened to the images that it was trained on.
     licence
         SPDX identifier where it is known, else "".
+    sha256
+        Accepted checksums, or their first characters.
     """
 
     file: str
     url: str
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
+    preprocess: Preprocess
     licence: str
+    sha256: tuple[str, ...] = ()
 
 
 def resolve(name: str) -> str:
@@ -164,15 +164,14 @@ def published(name: str, weights_name: str) -> Source:
     if weights_name not in settings:
         raise unknown(name, weights_name, list(settings))
     repository, revision = (settings[weights_name][key] for key in ("repo_id", "revision"))
-    mean, std = HALF if weights_name == "advprop" else IMAGENET
+    preprocess = HALF if weights_name == "advprop" else IMAGENET
     for start, pixels in OTHER_PIXELS.items():
         if smps.startswith(start):
-            mean, std = pixels
+            preprocess = pixels
     return Source(
         f"{repository.rpartition('/')[2]}.safetensors",
         f"{HUB}/{repository}/resolve/{revision}/model.safetensors",
-        mean,
-        std,
+        preprocess,
         NON_COMMERCIAL if smps.startswith("mit_b") else "",
     )
 
@@ -189,8 +188,7 @@ def published_by_timm(name: str, weights_name: str) -> Source:
         f"{base}.{tag}.safetensors",
         f"{HUB}/{settings.hf_hub_id}/resolve/main/"
         f"{settings.hf_hub_filename or 'model.safetensors'}",
-        tuple(settings.mean),
-        tuple(settings.std),
+        Preprocess(mean=settings.mean, std=settings.std),
         settings.license or "",
     )
 
@@ -204,37 +202,34 @@ def unknown(name: str, weights_name: str, known: list[str]) -> WeightsError:
     )
 
 
-def fill(encoder: torch.nn.Module, state: dict[str, torch.Tensor]) -> None:
-    """Load published weights into an encoder of smp's or timm's.
+TIMMS = (TimmUniversalEncoder, TimmViTEncoder)
 
-    The first convolution of `state` takes three channels; that of timm's encoders is adapted to
-    theirs by timm, and for smp's own it must have been.
+
+def donor(encoder: torch.nn.Module, state: dict[str, torch.Tensor]) -> torch.nn.Module:
+    """A copy of an encoder of timm's with published weights, which timm itself fits to it.
+
+    It renames the layers of feature extractors, converts weights of older releases, and adapts the
+    first convolution to the channels.
 
     Raises
     ------
     RuntimeError
         If they don't fit.
     """
-    if isinstance(encoder, TimmUniversalEncoder):
-        # timm renames the layers of feature extractors, and converts weights of older releases
-        donor = TimmUniversalEncoder(
+    given = {"state_dict": state, "custom_load": False}
+    if isinstance(encoder, TimmViTEncoder):
+        return TimmViTEncoder(
             encoder.name,
-            pretrained=True,
-            in_channels=encoder._in_channels,
-            depth=encoder._depth,
-            output_stride=encoder._output_stride,
-            pretrained_cfg_overlay={"state_dict": state, "custom_load": False},
-            **options(f"tu-{encoder.name}"),
-        )
-        state = donor.state_dict()
-    elif isinstance(encoder, TimmViTEncoder):
-        donor = TimmViTEncoder(
-            encoder.name,
-            pretrained=True,
             in_channels=encoder.model.patch_embed.proj.in_channels,
-            pretrained_cfg_overlay={"state_dict": state, "custom_load": False},
+            pretrained_cfg_overlay=given,
             dynamic_img_size=True,
             num_classes=0,
         )
-        state = donor.state_dict()
-    encoder.load_state_dict(state)
+    return TimmUniversalEncoder(
+        encoder.name,
+        in_channels=encoder._in_channels,
+        depth=encoder._depth,
+        output_stride=encoder._output_stride,
+        pretrained_cfg_overlay=given,
+        **options(f"tu-{encoder.name}"),
+    )

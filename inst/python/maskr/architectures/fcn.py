@@ -11,6 +11,9 @@ from maskr.architectures import vgg
 from maskr.errors import DataError
 
 RESNETS = ("resnet50", "resnet101")
+HIDDEN = 4096
+"""Features of VGG16's fully connected layers."""
+
 SCORED = {32: (), 16: (3,), 8: (3, 2)}
 """By stride: the stages, counted from 0, whose pooled features are scored beside the deepest."""
 
@@ -77,11 +80,11 @@ class FCN(nn.Module):
             )
         self.stages = vgg.stages(in_channels, batch_norm=False)
         self.pool = nn.MaxPool2d(2)
-        self.fc6 = vgg.convolution(512, 4096, 7)
-        self.fc7 = vgg.convolution(4096, 4096, 1)
+        self.fc6 = vgg.convolution(512, HIDDEN, 7)
+        self.fc7 = vgg.convolution(HIDDEN, HIDDEN, 1)
         self.relu = nn.ReLU(inplace=True)
         self.dropout = nn.Dropout(0.5)
-        self.score = zeroed(4096, out_channels)
+        self.score = zeroed(HIDDEN, out_channels)
         self.scored = SCORED[stride]
         for stage in self.scored:
             name = f"pool{stage + 1}"
@@ -119,9 +122,9 @@ def encoder_state(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     """
     convolutions = vgg.encoder_state(state, batch_norm=False)
     return {f"stages.{name}": value for name, value in convolutions.items()} | {
-        "fc6.weight": state["classifier.0.weight"].reshape(4096, 512, 7, 7),
+        "fc6.weight": state["classifier.0.weight"].reshape(HIDDEN, 512, 7, 7),
         "fc6.bias": state["classifier.0.bias"],
-        "fc7.weight": state["classifier.3.weight"].reshape(4096, 4096, 1, 1),
+        "fc7.weight": state["classifier.3.weight"].reshape(HIDDEN, HIDDEN, 1, 1),
         "fc7.bias": state["classifier.3.bias"],
     }
 
@@ -165,4 +168,5 @@ def on_resnet(in_channels: int, out_channels: int, backbone: str) -> nn.Module:
         )
     network.multiple = 8
     network.encoder_layers = ("backbone",)
+    network.unused_weights = ("aux_classifier.*",)
     return network

@@ -1,6 +1,7 @@
 """The networks that maskr builds by name, and where each of them comes from."""
 
 import importlib
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -48,6 +49,12 @@ class Architecture:
         module, function = self.build.split(":")
         return getattr(importlib.import_module(module), function)
 
+    @property
+    def defaults(self) -> dict:
+        """The arguments of its own that the builder takes, with their defaults."""
+        taken = inspect.signature(self.builder).parameters.values()
+        return {p.name: p.default for p in taken if p.name not in ("in_channels", "out_channels")}
+
 
 CONVOLUTIONAL = ("resnet34", "resnet50", "efficientnet-b0", "mobilenet_v2", "convnext_tiny")
 """Examples of encoders for decoders that take features of strides 2 to 32."""
@@ -59,8 +66,8 @@ def _described(*fields: object, encoders: tuple[str, ...] = ()) -> Architecture:
 
 
 REGISTRY = {
-    entry.name: entry
-    for entry in (
+    made.name: made
+    for made in (
         _described(
             "unet",
             "U-Net",
@@ -235,7 +242,26 @@ def build(name: str, in_channels: int, out_channels: int, **arguments: object) -
     Raises
     ------
     DataError
-        If there is no such architecture, or it does not take such an argument or value.
+        If there is no such architecture, or it takes no such argument or value.
+    """
+    known = entry(name).defaults
+    for argument in arguments:
+        if argument not in known:
+            raise DataError(
+                f"{entry(name).title} has no argument `{argument}`.",
+                hint=f"Its own are {', '.join(known)}." if known else "It has none of its own.",
+                argument=argument,
+            )
+    return entry(name).builder(in_channels, out_channels, **arguments)
+
+
+def entry(name: str) -> Architecture:
+    """The architecture of a name.
+
+    Raises
+    ------
+    DataError
+        If there is none.
     """
     if name not in REGISTRY:
         raise DataError(
@@ -243,14 +269,14 @@ def build(name: str, in_channels: int, out_channels: int, **arguments: object) -
             hint=f"The architectures are {', '.join(REGISTRY)}.",
             argument="architecture",
         )
-    return REGISTRY[name].builder(in_channels, out_channels, **arguments)
+    return REGISTRY[name]
 
 
 def table() -> dict[str, list]:
     """Columns of the architectures: name, title, family, authors, year, url, encoders."""
-    entries = REGISTRY.values()
+    every = REGISTRY.values()
     columns = {
-        field: [getattr(entry, field) for entry in entries]
+        field: [getattr(one, field) for one in every]
         for field in ("name", "title", "family", "authors", "year", "url")
     }
-    return columns | {"encoders": [", ".join(entry.encoders) for entry in entries]}
+    return columns | {"encoders": [", ".join(one.encoders) for one in every]}
