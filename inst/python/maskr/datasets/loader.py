@@ -28,6 +28,9 @@ from maskr.spec import Spec
 
 Kept = TypeVar("Kept")
 
+FILLER = -2
+"""Target of an image that only fills up a process's share of a batch; one index, all over."""
+
 
 class Loader(keras.utils.PyDataset):
     """Batches `(x, y)`: float32 `[N, C, H, W]` preprocessed, int64 `[N, H, W]` class indices.
@@ -57,7 +60,8 @@ class Loader(keras.utils.PyDataset):
         self.rng = np.random.default_rng(data.seed)
         self.epoch = 0
         self.served = 0
-        self.counts = False
+        # where processes share batches, one may find none that count and the others some
+        self.counts = data.share != (0, 1)
         self._draw_order()
 
     def __len__(self) -> int:
@@ -150,7 +154,12 @@ class Loader(keras.utils.PyDataset):
         self, first: int, epoch: int, order: np.ndarray
     ) -> tuple[torch.Tensor, torch.Tensor]:
         places = range(first, min(first + self.data.batch_size, len(order)))
-        return self._collate([self._sample(int(order[p]), p, epoch, order) for p in places])
+        own, fillers = share_of(places, *self.data.share)
+        samples = [self._sample(int(order[p]), p, epoch, order) for p in own or places[:1]]
+        if fillers:
+            image, target = samples[-1]
+            samples = samples[: len(own)] + [(image, np.full_like(target, FILLER))] * fillers
+        return self._collate(samples)
 
     def _draw_order(self) -> None:
         n = len(self.data.images)
@@ -243,3 +252,13 @@ class Loader(keras.utils.PyDataset):
             # looked at until the first pixel that counts, so it costs nothing later
             self.counts = self.counts or bool((target != IGNORE).any())
         return torch.from_numpy(x), torch.from_numpy(y)
+
+
+def share_of(places: range, part: int, parts: int) -> tuple[range, int]:
+    """Places of a batch that are this part's, and how many it lacks to be as long as the others.
+
+    The parts follow each other, so that what is lacking lacks at the end of the batch.
+    """
+    length = math.ceil(len(places) / parts)
+    own = places[part * length : (part + 1) * length]
+    return own, length - len(own)

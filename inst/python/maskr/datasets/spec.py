@@ -41,6 +41,9 @@ class DataSpec:
         Columns of a `seg_instances` for each image where the targets are masks of them.
     seed
         Of the order and of augmentation.
+    share
+        Of each batch, which part is to be read, from 0, and of how many; see
+        `maskr.training.distributed`.
     """
 
     images: Sequence
@@ -61,6 +64,7 @@ class DataSpec:
     annotations: "Annotations | None" = None
     objects: Sequence[dict] | None = None
     seed: int = 0
+    share: tuple[int, int] = (0, 1)
 
     @classmethod
     def from_r(cls, fields: dict) -> "DataSpec":

@@ -34,6 +34,8 @@ def run(
         if validation is not None:
             judged = evaluate(model, validation, callbacks)
             logs |= {f"val_{name}": value for name, value in judged.items()}
+        if model.team is not None:
+            logs = model.team.agree(logs)
         call(callbacks, "on_epoch_end", epoch, logs)
         if model.stop_training:
             break

@@ -75,6 +75,8 @@ class Update(keras.callbacks.Callback):
     def gradients(self, variables: list[keras.Variable]) -> list[torch.Tensor]:
         """The mean gradient of each variable over the batches that have waited."""
         gradients = [variable.value.grad for variable in variables]
+        if self.network.team is not None:
+            self.network.team.add(gradients)
         if self.waiting > 1:
             torch._foreach_div_(gradients, self.waiting)
         return gradients
