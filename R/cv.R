@@ -186,8 +186,8 @@ draw_intervals <- function(shown, main) {
                  yaxt = "n", bty = "l", main = main)
   graphics::axis(2, seq_len(n), rows$name, tick = FALSE)
   graphics::abline(h = seq_len(n), col = "grey90")
-  graphics::points(shown$points$value, shown$points$row, pch = 16, cex = 0.9, col = "#56B4E9AA")
-  graphics::segments(rows$lower, seq_len(n), rows$upper, lwd = 2, col = "#0072B2")
+  graphics::segments(rows$lower, seq_len(n), rows$upper, lwd = 3, col = "#56B4E9")
+  graphics::points(shown$points$value, shown$points$row, pch = 1, cex = 1.2, col = "#D55E00")
   graphics::points(rows$mean, seq_len(n), pch = 18, cex = 1.6, col = "#0072B2")
 }
 
@@ -196,11 +196,12 @@ gg_intervals <- function(shown) {
   column <- rlang::syms(stats::setNames(nm = c("value", "name", "mean", "lower", "upper")))
   rows$name <- factor(rows$name, rev(rows$name))
   ggplot2::ggplot(rows, ggplot2::aes(y = !!column$name)) +
-    ggplot2::geom_point(ggplot2::aes(x = !!column$value), shown$points, colour = "#56B4E9") +
     ggplot2::geom_segment(
       ggplot2::aes(x = !!column$lower, xend = !!column$upper, yend = !!column$name),
-      colour = "#0072B2", linewidth = 1, na.rm = TRUE
+      colour = "#56B4E9", linewidth = 1, na.rm = TRUE
     ) +
+    ggplot2::geom_point(ggplot2::aes(x = !!column$value), shown$points, colour = "#D55E00",
+                        shape = 1, size = 2.5) +
     ggplot2::geom_point(ggplot2::aes(x = !!column$mean), colour = "#0072B2", shape = 18, size = 4) +
     ggplot2::labs(x = shown$metric, y = NULL)
 }

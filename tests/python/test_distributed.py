@@ -1,0 +1,167 @@
+"""Two processes that share each batch learn what one process learns."""
+
+import csv
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from maskr import builders, storage, training
+from maskr.arrays import IGNORE
+from maskr.datasets.loader import FILLER, DataSpec, Loader, share_of
+from maskr.training import distributed, script
+from torch import nn
+
+BINARY = {"background": 0, "nucleus": 1}
+THREE = {"background": 0, "nucleus": 1, "border": 2}
+
+RUN = """
+import os, sys
+os.environ["KERAS_BACKEND"] = "torch"
+sys.path.insert(0, sys.argv[1])
+from maskr.training import distributed
+for folder in sys.argv[2:]:
+    distributed.main(folder, print)
+"""
+
+
+def data(sizes, classes=2, seed=0, **options):
+    """Images of many sizes, with ignored pixels, so that padding and shares matter."""
+    rng = np.random.default_rng(seed)
+    images = [rng.random(size) for size in sizes]
+    targets = [np.minimum(image * classes, classes - 1).astype(np.int32) for image in images]
+    targets[0][:, :7] = IGNORE
+    fields = {"images": images, "targets": targets, "names": [str(i) for i in range(len(sizes))],
+              "class_ids": list(range(classes)), "batch_size": 4, "threads": 1, "seed": 1}
+    return fields | options
+
+
+def frozen_norms(model):
+    model.set_trainable(["*norm*"], False)
+    return model
+
+
+def binary(**options):
+    model = builders.build("unet", 1, BINARY, {"init_features": 2}, seed=1)
+    training.compile(model, learning_rate=0.01, **options)
+    return frozen_norms(model)
+
+
+class TwoHeads(nn.Module):
+    """Outputs by name with a loss of their own, an encoder to freeze, and no statistics."""
+
+    multiple = 1
+    encoder_layers = ("encoder",)
+
+    def __init__(self):
+        super().__init__()
+        self.encoder = nn.Conv2d(1, 4, 3, padding=1)
+        self.dropped = nn.Conv2d(4, 3, 1)
+        self.head = nn.Conv2d(4, 3, 3, padding=1)
+        self.side = nn.Conv2d(4, 3, 1)
+
+    def forward(self, x):
+        x = self.encoder(x).relu()
+        return {"out": self.head(x), "side": self.side(x)} if self.training else self.head(x)
+
+    def auxiliary_loss(self, outputs, target):
+        per_pixel = nn.functional.cross_entropy(outputs["side"], target, ignore_index=IGNORE)
+        return 0.4 * per_pixel
+
+
+def values(folder):
+    with (folder / "history.csv").open() as file:
+        return [float(row["value"]) for row in csv.DictReader(file)]
+
+
+def by_two(tmp_path, *folders):
+    file = tmp_path / "run.py"
+    file.write_text(RUN)
+    home = os.path.dirname(os.path.dirname(training.__file__))
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone",
+               "--nproc_per_node=2", str(file), os.path.dirname(home), *map(str, folders)]
+    out = subprocess.run(command, capture_output=True, text=True, timeout=250,
+                         env=os.environ | {"OMP_NUM_THREADS": "1"})
+    assert out.returncode == 0, out.stderr[-3000:]
+    return out.stdout
+
+
+SETTINGS = {"epochs": 3, "seed": 7, "precision": "float32", "callbacks": [], "resume": ""}
+
+
+def write(tmp_path, name, model, train, validation, **options):
+    script.write(model, train, validation, str(tmp_path / f"{name}.py"), **SETTINGS | options)
+    return tmp_path / name
+
+
+def alone(model, train, validation, **options):
+    settings = {k: v for k, v in (SETTINGS | options).items() if k != "resume"}
+    return training.fit(model, train, validation, **settings)
+
+
+def same_weights(folder, model):
+    there = storage.load(str(folder / "trained.keras")).module.state_dict()
+    for name, value in model.module.state_dict().items():
+        torch.testing.assert_close(there[name], value, atol=1e-6, rtol=1e-5)
+
+
+SIZES = [(24, 40), (32, 24), (16, 48), (24, 40), (40, 16)]
+
+
+def test_two_processes_give_the_loss_and_the_weights_of_one(tmp_path):
+    train, valid = data(SIZES), data(SIZES[:3], seed=5, shuffle=False)
+    stop = {"kind": "early_stopping", "monitor": "val_loss", "patience": 1, "min_delta": 0.5}
+    plain = write(tmp_path, "plain", binary(), train, valid)
+    more = {"accumulate": 2, "ema": 0.5, "clip_norm": 0.1}
+    stopped = write(tmp_path, "stopped", binary(**more), train, valid, callbacks=[stop])
+    out = by_two(tmp_path, plain, stopped)
+    assert out.count("Epoch 3/3") == 1 and "2 process(es)" in out
+
+    model = binary()
+    result = alone(model, train, valid)
+    np.testing.assert_allclose(values(plain), result["value"], atol=1e-5)
+    same_weights(plain, model)
+    model = binary(**more)
+    result = alone(model, train, valid, callbacks=[stop])
+    assert max(result["epoch"]) == 2
+    np.testing.assert_allclose(values(stopped), result["value"], atol=1e-5)
+    same_weights(stopped, model)
+
+
+def test_shares_follow_each_other_and_are_equally_long():
+    def parts(n, size):
+        shares = [share_of(range(10, 10 + n), rank, size) for rank in range(size)]
+        return [list(own) for own, _ in shares], [fillers for _, fillers in shares]
+
+    assert parts(4, 2) == ([[10, 11], [12, 13]], [0, 0])
+    assert parts(5, 2) == ([[10, 11, 12], [13, 14]], [0, 1])
+    assert parts(1, 3) == ([[10], [], []], [0, 1, 1])
+    assert parts(5, 4) == ([[10, 11], [12, 13], [14], []], [0, 0, 1, 2])
+
+
+@pytest.mark.parametrize("size", [2, 3])
+def test_the_shares_of_a_batch_are_the_batch(size):
+    spec = binary().spec
+    fields = data([(16, 32)] * 5, augment=None)
+    with Loader(DataSpec(**fields), spec) as whole:
+        batches = [whole[i] for i in range(len(whole))]
+    shares = []
+    for rank in range(size):
+        with Loader(DataSpec(**fields, share=(rank, size)), spec) as loader:
+            shares.append([loader[i] for i in range(len(loader))])
+            loader.on_epoch_end()
+    for i, (x, y) in enumerate(batches):
+        assert len({share[i][0].shape for share in shares}) == 1
+        targets = torch.cat([share[i][1] for share in shares])
+        real = targets.flatten(1)[:, 0] != FILLER
+        assert torch.equal(torch.cat([share[i][0] for share in shares])[real], x)
+        assert torch.equal(targets[real], y)
+        assert (targets[~real] == FILLER).all()
+
+
+def test_a_script_without_torchrun_is_alone():
+    model = binary()
+    with distributed.joined(model) as place:
+        assert place == (0, 1) and model.team is None
