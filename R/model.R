@@ -67,31 +67,94 @@ print.summary.seg_model <- function(x, ...) {
 #' Set how a model is trained
 #'
 #' @param object A [`seg_model`][seg_model], changed in place.
-#' @param optimizer Name of a Keras optimizer (`"adam"`, `"adamw"`, `"sgd"`, ...) or the object.
-#' @param learning_rate Of an optimizer given by name; `NULL` is its own default.
+#' @param optimizer Name of a Keras optimizer (`"adam"`, `"adamw"`, `"sgd"`, `"rmsprop"`, `"nadam"`,
+#'   `"adamax"`, `"adagrad"`, `"adadelta"`, `"adafactor"`, `"ftrl"`, `"lamb"`, `"lion"` or
+#'   `"muon"`), or the object, such as `keras3::optimizer_sgd(0.01, momentum = 0.9)`.
+#' @param learning_rate Number of at least 0, of an optimizer given by name; `NULL` is its own
+#'   default (0.001 for most, 0.01 for `"sgd"`).
 #' @param loss A [seg_loss()] or its name, or a Keras loss, which sees probabilities. `NULL` is
 #'   `"bce_dice"` for two classes and `"cross_entropy"` for more.
 #' @param metrics Names among `"iou"`, `"dice"` (of the foreground for two classes, else the mean
 #'   over the classes that are there) and `"pixel_accuracy"`, or a list that also holds Keras
 #'   metrics. They count every pixel of an epoch in one confusion matrix.
 #' @param ... Must be empty.
-#' @return The model, invisibly.
+#' @param schedule A [seg_schedule()] of the learning rate or its name, such as `"cosine"`; `NULL`
+#'   leaves the rate as it is.
+#' @param weight_decay Number of at least 0, of an optimizer given by name: each step multiplies all
+#'   parameters by 1 - `weight_decay` times the learning rate, apart from the gradient (decoupled,
+#'   as in AdamW, for every optimizer). `NULL` is the optimizer's own default: 0.004 for `"adamw"`,
+#'   none for most.
+#' @param clip_norm Number above 0, of an optimizer given by name: the gradients of all parameters
+#'   together are shortened to this norm where theirs is larger. `NULL` clips nothing.
+#' @param accumulate Number of batches, at least 1, whose mean gradient makes one step of the
+#'   optimizer: large batches on a small device. The last step of an epoch is the mean over the
+#'   batches that are left.
+#' @param ema Number between 0 and 1, such as 0.999: validation, the best epoch and the trained model
+#'   use an exponential moving average of the weights with this decay. After step t the decay is at
+#'   most (1 + t) / (10 + t), so that the initial weights are soon forgotten. The statistics of batch
+#'   normalisation are averaged alike. `NULL` averages nothing.
+#' @param layer_rates Named vector of factors above 0 by which layers' learning rates are multiplied,
+#'   such as `c(encoder = 0.1)`. Names are as in [seg_freeze()]; where two match a layer, the later
+#'   counts. A factor scales the optimizer's whole step, weight decay included.
+#' @return The model, invisibly. An unknown name is a `maskr_error_argument` or `maskr_error_data`,
+#'   as is a setting that belongs to an optimizer given by name beside an object.
+#' @details `schedule`, `accumulate`, `ema` and `layer_rates` act in [fit()][fit.seg_model()];
+#'   Keras's own `model$fit()` knows the optimizer alone.
+#' @references Polyak & Juditsky (1992) Acceleration of stochastic approximation by averaging,
+#'   \doi{10.1137/0330046} (`ema`). Loshchilov & Hutter (2019) Decoupled weight decay regularization,
+#'   \url{https://arxiv.org/abs/1711.05101} (`weight_decay`).
 #' @concept training
 #' @export
 #' @examplesIf seg_available()
 #' model <- seg_unet(in_channels = 1, classes = c(background = 0, nucleus = 1), init_features = 4)
 #' model |> compile(optimizer = "adamw", learning_rate = 1e-3, loss = "bce_dice")
+#' model |> compile(
+#'   "sgd", learning_rate = 0.01, schedule = seg_schedule("cosine", warmup = 1), clip_norm = 1,
+#'   accumulate = 2, ema = 0.99, layer_rates = c("encoder*" = 0.1)
+#' )
 compile.seg_model <- function(object, optimizer = "adam", learning_rate = NULL, loss = NULL,
-                              metrics = c("iou", "dice"), ...) {
+                              metrics = c("iou", "dice"), ..., schedule = NULL,
+                              weight_decay = NULL, clip_norm = NULL, accumulate = 1, ema = NULL,
+                              layer_rates = NULL) {
   check_no_dots(...)
   check_model(object)
-  learning_rate <- check_number(learning_rate, min = 0, null = TRUE)
+  if (is.character(optimizer)) optimizer <- check_string(optimizer)
   if (is.character(loss)) loss <- seg_loss(check_choice(loss, names(loss_arguments)))
   if (inherits(loss, "seg_loss")) {
     loss <- loss_for_python(loss, model_classes(object))
   }
-  py_call("training", "compile", object, optimizer, learning_rate, loss, as.list(metrics))
+  py_call(
+    "training", "compile", object, optimizer,
+    check_number(learning_rate, min = 0, null = TRUE), loss, as.list(metrics),
+    schedule = schedule_for_python(schedule),
+    weight_decay = check_number(weight_decay, min = 0, null = TRUE),
+    clip_norm = if (!is.null(clip_norm)) {
+      check_positive(clip_norm, arg = "clip_norm", call = rlang::current_env())
+    },
+    accumulate = check_whole(accumulate, min = 1),
+    ema = check_decay(ema),
+    layer_rates = check_layer_rates(layer_rates)
+  )
   invisible(object)
+}
+
+check_decay <- function(ema, call = rlang::caller_env()) {
+  ema <- check_number(ema, min = 0, max = 1, null = TRUE, call = call)
+  if (is.null(ema) || (ema > 0 && ema < 1)) return(ema)
+  maskr_abort("argument", c(
+    "{.arg ema} must lie between 0 and 1, and it is {ema}.", i = "Common is 0.99 or 0.999."
+  ), arg = "ema", call = call)
+}
+
+check_layer_rates <- function(x, call = rlang::caller_env()) {
+  if (is.null(x)) return(NULL)
+  ok <- is.numeric(x) && length(x) > 0 && all(nzchar(rlang::names2(x))) && all(is.finite(x)) &&
+    all(x > 0) && !anyDuplicated(names(x))
+  if (ok) return(as.list(x))
+  maskr_abort("argument", c(
+    "{.arg layer_rates} must be a named vector of factors above 0, not {describe(x)}.",
+    i = "Write for example {.code layer_rates = c(encoder = 0.1)}; {.fn seg_freeze} stops layers."
+  ), arg = "layer_rates", call = call)
 }
 
 #' Train a model
@@ -100,57 +163,119 @@ compile.seg_model <- function(object, optimizer = "adam", learning_rate = NULL, 
 #' epoch. Ctrl-C stops early and keeps the best so far. A model that was not compiled gets the
 #' defaults of [compile()][compile.seg_model()].
 #'
+#' @section Transfer learning:
+#' Three ways, which go together: `seg_freeze(model, "encoder")` keeps a pretrained encoder for good,
+#' `freeze_epochs` until the head has learnt, and `compile(layer_rates = c(encoder = 0.1))` trains it
+#' slowly.
+#'
+#' @section Repeating a training:
+#' With `set.seed()` before building and fitting, or `seed`, the same training on the same CPU with
+#' the same number of threads gives the same weights, bit for bit. On a GPU that takes
+#' `deterministic = TRUE` too, which is slower.
+#'
 #' @param object A [`seg_model`][seg_model], changed in place.
 #' @param x A [seg_dataset()], what [seg_example()] returns, or images (paths or a list).
 #' @param y Masks, where `x` is images.
 #' @param validation_data `NULL`, a [seg_dataset()], what [seg_example()] returns, or a list of
 #'   images and masks.
-#' @param epochs Number of times to go through the data, at least 1.
+#' @param epochs Number of times to go through the data, at least 1. In a run that is resumed, those
+#'   that are done count.
 #' @param batch_size Images per batch, where `x` is not a dataset, which has its own.
-#' @param monitor The metric by which epochs are judged, such as `"val_loss"` or `"val_iou"`.
-#'   Without validation data the last epoch counts as the best.
+#' @param monitor The metric by which epochs are judged, such as `"val_loss"` or `"val_iou"`: losses
+#'   and errors should fall, all others rise. Without validation data the last epoch counts as the
+#'   best.
 #' @param restore_best `FALSE` keeps the last epoch's weights instead of the best one's.
 #' @param ... Must be empty.
 #' @param precision `"auto"` (bfloat16 where the hardware computes in it), `"float32"` or
 #'   `"bfloat16"`.
-#' @param callbacks A list of Keras callbacks.
+#' @param callbacks One or a list of [seg_callbacks] and Keras's callbacks, such as
+#'   `keras3::callback_lambda()`. The weights that they leave when training ends are replaced by
+#'   those of the best epoch (without validation data, of the last).
 #' @param verbose Whether to show progress; `NULL` decides by itself.
-#' @return A [seg_history], invisibly. `set.seed()` before building and fitting makes them
-#'   repeatable.
+#' @param class_weights `NULL`, a method of [seg_class_weights()] (`"median"`, `"inverse"` or
+#'   `"effective"`), whose weights are computed from `x`, or weights named by class. They take the
+#'   place of class weights in the compiled loss (also in validation), for this training only. A loss
+#'   that takes none is a `maskr_error_data`.
+#' @param freeze_epochs Number of epochs, at least 0, during which the encoder keeps its weights and
+#'   the statistics of its batch normalisation. The optimizer goes on where it was.
+#' @param resume `NULL`, or a folder in which the run is kept after each epoch (`last.safetensors`:
+#'   weights, optimizer, schedule, history and random states; `best.keras`: the best epoch's model,
+#'   for [seg_load()]). If the folder holds a run already, training goes on after its last epoch, to
+#'   the same weights that it would have had without a break. A run of other data, model or settings
+#'   is a `maskr_error_data`.
+#' @param deterministic `TRUE` lets torch use deterministic algorithms only; an operation that has
+#'   none on this device is a `maskr_error_data`.
+#' @param seed A whole number of at least 0 that decides order, augmentation and dropout, whatever
+#'   the state of R's generator, which it leaves alone; `NULL` draws it from R's generator.
+#' @return A [seg_history], invisibly. What Keras's callbacks warn of is a warning of class
+#'   `maskr_warning_callback`; a loss that is not finite stops the training with a warning of class
+#'   `maskr_warning_not_finite`. Everything frozen, or an unknown `monitor`, is a `maskr_error_data`
+#'   before any image is read.
 #' @concept training
 #' @export
 #' @examplesIf seg_available()
 #' set.seed(1)
 #' scenes <- seg_example("nuclei", n = 6, size = c(64, 64))
 #' model <- seg_unet(in_channels = 1, classes = scenes$classes, init_features = 4)
-#' history <- model |> fit(scenes, epochs = 2, batch_size = 2)
+#' history <- model |> fit(scenes, epochs = 2, batch_size = 2, class_weights = "median")
 #' history
 fit.seg_model <- function(object, x, y = NULL, validation_data = NULL, epochs = 10,
                           batch_size = 8, monitor = "val_loss", restore_best = TRUE, ...,
                           precision = c("auto", "float32", "bfloat16"), callbacks = list(),
-                          verbose = NULL) {
+                          verbose = NULL, class_weights = NULL, freeze_epochs = 0, resume = NULL,
+                          deterministic = FALSE, seed = NULL) {
   check_no_dots(...)
   check_model(object)
   classes <- check_has_classes(object)
   batch_size <- check_whole(batch_size, min = 1)
   train <- as_dataset(x, y, batch_size, classes)
   if (!is.null(validation_data)) {
-    validation_data <- dataset_for_python(
-      validation_dataset(validation_data, batch_size, classes), classes
+    validation_data <- validation_dataset(validation_data, batch_size, classes)
+  }
+  seed <- check_whole(seed, min = 0, null = TRUE)
+  # datasets draw seeds of their own
+  draw <- function() {
+    list(
+      train = dataset_for_python(train, classes),
+      validation = if (!is.null(validation_data)) dataset_for_python(validation_data, classes),
+      seed = seed %||% draw_seed()
     )
   }
+  drawn <- if (is.null(seed)) draw() else with_seed(seed, draw())
   result <- py_call(
-    "training", "fit", object, dataset_for_python(train, classes), validation_data,
+    "training", "fit", object, drawn$train, drawn$validation,
     epochs = check_whole(epochs, min = 1),
     monitor = check_string(monitor),
     restore_best = check_flag(restore_best),
     precision = check_choice(precision, c("auto", "float32", "bfloat16")),
-    seed = draw_seed(),
-    callbacks = if (is.list(callbacks)) callbacks else list(callbacks),
-    progress = progress_reporter(verbose)
+    seed = drawn$seed,
+    callbacks = callbacks_for_python(callbacks, classes),
+    progress = progress_reporter(verbose),
+    class_weights = weights_for_fit(class_weights, train, classes, verbose),
+    freeze_epochs = check_whole(freeze_epochs, min = 0),
+    resume = if (is.null(resume)) "" else check_new_folder(resume, arg = "resume"),
+    deterministic = check_flag(deterministic)
   )
   say_why_stopped(result)
   invisible(new_seg_history(result, result$best_epoch, result$monitor))
+}
+
+# Class weights in the order of the model's classes, as a list; NULL stays so.
+weights_for_fit <- function(x, train, classes, verbose, call = rlang::caller_env()) {
+  if (is.null(x)) return(NULL)
+  if (is.character(x)) {
+    method <- check_choice(x, c("median", "inverse", "effective"), arg = "class_weights",
+                           call = call)
+    x <- seg_class_weights(train, method, verbose = verbose)
+  }
+  if (!is.numeric(x) || is.null(names(x)) || anyNA(x) || any(x < 0) || !any(x > 0)) {
+    maskr_abort("argument", c(
+      "{.arg class_weights} must be numbers of at least 0 named by class, or a method.",
+      x = "It is {describe(x)}{if (is.numeric(x) && is.null(names(x))) ' without names'}.",
+      i = "Methods are {.val median}, {.val inverse} and {.val effective}."
+    ), arg = "class_weights", call = call)
+  }
+  as.list(as.double(weights_in_order(stats::setNames(as.double(x), names(x)), classes, call)))
 }
 
 validation_dataset <- function(x, batch_size, classes, call = rlang::caller_env()) {
@@ -166,6 +291,9 @@ validation_dataset <- function(x, batch_size, classes, call = rlang::caller_env(
 }
 
 say_why_stopped <- function(result) {
+  for (text in unlist(result$warnings)) {
+    cli::cli_warn(verbatim(text), class = "maskr_warning_callback")
+  }
   if (result$stopped == "interrupted") {
     cli::cli_inform(c(i = "Interrupted: the model is at its best epoch so far."),
                     class = "maskr_message_interrupted")
@@ -352,9 +480,10 @@ evaluate_tensorflow <- function(object, ...) seg_evaluate(object, ...)
 #' Frozen layers keep their weights and the statistics of their batch normalisation in training.
 #'
 #' @param model A [`seg_model`][seg_model], changed in place. A compiled model starts with a fresh
-#'   optimizer of the same settings.
+#'   optimizer of the same settings where layers are thawed that its optimizer never trained.
 #' @param layers Names of layers as `summary()` shows them, such as `"encoder1"` or `"encoder*"`;
-#'   `*` stands for any characters. For `seg_unfreeze()` the default is all.
+#'   `*` stands for any characters. `"encoder"` is the whole encoder of every architecture of maskr.
+#'   For `seg_unfreeze()` the default is all.
 #' @return The model, invisibly. A pattern that matches no layer is a `maskr_error_data`.
 #' @concept training
 #' @export

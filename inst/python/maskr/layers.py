@@ -48,3 +48,11 @@ def encoder(network: torch.nn.Module, argument: str) -> list[str]:
             argument=argument,
         )
     return find(network, "encoder", argument)
+
+
+def within(network: torch.nn.Module, names: list[str]) -> set[str]:
+    """The names of these modules and of all that are inside them."""
+    return {
+        inside for inside, _ in network.named_modules()
+        for name in names if inside == name or inside.startswith(name + ".")
+    }

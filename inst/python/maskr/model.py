@@ -1,12 +1,16 @@
 """`SegModel`: any semantic segmentation `nn.Module` as a `keras.Model` on Keras's torch backend."""
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import keras
 import torch
 
 from maskr import architectures, device, layers
 from maskr.spec import Spec
+
+if TYPE_CHECKING:
+    from maskr.training.distributed import Team
 
 
 @keras.saving.register_keras_serializable(package="maskr")
@@ -30,6 +34,8 @@ class SegModel(keras.Model):
         What `training.compile()` settled beside Keras's own settings; None if it wasn't called.
     update
         What makes a step of the gradients in `training.fit()`; None is the optimizer alone.
+    team
+        The processes that share each batch (`training.distributed.Team`); None is this one alone.
     """
 
     def __init__(self, module: torch.nn.Module, spec: Spec, **kwargs: str) -> None:
@@ -41,6 +47,7 @@ class SegModel(keras.Model):
         self.notes: list[str] = []
         self.recipe: object | None = None
         self.update: Callable[[], None] | None = None
+        self.team: Team | None = None
         self.network = keras.layers.TorchModuleWrapper(module, name="network", dtype="float32")
         self.built = True
 
@@ -72,6 +79,15 @@ class SegModel(keras.Model):
         with device.autocast(x.device.type, self.precision):
             return self.module(x)
 
+    def _outputs(
+        self, x: torch.Tensor, y: torch.Tensor, training: bool
+    ) -> tuple[torch.Tensor | dict, torch.Tensor]:
+        """The module's outputs for a batch and its targets, of the whole team if there is one."""
+        if self.team is None:
+            return self._run(x, training), y
+        x, y = self.team.even(x, y)
+        return self.team.gather(self._run(x, training), y)
+
     def _probabilities(self, outputs: torch.Tensor | dict) -> torch.Tensor:
         out = take_tensor(outputs).float()
         if self.spec.activated != "none":
@@ -99,7 +115,7 @@ class SegModel(keras.Model):
     def train_step(self, data: tuple) -> dict:
         """Learn from a batch `(x, y)`, by `update` if there is one; the metrics so far."""
         x, y, weights = unpack(data)
-        outputs = self._run(x, training=True)
+        outputs, y = self._outputs(x, y, training=True)
         predicted = self._probabilities(outputs)
         loss = self._loss_of(x, y, predicted, weights, training=True)
         if isinstance(outputs, dict) and hasattr(self.module, "auxiliary_loss"):
@@ -115,7 +131,8 @@ class SegModel(keras.Model):
     def test_step(self, data: tuple) -> dict:
         """Judge a batch `(x, y)`; the metrics so far."""
         x, y, weights = unpack(data)
-        predicted = self.call(x)
+        outputs, y = self._outputs(x, y, training=False)
+        predicted = self._probabilities(outputs)
         self._loss_of(x, y, predicted, weights, training=False)
         return self.compute_metrics(x, y, predicted, weights)
 
@@ -133,7 +150,7 @@ class SegModel(keras.Model):
             loss = self._compute_loss(
                 x=x, y=y, y_pred=predicted, sample_weight=weights, training=training
             )
-        self._loss_tracker.update_state(loss.detach(), sample_weight=x.shape[0])
+        self._loss_tracker.update_state(loss.detach(), sample_weight=y.shape[0])
         return loss
 
     @torch.no_grad()
@@ -163,7 +180,7 @@ class SegModel(keras.Model):
         for name in names:
             for parameter in modules[name].parameters():
                 variables[id(parameter)].trainable = trainable
-        inside = {n for n in modules for name in names if n == name or n.startswith(name + ".")}
+        inside = layers.within(self.module, names)
         self.frozen = self.frozen - inside if trainable else self.frozen | inside
         self._check_optimizer()
         return [name for name in names if name.rpartition(".")[0] not in names]

@@ -76,10 +76,14 @@ def compile(
     model.recipe = Recipe(schedule, accumulate, ema, dict(layer_rates or {}))
 
 
-OPTIMIZERS = (
-    "adam", "adamw", "sgd", "rmsprop", "nadam", "adamax", "adagrad", "adadelta", "adafactor",
-    "ftrl", "lamb", "lion", "muon",
-)
+OPTIMIZERS = {
+    name.lower(): name
+    for name in (
+        "Adam", "AdamW", "SGD", "RMSprop", "Nadam", "Adamax", "Adagrad", "Adadelta", "Adafactor",
+        "Ftrl", "Lamb", "Lion", "Muon",
+    )
+}
+"""Keras's classes of optimizers by the names that users write."""
 
 
 def make_optimizer(
@@ -108,7 +112,7 @@ def make_optimizer(
             argument="optimizer",
         )
     config = {"global_clipnorm" if name == "clip_norm" else name: v for name, v in said.items()}
-    return keras.optimizers.get({"class_name": optimizer.lower(), "config": config})
+    return getattr(keras.optimizers, OPTIMIZERS[optimizer.lower()])(**config)
 
 
 def check_settable(optimizer: keras.optimizers.Optimizer, schedule: dict | None) -> None:

@@ -17,15 +17,22 @@ class Freezing(keras.callbacks.Callback):
         super().__init__()
         self.network = model
         self.epochs = epochs
-        self.names = [
-            name for name in layers.encoder(model.module, "freeze_epochs")
-            if name not in model.frozen
-        ]
+        modules = dict(model.module.named_modules())
+        names = layers.encoder(model.module, "freeze_epochs")
+        parameters = {id(p) for name in names for p in modules[name].parameters()}
+        self.variables = [v for v in model.trainable_variables if id(v.value) in parameters]
+        self.frozen_before = model.frozen
+        self.frozen = model.frozen | layers.within(model.module, names)
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
         """Freeze or thaw, as the epoch wants it."""
-        self.network.set_trainable(self.names, epoch >= self.epochs)
+        self._set(epoch >= self.epochs)
 
     def finish(self) -> None:
-        """Leave the encoder trainable."""
-        self.network.set_trainable(self.names, True)
+        """Leave the encoder as it was before."""
+        self._set(True)
+
+    def _set(self, trainable: bool) -> None:
+        for variable in self.variables:
+            variable.trainable = trainable
+        self.network.frozen = self.frozen_before if trainable else self.frozen
