@@ -20,8 +20,8 @@
 #'   - `seconds_per_megapixel`: time of a forward pass in float32 over 2^20 pixels (voxels),
 #'     measured on images of 512 x 512 on two cores of an AMD EPYC processor of 2022 (with AVX-512)
 #'     by PyTorch without compilation;
-#'   - `encoders`: examples of the encoders that it takes, the default first; `""` where it has only
-#'     its own;
+#'   - `encoders`: examples of the encoders that it takes, the default first ([seg_unet()] has
+#'     none by default); `""` where it has only its own;
 #'   - `weights`: names of published weights for its argument `weights`, see [seg_weights()];
 #'   - `licence`: the licences of these, in their order.
 #' @seealso [seg_weights()] for weights and where they are.
@@ -47,23 +47,21 @@ architecture_columns <- c(
 #' @export
 format.seg_architectures <- function(x, ...) {
   if (!all(names(architecture_columns) %in% names(x))) return(format(as.data.frame(x), ...))
-  cells <- paste0(
-    "  ", format(x$name), "  ",
-    format(sprintf("%.1f M", x$parameters / 1e6), width = 10, justify = "right"),
-    format(sprintf("%.1f G", x$multiply_adds), width = 10, justify = "right"),
-    format(sprintf("%.1f s", x$seconds_per_megapixel), width = 10, justify = "right"), "  ",
-    short_paper(x$paper)
+  width <- max(nchar(x$name) + 2, nchar(x$family), 0)
+  row <- function(first, ...) paste0(formatC(first, width = -width), ...)
+  right <- function(text) formatC(text, width = 10)
+  cells <- row(
+    paste0("  ", x$name, recycle0 = TRUE),
+    " ", right(sprintf("%.1f M", x$parameters / 1e6)), right(sprintf("%.1f G", x$multiply_adds)),
+    right(sprintf("%.1f s", x$seconds_per_megapixel)), "  ", short_paper(x$paper),
+    recycle0 = TRUE
   )
-  width <- max(nchar(x$name), 0) + 4
-  head <- function(family) {
-    paste0(formatC(family, width = -width), "parameters", "  mult-adds", "   s/Mpixel")
-  }
+  head <- function(family) row(family, " parameters", right("mult-adds"), right("Mpixel"))
   families <- split(cells, factor(x$family, unique(x$family)))
   c(
     paste0("<seg_architectures> ", nrow(x), if (nrow(x) == 1) " network" else " networks"),
-    unlist(Map(\(family, rows) c(head(family), rows), names(families), families),
-           use.names = FALSE),
-    "Multiply-adds at 512 x 512 pixels; CPU seconds a megapixel; see ?seg_architectures."
+    unlist(lapply(names(families), \(family) c(head(family), families[[family]]))),
+    if (nrow(x) > 0) "Multiply-adds at 512 x 512; CPU time of a megapixel; see ?seg_architectures."
   )
 }
 
@@ -87,9 +85,9 @@ as.data.frame.seg_architectures <- function(x, ...) {
 short_paper <- function(paper) {
   year <- sub(".*\\((\\d+)\\)$", "\\1", paper)
   authors <- sub(" \\(\\d+\\)$", "", paper)
-  many <- grepl(",", authors, fixed = TRUE)
-  authors[many] <- paste(sub(",.*", "", authors[many]), "et al.")
-  paste(authors, year)
+  several <- grepl("&", authors, fixed = TRUE)
+  authors[several] <- paste(sub("[ ,].*", "", authors[several]), "et al.", recycle0 = TRUE)
+  paste(authors, year, recycle0 = TRUE)
 }
 
 # Builds a registered architecture. `call` is the frame of the exported builder, whose formals
@@ -112,7 +110,8 @@ build_model <- function(architecture, in_channels, classes, weights, arguments =
     seed = draw_seed(),
     .call = call
   )
-  notes <- unlist(model$notes)
+  # Keras keeps lists as objects of its own
+  notes <- unlist(reticulate::iterate(model$notes))
   if (length(notes) > 0) {
     cli::cli_inform(stats::setNames(verbatim(notes), rep("i", length(notes))),
                     class = "maskr_message_adapted")

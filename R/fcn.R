@@ -11,13 +11,18 @@
 #' The network that began it all, and a baseline to compare with. VGG16's two large convolutions
 #' make it the largest network here.
 #'
+#' @section Published weights:
+#' `"coco"`: torchvision's networks on ResNets, trained on images of COCO with the 21 classes of
+#' Pascal VOC (BSD-3-Clause).
+#'
 #' @inheritParams seg_unet
 #' @inherit seg_unet return
 #' @param stride Of the finest features that scores are made from: 32 (FCN-32s), 16 or 8, whose
 #'   outlines are the finest. ResNets have 8 only.
 #' @param backbone `"vgg16"`, `"resnet50"` or `"resnet101"`.
-#' @param encoder_weights `NULL` (fresh weights), `"imagenet"` (weights of the backbone that were
-#'   trained on ImageNet, downloaded once) or the path of a state dict of the backbone.
+#' @param encoder_weights `NULL` (fresh weights), or `"imagenet"`: the backbone's, trained on
+#'   ImageNet (downloaded once). They bring preprocessing; with other than three channels the first
+#'   convolution is adapted, and it is said.
 #' @references Long, Shelhamer & Darrell (2015) Fully Convolutional Networks for Semantic
 #'   Segmentation, <https://arxiv.org/abs/1411.4038>.
 #' @seealso [seg_architectures()] compares all architectures.
@@ -55,9 +60,9 @@ seg_fcn <- function(in_channels = 3, classes = NULL, weights = NULL, ..., stride
 #'
 #' @inheritParams seg_fcn
 #' @inherit seg_unet return
-#' @param encoder_weights `NULL` (fresh weights), `"imagenet"` (weights of VGG16 with batch
-#'   normalisation that were trained on ImageNet, downloaded once) or the path of a state dict of
-#'   it.
+#' @param encoder_weights `NULL` (fresh weights), or `"imagenet"`: those of VGG16 with batch
+#'   normalisation, trained on ImageNet (downloaded once). They bring preprocessing; with other
+#'   than three channels the first convolution is adapted, and it is said.
 #' @references Badrinarayanan, Kendall & Cipolla (2015) SegNet: A Deep Convolutional
 #'   Encoder-Decoder Architecture for Image Segmentation, <https://arxiv.org/abs/1511.00561>.
 #' @seealso [seg_architectures()] compares all architectures.
@@ -75,10 +80,11 @@ seg_segnet <- function(in_channels = 3, classes = NULL, weights = NULL, ...,
 #' FastFCN
 #'
 #' The network of Wu et al. (2019): joint pyramid upsampling makes features of stride 8 from those
-#' of strides 8, 16 and 32, so that the encoder needs no dilated convolutions on large maps.
+#' of strides 8, 16 and 32, so that the encoder needs no dilated convolutions on large maps. Its
+#' head, that of EncNet, weighs the features by what the whole image holds.
 #'
 #' Choose it instead of a dilated network ([seg_deeplab()] with `output_stride = 8`) where time or
-#' memory is short.
+#' memory is short. In training, the loss has one term more: which classes are in the image.
 #'
 #' @inheritParams seg_unet
 #' @inherit seg_unet return
@@ -132,10 +138,15 @@ seg_gscnn <- function(in_channels = 3, classes = NULL, weights = NULL, ..., enco
 #' Choose it for telephones and other small machines, and for first experiments: it is the fastest
 #' network here.
 #'
+#' @section Published weights:
+#' `"coco"`: torchvision's network, trained on images of COCO with the 21 classes of Pascal VOC
+#' (BSD-3-Clause).
+#'
 #' @inheritParams seg_unet
 #' @inherit seg_unet return
-#' @param encoder_weights `NULL` (fresh weights), `"imagenet"` (weights of MobileNetV3-Large that
-#'   were trained on ImageNet, downloaded once) or the path of a state dict of it.
+#' @param encoder_weights `NULL` (fresh weights), or `"imagenet"`: those of MobileNetV3-Large,
+#'   trained on ImageNet (downloaded once). They bring preprocessing; with other than three channels
+#'   the first convolution is adapted, and it is said.
 #' @references Howard et al. (2019) Searching for MobileNetV3, <https://arxiv.org/abs/1905.02244>.
 #' @seealso [seg_architectures()] compares all architectures.
 #' @concept architectures

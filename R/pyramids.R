@@ -95,6 +95,11 @@ seg_fpn <- function(in_channels = 3, classes = NULL, weights = NULL, ..., encode
 #' The usual head of modern encoders; choose it with `encoder = "convnext_tiny"` or
 #' `encoder = "swin_tiny_patch4_window7_224"` where accuracy counts more than time.
 #'
+#' @section Published weights:
+#' `"ade20k"` (150 classes of scenes; MIT) with the encoders `"convnext_tiny"`, `"convnext_small"`,
+#' `"convnext_base"`, `"convnext_large"`, `"convnext_xlarge"`, `"swin_tiny_patch4_window7_224"`,
+#' `"swin_small_patch4_window7_224"` and `"swin_large_patch4_window12_384"`.
+#'
 #' @inheritParams seg_unet
 #' @inherit seg_unet return
 #' @references Xiao, Liu, Zhou, Jiang & Sun (2018) Unified Perceptual Parsing for Scene

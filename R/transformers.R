@@ -9,12 +9,16 @@
 #' smallest networks here, `"b5"` among the most accurate. Transformers want many images or
 #' pretrained weights.
 #'
+#' @section Published weights:
+#' `"ade20k"` (150 classes of scenes) and `"cityscapes"` (19 classes of streets), both of all
+#' variants. NVIDIA's licence allows research and evaluation only.
+#'
 #' @inheritParams seg_unet
 #' @inherit seg_unet return
 #' @param variant Size of the network, `"b0"` (3.7 million parameters) to `"b5"` (82 million).
-#' @param encoder_weights `NULL` (fresh weights), `"imagenet"` (weights of the encoder that were
-#'   trained on ImageNet, downloaded once) or the path of a state dict of the encoder. Mind their
-#'   licence, which forbids commercial use.
+#' @param encoder_weights `NULL` (fresh weights), or `"imagenet"`: the encoder's, trained on
+#'   ImageNet (downloaded once). They bring preprocessing; with other than three channels the first
+#'   convolution is adapted, and it is said. NVIDIA's licence allows research and evaluation only.
 #' @references Xie, Wang, Yu, Anandkumar, Alvarez & Luo (2021) SegFormer: Simple and Efficient
 #'   Design for Semantic Segmentation with Transformers, <https://arxiv.org/abs/2105.15203>.
 #' @seealso [seg_architectures()] compares all architectures.
@@ -40,9 +44,13 @@ seg_segformer <- function(in_channels = 3, classes = NULL, weights = NULL, ...,
 #' Choose it to use a vision transformer that somebody pretrained. It is large and wants pretrained
 #' weights: from scratch it learns little on small data sets.
 #'
+#' @section Published weights:
+#' `"ade20k"` (150 classes of scenes) with `encoder = "vit_large_patch16_384"` (MIT).
+#'
 #' @inheritParams seg_unet
 #' @inherit seg_unet return
-#' @param encoder Name of a vision transformer of the Python package timm.
+#' @param encoder Name of a vision transformer of the Python package timm, with patches of 8, 16 or
+#'   32 pixels.
 #' @references Ranftl, Bochkovskiy & Koltun (2021) Vision Transformers for Dense Prediction,
 #'   <https://arxiv.org/abs/2103.13413>.
 #' @seealso [seg_architectures()] compares all architectures.

@@ -31,19 +31,20 @@
 #'   `"efficientnet-b0"`, `"mobilenet_v2"`, `"mit_b0"`) or of the Python package timm
 #'   (`"convnext_tiny"`). An unknown name is a `maskr_error_data` that lists the nearest.
 #' @param encoder_weights `NULL` (fresh weights), `"imagenet"` (weights that were trained on
-#'   ImageNet, downloaded once) or the path of a state dict of the encoder. With other than three
-#'   channels the first convolution is adapted, and it is said.
-#' @param decoder_channels Channels of the decoder's five levels, coarse to fine, whole numbers;
-#'   `NULL` is `c(256, 128, 64, 32, 16)`. Needs an encoder.
+#'   ImageNet, downloaded once), or another name that the package of the encoder has weights by.
+#'   They bring preprocessing. With other than three channels the first convolution is adapted, and
+#'   it is said. Mind their licence.
+#' @param decoder_channels Channels of the decoder's five levels, coarse to fine: whole numbers of
+#'   at least 1, with attention of at least 16. `NULL` is `c(256, 128, 64, 32, 16)`. Needs an
+#'   encoder.
 #' @param attention `NULL`, or `"scse"`: concurrent spatial and channel squeeze and excitation in
 #'   the decoder (Roy, Navab & Wachinger 2018). Needs an encoder.
-#' @param upsample How the decoder doubles its features: `"transposed"` convolutions, or
-#'   `"bilinear"` interpolation and a convolution, which is the remedy where predictions show
-#'   checkerboards.
+#' @param upsample How the decoder doubles its features: by `"transposed"` convolutions, or by
+#'   `"bilinear"` interpolation, which is the remedy where predictions show checkerboards.
 #' @param init_features Features of the first level, doubled at each of the four levels below;
 #'   a whole number of at least 1. An encoder has its own.
-#' @param preprocess What happens to images before the network sees them, see [seg_preprocess()];
-#'   published weights bring their own.
+#' @param preprocess What happens to images before the network sees them, see [seg_preprocess()].
+#'   `NULL` is nothing, or what published weights were trained with.
 #' @return A [`seg_model`][seg_model]. Errors: `maskr_error_argument` for an argument that is no
 #'   valid value or that does not fit the others; `maskr_error_data` without classes, and for
 #'   encoders that do not exist or do not fit; `maskr_error_weights` for weights that are missing or
@@ -90,7 +91,7 @@ seg_unet <- function(in_channels = 3, classes = NULL, weights = NULL, ..., encod
   }
   build_model("unet", in_channels, classes, weights, said(
     encoder = check_string(encoder, null = TRUE),
-    decoder_channels = check_wholes(decoder_channels, 5, null = TRUE),
+    decoder_channels = check_decoder(decoder_channels, attention),
     attention = check_attention(attention),
     upsample = check_choice(upsample, c("transposed", "bilinear")),
     init_features = check_whole(init_features, min = 1)
@@ -107,8 +108,8 @@ seg_unet <- function(in_channels = 3, classes = NULL, weights = NULL, ..., encod
 #'
 #' @inheritParams seg_unet
 #' @inherit seg_unet return
-#' @param decoder_channels Channels of the decoder's five levels, coarse to fine, whole numbers;
-#'   `NULL` is `c(256, 128, 64, 32, 16)`.
+#' @param decoder_channels Channels of the decoder's five levels, coarse to fine: whole numbers of
+#'   at least 1, with attention of at least 16. `NULL` is `c(256, 128, 64, 32, 16)`.
 #' @param attention `NULL`, or `"scse"`: concurrent spatial and channel squeeze and excitation in
 #'   the decoder.
 #' @references Zhou, Siddiquee, Tajbakhsh & Liang (2018) UNet++: A Nested U-Net Architecture for
@@ -125,7 +126,7 @@ seg_unetpp <- function(in_channels = 3, classes = NULL, weights = NULL, ..., enc
   check_no_dots(...)
   build_model("unetpp", in_channels, classes, weights, said(
     encoder = check_string(encoder),
-    decoder_channels = check_wholes(decoder_channels, 5, null = TRUE),
+    decoder_channels = check_decoder(decoder_channels, attention),
     attention = check_attention(attention)
   ), encoder_weights, preprocess)
 }
@@ -238,6 +239,12 @@ seg_unet3d <- function(in_channels = 3, classes = NULL, weights = NULL, ..., ini
   build_model("unet3d", in_channels, classes, weights, said(
     init_features = check_whole(init_features, min = 1)
   ), preprocess = preprocess)
+}
+
+# Squeeze and excitation divide the channels by 16.
+check_decoder <- function(decoder_channels, attention, call = rlang::caller_env()) {
+  check_wholes(decoder_channels, 5, min = if (is.null(attention)) 1 else 16, null = TRUE,
+               arg = "decoder_channels", call = call)
 }
 
 check_attention <- function(attention, call = rlang::caller_env()) {

@@ -3,15 +3,19 @@
 #' Lists weights that models can be built with by name, and whether their files are on this
 #' machine. A file is looked for in the folder that the environment variable `MASKR_WEIGHTS` names,
 #' among those that come with maskr (`"nuclei"`), then in the cache, and is downloaded into the
-#' cache when a model first asks for it. What is downloaded is verified by its published SHA-256
-#' checksum, and no file is opened in a way that could run code.
+#' cache when a model first asks for it. What is downloaded is verified by its SHA-256 checksum
+#' where one is published, and no file is opened in a way that could run code.
 #'
 #' The cache is `tools::R_user_dir("maskr", "cache")`, or the folder that the environment variable
 #' `MASKR_CACHE` names. Without internet access, put the file into either folder by hand; the error
 #' of the model that misses it gives address and checksum.
 #'
-#' @return A data frame with one row per set of weights:
-#'   - `name`: what `weights` arguments take, such as `"brain-mri"` in [seg_unet()];
+#' Weights of encoders (`encoder_weights = "imagenet"`) are not listed: there are hundreds.
+#'
+#' @return A data frame with one row per file of weights:
+#'   - `architecture`: the network that they are of, such as `"unet"` for [seg_unet()];
+#'   - `name`: what its argument `weights` takes, such as `"brain-mri"`; where a network has
+#'     several sizes, the same name stands for the file of each;
 #'   - `file`: the name of its file;
 #'   - `licence`: the SPDX identifier of the licence that its owner gives it. Mind it: maskr's own
 #'     licence does not extend to weights;

@@ -1,8 +1,8 @@
 """Writes inst/extdata/architectures.csv, which `seg_architectures()` reads.
 
 All figures are of default arguments, 3 channels in and 21 classes out: parameters and multiply-adds
-(half of what torch.utils.flop_counter counts) on the meta device; seconds by the clock, the median
-of a few forward passes in float32 on an image of 512 x 512 (volumes: 64 x 64 x 64, as many voxels).
+(half of what torch.utils.flop_counter counts), and seconds: the median of a few forward passes in
+float32 on an image of 512 x 512 (volumes: 64 x 64 x 64, as many voxels).
 The table is written after each architecture, so that a run that was stopped goes on by the names
 that are left. Run it on a quiet machine.
 
@@ -23,34 +23,22 @@ sys.path.insert(0, str(ROOT / "inst" / "python"))
 
 # The package's own, not an installed one.
 from maskr.architectures import registry  # noqa: E402
-from maskr.weights import KNOWN  # noqa: E402
+from maskr.published import KNOWN  # noqa: E402
 
 TABLE = ROOT / "inst" / "extdata" / "architectures.csv"
 IN_CHANNELS, OUT_CHANNELS = 3, 21
 THREADS, PASSES = 2, 3
 
 
-def image_of(network, device):
+def image_of(network, device="cpu"):
     """A batch of one image with 2^18 pixels or voxels."""
     size = (64, 64, 64) if getattr(network, "dims", 2) == 3 else (512, 512)
     return torch.rand(1, IN_CHANNELS, *size, device=device)
 
 
-def counted(name):
-    """Parameters, and multiply-adds in billions."""
-    with torch.device("meta"):
-        network = registry.build(name, IN_CHANNELS, OUT_CHANNELS).eval()
-    with FlopCounterMode(display=False) as counter, torch.inference_mode():
-        network(image_of(network, "meta"))
-    parameters = sum(parameter.numel() for parameter in network.parameters())
-    return parameters, round(counter.get_total_flops() / 2 / 1e9, 2)
-
-
-def seconds_per_megapixel(name):
+def seconds_per_megapixel(network):
     """Median seconds of a forward pass, times four."""
-    torch.manual_seed(1)
-    network = registry.build(name, IN_CHANNELS, OUT_CHANNELS).eval()
-    image = image_of(network, "cpu")
+    image = image_of(network)
     seconds = []
     with torch.inference_mode():
         for _ in range(PASSES + 1):
@@ -61,21 +49,32 @@ def seconds_per_megapixel(name):
     return round(statistics.median(seconds[1:]) * 4, 2)
 
 
+def multiply_adds(network):
+    """Of one image, in billions; leaves the network without weights."""
+    network.to("meta")
+    with FlopCounterMode(display=False) as counter, torch.inference_mode():
+        network(image_of(network, "meta"))
+    return round(counter.get_total_flops() / 2 / 1e9, 2)
+
+
 def row_of(entry):
     """The row of an architecture in the table."""
-    parameters, multiply_adds = counted(entry.name)
-    weights = [known for known in KNOWN.values() if known.architecture == entry.name]
+    torch.manual_seed(1)
+    network = registry.build(entry.name, IN_CHANNELS, OUT_CHANNELS).eval()
+    seconds = seconds_per_megapixel(network)
+    # a name may stand for several sizes of the network, under one licence
+    licences = {k.name: k.licence for k in KNOWN.values() if k.architecture == entry.name}
     return {
         "name": f"seg_{entry.name}",
         "family": entry.family,
         "paper": f"{entry.authors} ({entry.year})",
         "url": entry.url,
-        "parameters": parameters,
-        "multiply_adds": multiply_adds,
-        "seconds_per_megapixel": seconds_per_megapixel(entry.name),
+        "parameters": sum(parameter.numel() for parameter in network.parameters()),
+        "multiply_adds": multiply_adds(network),
+        "seconds_per_megapixel": seconds,
         "encoders": ", ".join(entry.encoders),
-        "weights": ", ".join(known.name for known in weights),
-        "licence": ", ".join(known.licence for known in weights),
+        "weights": ", ".join(licences),
+        "licence": ", ".join(licences.values()),
     }
 
 

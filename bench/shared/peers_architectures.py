@@ -5,20 +5,18 @@ import os
 os.environ.setdefault("KERAS_BACKEND", "torch")
 
 import segmentation_models_pytorch as smp
-import torch
 from maskr.architectures import registry
 from torch import nn
 from torchvision.models import segmentation
 
 
 def count(build, *arguments, **named):
-    """Parameters of a network, which is built without memory."""
-    with torch.device("meta"):
-        return sum(parameter.numel() for parameter in build(*arguments, **named).parameters())
+    return sum(parameter.numel() for parameter in build(*arguments, **named).parameters())
 
 
-def of_smp(name, encoder):
-    return count(getattr(smp, name), encoder, encoder_weights=None, in_channels=3, classes=21)
+def of_smp(name, encoder="resnet34", **arguments):
+    arguments |= {"encoder_weights": None, "in_channels": 3, "classes": 21}
+    return count(getattr(smp, name), encoder, **arguments)
 
 
 def of_torchvision(name):
@@ -39,25 +37,25 @@ def rounded(count, to):
 
 def kernels(build, *arguments):
     """Weights of a network's 3x3 convolutions alone."""
-    with torch.device("meta"):
-        layers = build(*arguments).modules()
     return sum(
         layer.weight.numel()
-        for layer in layers
+        for layer in build(*arguments).modules()
         if isinstance(layer, nn.Conv2d) and layer.kernel_size == (3, 3)
     )
 
 
 SMP = {
-    "unetpp": ("UnetPlusPlus", "resnet34"),
-    "deeplab": ("DeepLabV3Plus", "resnet34"),
-    "pspnet": ("PSPNet", "resnet34"),
-    "fpn": ("FPN", "resnet34"),
-    "linknet": ("Linknet", "resnet34"),
-    "upernet": ("UPerNet", "tu-convnext_tiny"),
-    "dpt": ("DPT", "tu-vit_base_patch16_224.augreg_in21k"),
+    "unetpp": ("UnetPlusPlus", {}),
+    "deeplab": ("DeepLabV3Plus", {}),
+    # to stride 8 and on the whole encoder, as in the paper; the default is a part of it
+    "pspnet": ("PSPNet", {"encoder_depth": 5}),
+    "fpn": ("FPN", {}),
+    "linknet": ("Linknet", {}),
+    "upernet": ("UPerNet", {"encoder": "tu-convnext_tiny", "decoder_channels": 512}),
+    # without the classifier of the vision transformer, which DPT does not use
+    "dpt": ("DPT", {"encoder": "tu-vit_base_patch16_224.augreg_in21k", "num_classes": 0}),
 }
-"""By architecture: the class in segmentation-models-pytorch and the default encoder."""
+"""By architecture: its class in segmentation-models-pytorch, and arguments."""
 
 
 def rows():
@@ -67,8 +65,8 @@ def rows():
         return count(registry.build, name, 3, out_channels, **arguments)
 
     yield "unet", ours("unet", 1), 7_763_041, "published weights of Buda et al."
-    for name, (peer, encoder) in SMP.items():
-        yield name, ours(name), of_smp(peer, encoder), f"smp {peer}"
+    for name, (peer, arguments) in SMP.items():
+        yield name, ours(name), of_smp(peer, **arguments), f"smp {peer}"
     threes = rounded(kernels(registry.build, "resunet", 3, 1), 100_000)
     yield "resunet", threes, 7_800_000, "paper: 3x3 kernels"
     # the usual form has 7,812 biases that the batch normalisation after them undoes
