@@ -14,7 +14,8 @@
 #'
 #' @param images Paths, a folder (its image files, not those of its subfolders), a list of images
 #'   ([seg_image()], matrices or arrays `[H, W, C]`; a [seg_image()] `[D, H, W, C]` is a volume), or
-#'   what [seg_example()] returns, which brings its own masks, instances (for detectors) and classes. [seg_annotations] bring all of it too:
+#'   what [seg_example()] returns, which brings its own masks, instances (for detectors) and
+#'   classes. [seg_annotations] bring all of it too:
 #'   `seg_dataset(seg_read_annotations(path))`.
 #' @param targets For each image its truth: paths of masks or their folder, matched to the images
 #'   by name; or, in the order of the images (or with their names), a list of [seg_mask()]s or

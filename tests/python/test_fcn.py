@@ -3,11 +3,18 @@
 import pytest
 import torch
 import torch.nn.functional as F
+from maskr.architectures import fcn as family
 from maskr.architectures.fcn import FCN, bilinear, encoder_state, fcn
 from maskr.errors import DataError
 from networks import check_gradients, check_model, count
 from torch import nn
 from torchvision.models import segmentation, vgg16
+
+
+@pytest.fixture
+def narrow(monkeypatch):
+    """Fewer features where the paper's are many, for tests that run the network."""
+    monkeypatch.setattr(family, "HIDDEN", 32)
 
 
 def stirred(network):
@@ -43,13 +50,13 @@ def test_transposed_convolutions_begin_as_bilinear_interpolation(stride):
     assert layer.weight.requires_grad
 
 
-def test_scores_begin_at_zero():
+def test_scores_begin_at_zero(narrow):
     network = fcn(1, 2, stride=16).eval()
     with torch.no_grad():
         assert (network(torch.rand(1, 1, 32, 64)) == 0).all()
 
 
-def test_scores_of_finer_stages_are_added():
+def test_scores_of_finer_stages_are_added(narrow):
     network = stirred(fcn(1, 2, stride=8)).eval()
     x = torch.rand(1, 1, 64, 96)
     kept = {}
@@ -86,7 +93,7 @@ def test_takes_the_weights_of_vgg16():
     assert set(encoder_state(vgg.state_dict())) <= names
 
 
-def test_gradients_reach_all_and_any_size_works():
+def test_gradients_reach_all_and_any_size_works(narrow):
     network = stirred(fcn(2, 3))
     check_gradients(network, (32, 64), 2)
     check_model(network, 2, (32, 64))
