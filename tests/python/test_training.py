@@ -1,4 +1,10 @@
-"""Training: the best epoch, exact metrics, interrupts, and what Keras does wrongly by itself."""
+"""Training: the best epoch, exact metrics, interrupts, and what Keras does wrongly by itself.
+
+Of the traps of Keras on torch: modes of training and prediction are tested in `test_model.py`
+(statistics move in fit and nowhere else), as are frozen statistics, saving and counting.
+"""
+
+import warnings
 
 import keras
 import numpy as np
@@ -170,3 +176,212 @@ def test_wrong_names_and_channels_are_errors():
     fields["images"] = [np.zeros((24, 32, 3))] * 2
     with pytest.raises(ShapeError, match="3 channels"):
         training.fit(model_of(), fields, epochs=1)
+
+
+def test_keras_early_stopping_restores_weights_but_ours_restores_statistics_too():
+    states = []
+
+    class Keep(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            states.append({k: v.clone() for k, v in self.model.module.state_dict().items()})
+
+    stop = keras.callbacks.EarlyStopping("loss", patience=1, min_delta=9,
+                                         restore_best_weights=True)
+    for valid in (None, data(2, seed=5)):
+        states.clear()
+        model = model_of()
+        result = training.fit(model, data(), valid, epochs=9, precision="float32",
+                              callbacks=[Keep(), stop])
+        # Keras puts the first epoch's weights back, and leaves the last one's statistics
+        assert stop.best_epoch == 0 and len(states) == 2
+        kept = states[result["best_epoch"] - 1]
+        assert all(torch.equal(v, kept[k]) for k, v in model.module.state_dict().items())
+    assert result["warnings"] == []
+
+
+def test_keras_callbacks_set_the_learning_rate_and_see_all_events():
+    events = []
+    look = keras.callbacks.LambdaCallback(
+        on_train_begin=lambda logs: events.append("begin"),
+        on_epoch_begin=lambda epoch, logs: events.append(epoch),
+        on_train_batch_end=lambda batch, logs: events.append(sorted(logs)),
+        on_epoch_end=lambda epoch, logs: events.append(sorted(logs)),
+        on_train_end=lambda logs: events.append("end"),
+    )
+    reduce = keras.callbacks.ReduceLROnPlateau("val_loss", 0.5, patience=1, min_delta=9)
+    model = model_of()
+    training.fit(model, data(2), data(2), epochs=3, callbacks=[look, reduce])
+    own = ["dice", "iou", "loss"]
+    every = sorted([*own, *(f"val_{name}" for name in own)])
+    assert events[:4] == ["begin", 0, own, every]
+    assert events[-1] == "end"
+    assert float(model.optimizer.learning_rate) == pytest.approx(0.0025)
+
+
+def test_what_callbacks_warn_of_is_returned_and_not_printed():
+    stop = keras.callbacks.EarlyStopping("val_f2", mode="max")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        result = training.fit(model_of(), data(2), epochs=1, callbacks=[stop])
+    assert len(result["warnings"]) == 1 and "val_f2" in result["warnings"][0]
+
+
+def test_callbacks_that_could_not_keep_their_word_are_refused(tmp_path):
+    keep = keras.callbacks.BackupAndRestore(str(tmp_path / "backup"))
+    with pytest.raises(DataError, match="does not restore the order") as error:
+        training.fit(model_of(), data(2), epochs=1, callbacks=[keep])
+    assert error.value.argument == "callbacks"
+    reduce = keras.callbacks.ReduceLROnPlateau()
+    with pytest.raises(DataError, match="schedule"):
+        training.fit(model_of(schedule={"name": "cosine"}), data(2), epochs=1, callbacks=[reduce])
+    with pytest.raises(DataError, match="no callback"):
+        training.fit(model_of(), data(2), epochs=1, callbacks=["stop"])
+
+
+def test_a_frozen_model_and_an_unknown_monitor_are_errors_before_anything_is_read():
+    unreadable = data(2) | {"images": ["nothere.png"] * 2}
+    model = model_of()
+    with pytest.raises(DataError, match='no metric "val_f2"') as error:
+        training.fit(model, unreadable, epochs=1, monitor="val_f2")
+    assert error.value.hint == "This model has loss, val_loss, iou, val_iou, dice, val_dice."
+    model.set_trainable(["*"], False)
+    with pytest.raises(DataError, match="All layers are frozen"):
+        training.fit(model, unreadable, epochs=1)
+
+
+def test_what_was_replaced_or_thawed_behind_keras_is_trained():
+    # Keras alone goes on with the parameters that it saw when the module was wrapped
+    model = model_of()
+    training.fit(model, data(2), epochs=1)
+    model.module.conv = torch.nn.Conv2d(2, 1, 1)
+    model.module.encoder1.requires_grad_(False)
+    before = {k: v.detach().clone() for k, v in model.module.named_parameters()}
+    training.fit(model, data(2), epochs=1)
+    after = dict(model.module.named_parameters())
+    assert not torch.equal(before["conv.weight"], after["conv.weight"])
+    assert torch.equal(before["encoder1.enc1conv1.weight"], after["encoder1.enc1conv1.weight"])
+    model.module.encoder1.requires_grad_(True)
+    training.fit(model, data(2), epochs=1)
+    assert not torch.equal(before["encoder1.enc1conv1.weight"], after["encoder1.enc1conv1.weight"])
+    assert {id(p) for p in after.values()} == {id(v.value) for v in model.trainable_variables}
+    assert {id(p) for p in after.values()} == {id(p) for p in model.parameters()}
+
+
+def test_class_weights_act_in_one_training_alone():
+    def loss_of(model, **options):
+        result = training.fit(model, data(2, batch_size=2), epochs=1, precision="float32", seed=1,
+                              **options)
+        return values(result, "loss", "train")[0]
+
+    for name in ("cross_entropy", "bce"):
+        weighted = [{"name": name, "arguments": {"class_weights": [1.0, 7.0]}}]
+        expected = loss_of(model_of(loss=weighted))
+        model = model_of(loss=[{"name": name}])
+        loss = model.loss
+        assert loss_of(model, class_weights=[1.0, 7.0]) == pytest.approx(expected)
+        assert model.loss is loss
+        assert loss_of(model_of(loss=[{"name": name}])) != pytest.approx(expected)
+    with pytest.raises(DataError, match="one of Keras's"):
+        loss_of(model_of(loss=keras.losses.BinaryCrossentropy()), class_weights=[1.0, 7.0])
+    with pytest.raises(DataError, match="class weights"):
+        loss_of(model_of(loss=[{"name": "lovasz"}]), class_weights=[1.0, 7.0])
+
+
+def test_weights_per_pixel_are_refused():
+    # with a scalar loss Keras would multiply it by their mean
+    model = model_of()
+    x, y = torch.rand(2, 1, 16, 16), torch.zeros(2, 16, 16).long()
+    with pytest.raises(DataError, match="per sample or pixel"):
+        model.fit(x, y, sample_weight=torch.rand(2, 16, 16), verbose=0)
+
+
+def test_keras_own_iou_is_refused():
+    for metric in (keras.metrics.MeanIoU(2), keras.metrics.BinaryIoU()):
+        with pytest.raises(DataError, match="ignored pixels"):
+            model_of(metrics=[metric])
+
+
+def test_keras_metrics_and_losses_go_with_ours():
+    def wrong(y, p):
+        return (p.argmax(dim=1) != y).float().mean()
+
+    model = builders.build("unet", 1, BINARY | {"debris": 2}, {"init_features": 2}, seed=1)
+    loss = keras.losses.SparseCategoricalCrossentropy(axis=1, ignore_class=IGNORE)
+    metrics = ["iou", keras.metrics.MeanMetricWrapper(wrong, name="pixel_error")]
+    training.compile(model, loss=loss, metrics=metrics)
+    fields = {"class_ids": [0, 1, 2]}
+    result = training.fit(model, data(**fields), data(2, **fields), epochs=3, precision="float32",
+                          monitor="val_pixel_error")
+    assert result["best_epoch"] == int(np.argmin(values(result, "pixel_error", "valid"))) + 1
+
+
+def test_a_mixed_policy_of_keras_changes_nothing():
+    def train():
+        model = model_of()
+        result = training.fit(model, data(2), epochs=1, precision="float32", seed=1)
+        x = torch.rand(1, 1, 16, 32, generator=torch.Generator().manual_seed(1))
+        return result["value"], model.predict(x, verbose=0), float(model(x).sum())
+
+    expected = train()
+    policy = keras.config.dtype_policy()
+    try:
+        keras.config.set_dtype_policy("mixed_bfloat16")
+        found = train()
+    finally:
+        keras.config.set_dtype_policy(policy)
+    assert found[0] == expected[0] and found[2] == expected[2]
+    np.testing.assert_array_equal(found[1], expected[1])
+
+
+def test_bfloat16_trains_as_well_and_keeps_float32_parameters():
+    losses = {}
+    for precision in ("float32", "bfloat16"):
+        model = model_of()
+        result = training.fit(model, data(), epochs=4, precision=precision, seed=1)
+        losses[precision] = values(result, "loss", "train")[-1]
+        assert {p.dtype for p in model.module.parameters()} == {torch.float32}
+        assert model.precision == "float32"
+    assert losses["bfloat16"] == pytest.approx(losses["float32"], rel=0.02)
+    assert losses["bfloat16"] != losses["float32"]
+
+
+def test_deterministic_holds_while_training_alone():
+    seen = []
+    look = keras.callbacks.LambdaCallback(
+        on_epoch_end=lambda *_: seen.append(torch.are_deterministic_algorithms_enabled())
+    )
+    training.fit(model_of(), data(2), epochs=1, callbacks=[look], deterministic=True)
+    training.fit(model_of(), data(2), epochs=1, callbacks=[look])
+    assert seen == [True, False]
+    assert not torch.are_deterministic_algorithms_enabled()
+
+    def fail(*_):
+        raise RuntimeError("nll_loss2d does not have a deterministic implementation, but you set")
+
+    fails = keras.callbacks.LambdaCallback(on_epoch_end=fail)
+    with pytest.raises(DataError, match="nll_loss2d exactly") as error:
+        training.fit(model_of(), data(2), epochs=1, callbacks=[fails], deterministic=True)
+    assert error.value.argument == "deterministic"
+
+
+def test_everything_at_once_goes_on_where_it_was_broken_off(tmp_path):
+    settings = {"optimizer": "adamw", "ema": 0.9, "accumulate": 2, "clip_norm": 1.0,
+                "schedule": {"name": "cosine", "warmup": 0.5}, "layer_rates": {"encoder": 0.5}}
+    options = {"epochs": 4, "precision": "float32", "seed": 1, "freeze_epochs": 1}
+
+    def train(folder, **more):
+        model = model_of(**settings)
+        result = training.fit(model, data(), data(2, seed=5), resume=str(folder), **options, **more)
+        return model, result
+
+    def interrupt(event):
+        if event["event"] == "batch" and (event["epoch"], event["batch"]) == (3, 2):
+            raise KeyboardInterrupt
+
+    whole, expected = train(tmp_path / "whole")
+    broken, first = train(tmp_path / "broken", progress=interrupt)
+    assert first["stopped"] == "interrupted" and max(first["epoch"]) == 2
+    resumed, result = train(tmp_path / "broken")
+    assert result["value"] == expected["value"]
+    state = resumed.module.state_dict()
+    assert all(torch.equal(v, state[k]) for k, v in whole.module.state_dict().items())

@@ -71,7 +71,7 @@ def compile(
     }
     optimizer = make_optimizer(optimizer, named)
     check_settable(optimizer, schedule)
-    metrics = [ConfusionMetric(m, channels) if isinstance(m, str) else m for m in metrics]
+    metrics = [make_metric(metric, channels) for metric in metrics]
     model.compile(optimizer=optimizer, loss=loss, metrics=metrics)
     model.recipe = Recipe(schedule, accumulate, ema, dict(layer_rates or {}))
 
@@ -84,6 +84,26 @@ OPTIMIZERS = {
     )
 }
 """Keras's classes of optimizers by the names that users write."""
+
+
+def make_metric(metric: str | keras.metrics.Metric, channels: int) -> keras.metrics.Metric:
+    """One of maskr's metrics by name; one of Keras's as it is.
+
+    Raises
+    ------
+    DataError
+        If the name is unknown, or Keras's metric does not count what a model of ours returns.
+    """
+    if isinstance(metric, str):
+        return ConfusionMetric(metric, channels)
+    if isinstance(metric, keras.metrics.IoU | keras.metrics.MeanIoU):
+        raise DataError(
+            f"Keras's {type(metric).__name__} knows neither ignored pixels nor channels that come "
+            "before height and width.",
+            hint='Use `metrics = "iou"`.',
+            argument="metrics",
+        )
+    return metric
 
 
 def make_optimizer(

@@ -27,9 +27,9 @@ def run(
         callback.set_params({"epochs": epochs, "steps": len(train), "verbose": 0})
     model.stop_training = False
     logs: dict[str, float] = {}
-    call(callbacks, "on_train_begin")
+    call(callbacks, "on_train_begin", {})
     for epoch in range(first, epochs):
-        call(callbacks, "on_epoch_begin", epoch)
+        call(callbacks, "on_epoch_begin", epoch, {})
         logs = train_epoch(model, train, callbacks)
         if validation is not None:
             judged = evaluate(model, validation, callbacks)
@@ -48,7 +48,7 @@ def train_epoch(
     """Go through the training data once; the metrics of all of it."""
     model.reset_metrics()
     for batch in range(len(loader)):
-        call(callbacks, "on_train_batch_begin", batch)
+        call(callbacks, "on_train_batch_begin", batch, {})
         logs = plain(model.train_step(loader[batch]))
         call(callbacks, "on_train_batch_end", batch, logs)
         if model.stop_training:
@@ -63,9 +63,9 @@ def evaluate(
 ) -> dict[str, float]:
     """Go through the validation data once; the metrics of all of it."""
     model.reset_metrics()
-    call(callbacks, "on_test_begin")
+    call(callbacks, "on_test_begin", {})
     for batch in range(len(loader)):
-        call(callbacks, "on_test_batch_begin", batch)
+        call(callbacks, "on_test_batch_begin", batch, {})
         logs = plain(model.test_step(loader[batch]))
         call(callbacks, "on_test_batch_end", batch, logs)
     loader.on_epoch_end()
