@@ -149,7 +149,8 @@ plot.seg_history <- function(x, y, metrics = NULL, ...) {
   old <- graphics::par(mfrow = c(rows, columns), mar = c(3.6, 3.8, 2.2, 0.8),
                        mgp = c(2, 0.6, 0), las = 1)
   on.exit(graphics::par(old))
-  for (metric in metrics) plot_metric(x[x$metric == metric, ], metric, attr(x, "best_epoch"), ...)
+  best <- if (attr(x, "monitor") != "epoch") attr(x, "best_epoch")
+  for (metric in metrics) plot_metric(x[x$metric == metric, ], metric, best, ...)
   invisible(x)
 }
 
@@ -163,11 +164,14 @@ plot_metric <- function(x, metric, best, ...) {
                     main = metric, bty = "l", xaxt = "n",
                     log = if (metric == "learning_rate") "y" else "", ...)
   graphics::axis(1, unique(round(pretty(epochs))))
-  graphics::abline(v = best, lty = 3, col = "grey50")
+  if (!is.null(best)) {
+    graphics::abline(v = best, lty = 3, col = "grey50")
+    graphics::mtext("best", at = best, line = -0.2, cex = 0.6, col = "grey40")
+  }
   if (metric == "learning_rate") return(invisible())
   graphics::legend(quiet_corner(wide), legend = names(history_colours)[shown],
                    col = history_colours[shown], lwd = 2, pch = if (!many) 16, pt.cex = 0.6,
-                   bty = "n")
+                   bg = "white", box.col = NA, inset = 0.02)
 }
 
 history_colours <- c(train = "#0072B2", valid = "#D55E00")
@@ -186,10 +190,11 @@ autoplot.seg_history <- function(object, metrics = NULL, ...) {
   frame <- as.data.frame(object)
   frame <- frame[frame$metric %in% metrics, ]
   frame$metric <- factor(frame$metric, metrics)
+  best <- if (attr(object, "monitor") != "epoch") attr(object, "best_epoch")
   ggplot2::ggplot(frame, ggplot2::aes(.data$epoch, .data$value, colour = .data$data)) +
     ggplot2::geom_line() +
     ggplot2::geom_point() +
-    ggplot2::geom_vline(xintercept = attr(object, "best_epoch"), linetype = 3) +
+    (if (!is.null(best)) ggplot2::geom_vline(xintercept = best, linetype = 3)) +
     ggplot2::facet_wrap(~metric, scales = "free_y") +
     ggplot2::scale_colour_manual(values = history_colours) +
     ggplot2::labs(x = "epoch", y = NULL, colour = NULL)

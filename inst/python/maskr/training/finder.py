@@ -111,8 +111,7 @@ def trainable_copy(model: SegModel, where: str, precision: str) -> SegModel:
     """An independent model with the same weights and loss, and a fresh optimizer of the kind."""
     twin = SegModel(copy.deepcopy(model.module), model.spec)
     twin.frozen = model.frozen
-    for own, copied in zip(model.network.variables, twin.network.variables, strict=True):
-        copied.trainable = own.trainable
+    twin.adopt()
     twin.precision = device.precision(precision, where)
     device.place(twin.module, where)
     if not model.compiled:

@@ -146,7 +146,8 @@ def draw(rows: Sequence[Sequence], key: Key, title: str) -> np.ndarray:
     parts = [heading([*labels], title, strips[0].shape[1], width)]
     for strip in strips:
         parts += [blank(GAP, width), widened(strip, width)]
-    return np.vstack([*parts, blank(GAP, width), legend(key, width)])
+    has_ignored = any(truth is not None and (truth == IGNORE).any() for _, truth, _ in rows)
+    return np.vstack([*parts, blank(GAP, width), legend(listed(key, has_ignored), width)])
 
 
 def row_of_cells(
@@ -208,11 +209,18 @@ def heading(labels: Sequence[str], title: str, inner: int, width: int) -> np.nda
     return np.asarray(canvas)
 
 
-def legend(key: Key, width: int) -> np.ndarray:
-    """A box and the name of each class, in as many lines as it takes."""
+def listed(key: Key, has_ignored: bool) -> list[tuple[str, str]]:
+    """Names and colours of what is drawn over images."""
+    classes = zip(key.names, key.colours, key.clear, strict=True)
+    shown = [(name, colour) for name, colour, clear in classes if not clear]
+    return [*shown, ("ignore", key.ignored)] if has_ignored else shown
+
+
+def legend(classes: Sequence[tuple[str, str]], width: int) -> np.ndarray:
+    """A box of its colour and the name of each class, in as many lines as it takes."""
     font = ImageFont.load_default(14)
     at, line, placed = GAP, 0, []
-    for name, colour in zip(key.names, key.colours, strict=True):
+    for name, colour in classes:
         needed = 20 + font.getlength(name) + 14
         if at + needed > width and at > GAP:
             at, line = GAP, line + 1
