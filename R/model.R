@@ -226,38 +226,51 @@ fit.seg_model <- function(object, x, y = NULL, validation_data = NULL, epochs = 
                           deterministic = FALSE, seed = NULL) {
   check_no_dots(...)
   check_model(object)
-  classes <- check_has_classes(object)
-  batch_size <- check_whole(batch_size, min = 1)
-  train <- as_dataset(x, y, batch_size, classes)
+  arguments <- fit_arguments(
+    object, x, y, validation_data, epochs, batch_size, monitor, restore_best, precision, callbacks,
+    verbose, class_weights, freeze_epochs, resume, deterministic, seed
+  )
+  result <- rlang::exec(py_call, "training", "fit", object, !!!arguments,
+                        progress = progress_reporter(verbose))
+  say_why_stopped(result)
+  invisible(new_seg_history(result, result$best_epoch, result$monitor))
+}
+
+# What crosses to Python's `training.fit()`, checked; seg_train_script() writes the same.
+fit_arguments <- function(object, x, y, validation_data, epochs, batch_size, monitor, restore_best,
+                          precision, callbacks, verbose, class_weights, freeze_epochs, resume,
+                          deterministic, seed, call = rlang::caller_env()) {
+  classes <- check_has_classes(object, call)
+  batch_size <- check_whole(batch_size, min = 1, call = call)
+  train <- as_dataset(x, y, batch_size, classes, call)
   if (!is.null(validation_data)) {
-    validation_data <- validation_dataset(validation_data, batch_size, classes)
+    validation_data <- validation_dataset(validation_data, batch_size, classes, call)
   }
-  seed <- check_whole(seed, min = 0, null = TRUE)
+  seed <- check_whole(seed, min = 0, null = TRUE, call = call)
   # datasets draw seeds of their own
   draw <- function() {
     list(
-      train = dataset_for_python(train, classes),
-      validation = if (!is.null(validation_data)) dataset_for_python(validation_data, classes),
+      train = dataset_for_python(train, classes, call),
+      validation = if (!is.null(validation_data)) {
+        dataset_for_python(validation_data, classes, call)
+      },
       seed = seed %||% draw_seed()
     )
   }
-  drawn <- if (is.null(seed)) draw() else with_seed(seed, draw())
-  result <- py_call(
-    "training", "fit", object, drawn$train, drawn$validation,
-    epochs = check_whole(epochs, min = 1),
-    monitor = check_string(monitor),
-    restore_best = check_flag(restore_best),
-    precision = check_choice(precision, c("auto", "float32", "bfloat16")),
-    seed = drawn$seed,
-    callbacks = callbacks_for_python(callbacks, classes),
-    progress = progress_reporter(verbose),
-    class_weights = weights_for_fit(class_weights, train, classes, verbose),
-    freeze_epochs = check_whole(freeze_epochs, min = 0),
-    resume = if (is.null(resume)) "" else check_new_folder(resume, arg = "resume"),
-    deterministic = check_flag(deterministic)
+  c(
+    if (is.null(seed)) draw() else with_seed(seed, draw()),
+    list(
+      epochs = check_whole(epochs, min = 1, call = call),
+      monitor = check_string(monitor, call = call),
+      restore_best = check_flag(restore_best, call = call),
+      precision = check_choice(precision, c("auto", "float32", "bfloat16"), call = call),
+      callbacks = callbacks_for_python(callbacks, classes, call),
+      class_weights = weights_for_fit(class_weights, train, classes, verbose, call),
+      freeze_epochs = check_whole(freeze_epochs, min = 0, call = call),
+      resume = if (is.null(resume)) "" else check_new_folder(resume, "resume", call),
+      deterministic = check_flag(deterministic, call = call)
+    )
   )
-  say_why_stopped(result)
-  invisible(new_seg_history(result, result$best_epoch, result$monitor))
 }
 
 # Class weights in the order of the model's classes, as a list; NULL stays so.

@@ -174,7 +174,9 @@ chosen <- function(scores, score) {
 with_seed <- function(seed, expr) {
   global <- globalenv()
   before <- global$.Random.seed
-  on.exit(global$.Random.seed <- before)
+  on.exit(
+    if (is.null(before)) rm(".Random.seed", envir = global) else global$.Random.seed <- before
+  )
   set.seed(seed)
   expr
 }

@@ -102,8 +102,8 @@ def write(
     """
     check_rebuildable(model)
     arrays: dict[str, np.ndarray] = {}
-    data = without_arrays({"train": train, "validation": validation}, arrays)
-    job = compiled(model) | frozen(model) | data | {"settings": plain(settings)}
+    crossing = {"train": train, "validation": validation, "settings": plain(settings)}
+    job = compiled(model) | frozen(model) | without_arrays(crossing, arrays)
     text = json.dumps(job, indent=1)
 
     def fill(folder: str) -> None:
@@ -151,15 +151,17 @@ def frozen(model: SegModel) -> dict:
 
 
 def plain(settings: dict) -> dict:
-    """The settings, whose callbacks must be descriptions."""
-    for callback in settings.get("callbacks", ()):
+    """The settings, whose callbacks must be descriptions, without what calls back to R."""
+    callbacks = settings["callbacks"]
+    for callback in callbacks:
         if not isinstance(callback, dict):
             raise DataError(
                 f"The callback {type(callback).__name__} exists in this session only.",
                 hint="A script takes maskr's own, see ?seg_callbacks.",
                 argument="callbacks",
             )
-    return settings
+    silent = [{k: None if callable(v) else v for k, v in one.items()} for one in callbacks]
+    return settings | {"callbacks": silent}
 
 
 def without_arrays(value: object, arrays: dict[str, np.ndarray]) -> object:
@@ -211,10 +213,11 @@ def read(folder: str) -> Job:
     if job["compile"] is not None:
         model.compile_from_config(job["compile"])
         model.recipe = None if job["recipe"] is None else Recipe(**job["recipe"])
-    settings = job["settings"]
+    train, validation, settings = with_arrays(
+        [job["train"], job["validation"], job["settings"]], arrays
+    )
     settings["resume"] = settings["resume"] or str(where / "run")
-    data = with_arrays([job["train"], job["validation"]], arrays)
-    return Job(where, model, *data, settings)
+    return Job(where, model, train, validation, settings)
 
 
 def freeze(model: SegModel, modules: list[str], parameters: list[str]) -> None:
