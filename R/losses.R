@@ -18,57 +18,91 @@
 #'
 #' ## Means over pixels
 #'
-#' | name | a pixel's loss | arguments | reference |
-#' |---|---|---|---|
-#' | `"bce"` | \eqn{-(w y \log p + (1 - y) \log(1 - p))}, \eqn{y = g (1 - e) + e / 2}; two classes only | `pos_weight` (w) 1, above 0; `label_smoothing` (e) 0, from 0 to 1; `class_weights` | |
-#' | `"cross_entropy"` | \eqn{-(1 - e) \log p_t - e / K \sum_c \log p_c}{-(1 - e) log p[t] - e / K sum(log p[c])} | `class_weights`; `label_smoothing` (e) 0, from 0 to 1 | |
-#' | `"focal"` | \eqn{-a (1 - p_t)^\gamma \log p_t}{-a (1 - p[t])^gamma log p[t]}, softmax for more than two classes | `gamma` 2, at least 0; `alpha`, from 0 to 1, two classes only: a is `alpha` for the second class and `1 - alpha` for the first (`NULL`: a = 1); `class_weights` | Lin 2017 |
-#' | `"topk"` | cross-entropy, the mean over the fraction of the batch's pixels where it is largest | `fraction` 0.1, above 0 to 1; `class_weights` | Wu 2016 |
-#' | `"ohem"` | cross-entropy, the mean over the pixels with \eqn{p_t}{p[t]} below the threshold, and over at least `min_kept` where it is largest | `threshold` 0.7, above 0 to 1; `min_kept` pixels of a batch, a whole number of at least 1 (`NULL`: a sixteenth); `class_weights` | Shrivastava 2016 |
-#' | `"l1"` | \eqn{|p - g|}, the mean over classes | | |
-#' | `"l2"` | \eqn{(p - g)^2}, the mean over classes | | |
+#' The loss is the mean over the pixels that count of:
 #'
-#' *Empty class:* a class without pixels adds nothing here, but to `"l1"` and `"l2"`, where p of
-#' every class counts. `class_weights` are one number of at least 0 per class, named by class as
-#' [seg_class_weights()] gives them, or without names in the order of the model's classes: each
-#' pixel's loss is multiplied by the weight of its class, and the sum divided by the sum of these
-#' weights, as PyTorch does. `pos_weight` and `alpha` do not change the divisor. `"topk"` and
-#' `"ohem"` choose pixels by the cross-entropy without weights.
+#' | name | of a pixel | reference |
+#' |---|---|---|
+#' | `"bce"` | `-(w y log p + (1 - y) log(1 - p))`; two classes only | |
+#' | `"cross_entropy"` | `-(1 - e) log p[t] - e / K sum(log p)` | |
+#' | `"focal"` | `-a (1 - p[t])^gamma log p[t]` | Lin 2017 |
+#' | `"topk"` | `-log p[t]`, of the hardest pixels only | Wu 2016 |
+#' | `"ohem"` | `-log p[t]`, of pixels with `p[t]` below a threshold | Shrivastava 2016 |
+#' | `"l1"` | `abs(p - g)`, the mean over classes | |
+#' | `"l2"` | `(p - g)^2`, the mean over classes | |
+#'
+#' Their arguments, with defaults:
+#'
+#' * `"bce"`: `pos_weight = 1` (w), above 0; `label_smoothing = 0` (e), from 0 to 1, by which
+#'   `y = g (1 - e) + e / 2`; `class_weights`.
+#' * `"cross_entropy"`: `label_smoothing = 0` (e), from 0 to 1; `class_weights`. K is the number of
+#'   classes.
+#' * `"focal"`: `gamma = 2`, at least 0; `alpha = NULL`, from 0 to 1, for two classes only: a is
+#'   `alpha` for the second class and `1 - alpha` for the first (`NULL`: a is 1); `class_weights`.
+#'   The probabilities of more than two classes are those of a softmax.
+#' * `"topk"`: `fraction = 0.1`, above 0 and at most 1: this part of the batch's pixels that count,
+#'   rounded up, is taken; `class_weights`.
+#' * `"ohem"`: `threshold = 0.7`, above 0 and at most 1; `min_kept = NULL`, a whole number of at
+#'   least 1: that many pixels of the batch, the hardest, are taken at least (`NULL`: a sixteenth of
+#'   those that count); `class_weights`.
+#'
+#' `class_weights` are one number of at least 0 per class, named by class as [seg_class_weights()]
+#' gives them, or without names in the order of the model's classes. Each pixel's loss is multiplied
+#' by the weight of its class, and the sum divided by the sum of these weights, as PyTorch does;
+#' `pos_weight` and `alpha` do not change the divisor. `"topk"` and `"ohem"` choose pixels
+#' without weights.
+#'
+#' *Empty class:* a class without pixels adds nothing, except to `"l1"` and `"l2"`, where every
+#' class counts at every pixel.
 #'
 #' ## Overlap
 #'
-#' With \eqn{TP = \sum p g}{TP = sum(p g)}, \eqn{FP = \sum p (1 - g)}{FP = sum(p (1 - g))} and
-#' \eqn{FN = \sum (1 - p) g}{FN = sum((1 - p) g)} of a class over the batch, one minus the mean over
-#' classes of:
+#' With the soft counts `TP = sum(p g)`, `FP = sum(p (1 - g))` and `FN = sum((1 - p) g)` of a class
+#' over the batch, the loss is the mean over classes of:
 #'
-#' | name | formula | arguments | reference |
-#' |---|---|---|---|
-#' | `"dice"` | \eqn{(2 TP + s) / (2 TP + FP + FN + s)} | `smooth` (s) 1, at least 0 | Milletari 2016 |
-#' | `"iou"` | \eqn{(TP + s) / (TP + FP + FN + s)} (Jaccard) | `smooth` (s) 1, at least 0 | Rahman 2016 |
-#' | `"tversky"` | \eqn{T = (TP + s) / (TP + a FP + b FN + s)} | `alpha` (a) 0.3, at least 0; `beta` (b) 0.7, above 0; `smooth` (s) 1, at least 0 | Salehi 2017 |
-#' | `"focal_tversky"` | the mean over classes of \eqn{(1 - T)^{1 / \gamma}}{(1 - T)^(1 / gamma)} instead | as `"tversky"`, and `gamma` 4/3, from 1 to 3 | Abraham 2019 |
-#' | `"generalised_dice"` | \eqn{2 \sum_c w_c TP_c / \sum_c w_c (2 TP_c + FP_c + FN_c)}{2 sum(w TP) / sum(w (2 TP + FP + FN))}, \eqn{w_c = 1 / (\sum g)^2}{w = 1 / sum(g)^2}; no mean, and both of two classes | | Sudre 2017 |
-#' | `"lovasz"` | the convex surrogate of IoU: hinge \eqn{\max(0, 1 - z (2g - 1))}{max(0, 1 - z (2g - 1))} for two classes, softmax for more, the mean over the classes in the truth | `per_image` `FALSE`: `TRUE` is the mean over images | Berman 2018 |
-#' | `"bce_dice"` | the sum of `"bce"` and `"dice"` | `smooth`; `class_weights` of `"bce"` | |
+#' | name | of a class | reference |
+#' |---|---|---|
+#' | `"dice"` | `1 - (2 TP + s) / (2 TP + FP + FN + s)` | Milletari 2016 |
+#' | `"iou"` (Jaccard) | `1 - (TP + s) / (TP + FP + FN + s)` | Rahman 2016 |
+#' | `"tversky"` | `1 - T`, `T = (TP + s) / (TP + a FP + b FN + s)` | Salehi 2017 |
+#' | `"focal_tversky"` | `(1 - T)^(1 / gamma)` | Abraham 2019 |
+#' | `"lovasz"` | the convex surrogate of `1 - TP / (TP + FP + FN)` | Berman 2018 |
 #'
-#' *Empty class:* with `smooth` above 0, Dice of a class that is neither there nor predicted is 1
-#' (loss 0), and a class that is not there has the loss \eqn{FP / (FP + s)}. With `smooth = 0`
-#' such a class has the loss 1, and is left out of the mean if it is not predicted at all (FP = 0);
-#' IoU and Tversky likewise. In `"generalised_dice"` it has the weight of the rarest class that is
-#' there. `"lovasz"` leaves it out; for two classes, without the second, it is the largest hinge.
+#' * `"dice"`, `"iou"`: `smooth = 1` (s), at least 0.
+#' * `"tversky"`: `alpha = 0.3` (a), at least 0; `beta = 0.7` (b), above 0; `smooth = 1` (s), at
+#'   least 0.
+#' * `"focal_tversky"`: the same, and `gamma = 4 / 3`, from 1 to 3.
+#' * `"lovasz"`: `per_image = FALSE`; `TRUE` is the mean over images. Its errors are
+#'   `max(0, 1 - z (2 g - 1))` for two classes and `abs(p - g)` for more.
+#'
+#' `"generalised_dice"` (Sudre 2017) has no arguments and is no mean: it is
+#' `1 - 2 sum(w TP) / sum(w (2 TP + FP + FN))`, sums over classes (both of two), with
+#' `w = 1 / sum(g)^2`. `"bce_dice"` is the sum of `"bce"`, with its `class_weights`, and `"dice"`,
+#' with its `smooth`.
+#'
+#' *Empty class:* with `smooth` above 0, a class that is not there has the Dice or IoU loss
+#' `FP / (FP + s)`, which is 0 if it is not predicted either. With `smooth = 0` its loss is 1, and
+#' it is left out of the mean if it is not predicted at all (FP = 0). `"tversky"` likewise, with
+#' a FP in place of FP. In `"generalised_dice"` it has the weight of the rarest class that is there.
+#' `"lovasz"` leaves it out; for two classes, without the second, it is the largest error.
 #'
 #' ## Distance
 #'
-#' Means over pixels and classes, with Euclidean distances in pixels, image by image. Both are meant
-#' to be added to a loss of overlap, and their values can be large: give them small weights.
+#' The mean over classes and over the pixels that count, with Euclidean distances in pixels, image
+#' by image. Meant to be added, with a small weight, to a loss of overlap.
 #'
-#' | name | formula | arguments | reference |
-#' |---|---|---|---|
-#' | `"boundary"` | \eqn{p d}: outside the class d is the distance to its nearest pixel, inside it is 1 minus that to the nearest pixel outside; below 0 for a good prediction | | Kervadec 2019 |
-#' | `"hausdorff"` | \eqn{(p - g)^2 (d_p^\alpha + d_g^\alpha)}{(p - g)^2 (dp^alpha + dg^alpha)}, with each pixel's distance to the other side of the prediction's (p > 0.5) and the truth's boundary | `alpha` 2, above 0 | Karimi 2019 |
+#' | name | of a pixel and class | reference |
+#' |---|---|---|
+#' | `"boundary"` | `p d` | Kervadec 2019 |
+#' | `"hausdorff"` | `(p - g)^2 (dp^alpha + dg^alpha)` | Karimi 2019 |
 #'
-#' *Empty class:* where a class has none of an image's pixels, or all of them, it has no boundary,
-#' and the distances are 0.
+#' * `"boundary"`: outside the class d is the distance to its nearest pixel, inside it is 1 minus
+#'   the distance to the nearest pixel outside. The loss of a good prediction is below 0. No
+#'   arguments.
+#' * `"hausdorff"`: dg is the distance to the nearest pixel on the other side of the truth's
+#'   boundary, dp the same of the prediction `p > 0.5`. `alpha = 2`, above 0.
+#'
+#' *Empty class:* where none or all of an image's pixels are of a class, it has no boundary, and its
+#' distances are 0.
 #'
 #' @param name Name of the loss.
 #' @param ... Arguments of that loss, named.
@@ -79,7 +113,8 @@
 #'   probabilities, `[H, W]` of the second class or `[H, W, K]` of all, it gives one number. Volumes
 #'   are `[D, H, W]`, with probabilities `[D, H, W]` or `[D, H, W, K]`.
 #' @references
-#' Abraham & Khan (2019) A novel focal Tversky loss function, \url{https://arxiv.org/abs/1810.07842}.
+#' Abraham & Khan (2019) A novel focal Tversky loss function,
+#' \url{https://arxiv.org/abs/1810.07842}.
 #'
 #' Berman, Triki & Blaschko (2018) The Lovász-Softmax loss, \url{https://arxiv.org/abs/1705.08790}.
 #'
@@ -97,7 +132,8 @@
 #' Rahman & Wang (2016) Optimizing intersection-over-union in deep neural networks,
 #' \doi{10.1007/978-3-319-50835-1_22}.
 #'
-#' Salehi, Erdogmus & Gholipour (2017) Tversky loss function, \url{https://arxiv.org/abs/1706.05721}.
+#' Salehi, Erdogmus & Gholipour (2017) Tversky loss function,
+#' \url{https://arxiv.org/abs/1706.05721}.
 #'
 #' Shrivastava, Gupta & Girshick (2016) Training region-based object detectors with online hard
 #' example mining, \url{https://arxiv.org/abs/1604.03540}.

@@ -48,12 +48,12 @@ test_that("weights reach the loss by the names of classes", {
   skip_if_no_python()
   weights <- seg_class_weights(worked_example())
   loss <- seg_loss("cross_entropy", class_weights = weights)
-  expect_null(attr(attr(loss, "arguments")$class_weights, "counts"))
+  expect_null(attr(attr(loss, "terms")[[1]]$arguments$class_weights, "counts"))
   # the model has its classes in another order; both losses must be the same number
   loss_of <- function(classes, class_weights) {
     model <- seg_unet(1, classes, init_features = 2)
     model |> compile(loss = seg_loss("cross_entropy", class_weights = class_weights))
-    unlist(model$loss$arguments$class_weights)
+    unlist(model$loss$terms[[1]]$arguments$class_weights)
   }
   expect_equal(loss_of(c(background = 0, cell = 1, rare = 7), weights), c(0.5, 1, 4))
   expect_equal(loss_of(c(rare = 7, background = 0, cell = 1), weights), c(4, 0.5, 1))

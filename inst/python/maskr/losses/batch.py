@@ -148,14 +148,18 @@ class Batch:
         return torch.tensor(class_weights, dtype=self.dtype, device=self.logits.device)
 
     def mean(
-        self, values: torch.Tensor, class_weights: Sequence[float] | None = None
+        self,
+        values: torch.Tensor,
+        class_weights: Sequence[float] | None = None,
+        among: torch.Tensor | None = None,
     ) -> torch.Tensor:
         """The mean of `values` `[N, S]` over the pixels that count; 0 where none does.
 
-        With class weights the values are weighted by that of their true class, and the sum is
-        divided by the sum of the weights, as PyTorch's cross-entropy does.
+        `among`, 1 or 0 for each pixel, narrows them. With class weights the values are weighted by
+        that of their true class, and the sum is divided by the sum of the weights, as PyTorch's
+        cross-entropy does.
         """
-        if class_weights is None:
-            return (values * self.valid).sum() / self.count.clamp(min=1)
-        weights = self.weights(class_weights)[self.index] * self.valid
+        weights = self.valid if among is None else self.valid * among
+        if class_weights is not None:
+            weights = weights * self.weights(class_weights)[self.index]
         return (values * weights).sum() / weights.sum().clamp(min=TINY)

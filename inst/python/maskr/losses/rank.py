@@ -43,8 +43,10 @@ def ohem(
     """
     count = int(batch.count)
     kept = -(-count // 16) if min_kept is None else min_kept
-    hard = int(((batch.log_true < math.log(threshold)) * batch.valid).sum())
-    return hardest(batch, min(max(hard, kept), count), class_weights)
+    hard = (batch.log_true < math.log(threshold)) * batch.valid
+    if int(hard.sum()) >= kept:
+        return batch.mean(-batch.log_true, class_weights, among=hard)
+    return hardest(batch, min(kept, count), class_weights)
 
 
 def hardest(batch: Batch, taken: int, class_weights: list[float] | None) -> torch.Tensor:
