@@ -1,6 +1,7 @@
 """Two processes that share each batch learn what one process learns."""
 
 import csv
+import json
 import os
 import subprocess
 import sys
@@ -8,25 +9,13 @@ import sys
 import numpy as np
 import pytest
 import torch
+import two_heads
 from maskr import builders, storage, training
 from maskr.arrays import IGNORE
 from maskr.datasets.loader import FILLER, DataSpec, Loader, share_of
 from maskr.training import distributed, script
-from torch import nn
 
 BINARY = {"background": 0, "nucleus": 1}
-THREE = {"background": 0, "nucleus": 1, "border": 2}
-
-RUN = """
-import os, sys
-os.environ["KERAS_BACKEND"] = "torch"
-sys.path.insert(0, sys.argv[1])
-from maskr.training import distributed
-for folder in sys.argv[2:]:
-    distributed.main(folder, print)
-"""
-
-
 def data(sizes, classes=2, seed=0, **options):
     """Images of many sizes, with ignored pixels, so that padding and shares matter."""
     rng = np.random.default_rng(seed)
@@ -49,56 +38,22 @@ def binary(**options):
     return frozen_norms(model)
 
 
-class TwoHeads(nn.Module):
-    """Outputs by name with a loss of their own, an encoder to freeze, and no statistics."""
-
-    multiple = 1
-    encoder_layers = ("encoder",)
-
-    def __init__(self):
-        super().__init__()
-        self.encoder = nn.Conv2d(1, 4, 3, padding=1)
-        self.dropped = nn.Conv2d(4, 3, 1)
-        self.head = nn.Conv2d(4, 3, 3, padding=1)
-        self.side = nn.Conv2d(4, 3, 1)
-
-    def forward(self, x):
-        x = self.encoder(x).relu()
-        return {"out": self.head(x), "side": self.side(x)} if self.training else self.head(x)
-
-    def auxiliary_loss(self, outputs, target):
-        per_pixel = nn.functional.cross_entropy(outputs["side"], target, ignore_index=IGNORE)
-        return 0.4 * per_pixel
-
-
 def values(folder):
     with (folder / "history.csv").open() as file:
         return [float(row["value"]) for row in csv.DictReader(file)]
 
 
-def by_two(tmp_path, *folders):
-    file = tmp_path / "run.py"
-    file.write_text(RUN)
-    home = os.path.dirname(os.path.dirname(training.__file__))
+def by_two(script_path, *arguments):
+    """What two processes print that run a script."""
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone",
-               "--nproc_per_node=2", str(file), os.path.dirname(home), *map(str, folders)]
+               "--nproc_per_node=2", str(script_path), *map(str, arguments)]
     out = subprocess.run(command, capture_output=True, text=True, timeout=250,
                          env=os.environ | {"OMP_NUM_THREADS": "1"})
-    assert out.returncode == 0, out.stderr[-3000:]
+    assert out.returncode == 0, out.stderr
     return out.stdout
 
 
 SETTINGS = {"epochs": 3, "seed": 7, "precision": "float32", "callbacks": [], "resume": ""}
-
-
-def write(tmp_path, name, model, train, validation, **options):
-    script.write(model, train, validation, str(tmp_path / f"{name}.py"), **SETTINGS | options)
-    return tmp_path / name
-
-
-def alone(model, train, validation, **options):
-    settings = {k: v for k, v in (SETTINGS | options).items() if k != "resume"}
-    return training.fit(model, train, validation, **settings)
 
 
 def same_weights(folder, model):
@@ -113,21 +68,27 @@ SIZES = [(24, 40), (32, 24), (16, 48), (24, 40), (40, 16)]
 def test_two_processes_give_the_loss_and_the_weights_of_one(tmp_path):
     train, valid = data(SIZES), data(SIZES[:3], seed=5, shuffle=False)
     stop = {"kind": "early_stopping", "monitor": "val_loss", "patience": 1, "min_delta": 0.5}
-    plain = write(tmp_path, "plain", binary(), train, valid)
+    settings = SETTINGS | {"callbacks": [stop]}
     more = {"accumulate": 2, "ema": 0.5, "clip_norm": 0.1}
-    stopped = write(tmp_path, "stopped", binary(**more), train, valid, callbacks=[stop])
-    out = by_two(tmp_path, plain, stopped)
-    assert out.count("Epoch 3/3") == 1 and "2 process(es)" in out
+    script.write(binary(**more), train, valid, str(tmp_path / "go.py"), **settings)
+    out = by_two(tmp_path / "go.py")
+    assert "2 process(es)" in out and out.count("Epoch 2/3") == 1 and "Epoch 3/3" not in out
 
-    model = binary()
-    result = alone(model, train, valid)
-    np.testing.assert_allclose(values(plain), result["value"], atol=1e-5)
-    same_weights(plain, model)
     model = binary(**more)
-    result = alone(model, train, valid, callbacks=[stop])
+    result = training.fit(model, train, valid, **settings)
     assert max(result["epoch"]) == 2
-    np.testing.assert_allclose(values(stopped), result["value"], atol=1e-5)
-    same_weights(stopped, model)
+    np.testing.assert_allclose(values(tmp_path / "go"), result["value"], atol=1e-5)
+    same_weights(tmp_path / "go", model)
+
+
+def test_outputs_by_name_and_layers_that_are_thawed_on_the_way(tmp_path):
+    by_two(two_heads.__file__, tmp_path)
+    expected = two_heads.train()
+    for rank in range(2):
+        found = json.loads((tmp_path / f"{rank}.json").read_text())
+        assert found["metric"] == expected["metric"]
+        np.testing.assert_allclose(found["value"], expected["value"], atol=1e-5)
+        np.testing.assert_allclose(found["weights"], expected["weights"], atol=1e-6)
 
 
 def test_shares_follow_each_other_and_are_equally_long():

@@ -138,6 +138,8 @@ def joined(model: SegModel) -> Iterator[tuple[int, int]]:
     try:
         model.team = Team(dist.get_rank(), size, model.module)
         yield dist.get_rank(), size
+        # one that has nothing left to do must not leave while others are still arriving
+        dist.barrier()
     finally:
         model.team = None
         dist.destroy_process_group()
