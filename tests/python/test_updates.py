@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pytest
 import torch
-from maskr import training
+from maskr import storage, training
 from maskr.datasets.loader import DataSpec, Loader
 from maskr.errors import DataError
 from maskr.model import SegModel
@@ -326,3 +326,9 @@ def test_a_networks_auxiliary_loss_is_added_in_training(precision):
     for ours, theirs in zip(gradients, twin.parameters(), strict=True):
         tolerance = 1e-6 if precision == "float32" else 2e-2
         assert torch.allclose(ours, theirs.grad, atol=tolerance)
+
+
+def test_a_clone_is_trained_by_the_same_recipe():
+    model = model_of()
+    training.compile(model, ema=0.9, accumulate=3, layer_rates={"encoder": 0.1})
+    assert storage.clone(model).recipe == model.recipe

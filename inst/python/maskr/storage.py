@@ -84,4 +84,5 @@ def clone(model: SegModel) -> SegModel:
     copied = SegModel(copy.deepcopy(model.module), model.spec)
     if model.compiled:
         copied.compile_from_config(model.get_compile_config())
+        copied.recipe = model.recipe
     return copied

@@ -47,6 +47,8 @@ class Update(keras.callbacks.Callback):
         self.schedule = schedule
         self.averaging = averaging
         self.factors = layer_factors(model.module, recipe.layer_rates)
+        # asking Keras's variables for their parameters takes longer than some small steps
+        self.pairs = [(variable, variable.value) for variable in model.network.variables]
         self.base = float(self.optimizer.learning_rate) if schedule is not None else None
         self.step = 0
         self.batch = 0
@@ -61,35 +63,40 @@ class Update(keras.callbacks.Callback):
         self.waiting += 1
         if self.waiting < self.accumulate and self.batch < self.batches:
             return
-        variables = [v for v in self.network.trainable_variables if v.value.grad is not None]
+        # frozen parameters, and those that took no part, have no gradients
+        pairs = [(variable, p) for variable, p in self.pairs if p.grad is not None]
         if self.schedule is not None:
             self.optimizer.learning_rate = self.base * self.schedule.factor(self.step)
-        self._apply(self.gradients(variables), variables)
-        for variable in variables:
-            variable.value.grad = None
+        self._apply(self.gradients([p for _, p in pairs]), pairs)
+        for _, parameter in pairs:
+            parameter.grad = None
         self.step += 1
         self.waiting = 0
         if self.averaging is not None:
             self.averaging.update()
 
-    def gradients(self, variables: list[keras.Variable]) -> list[torch.Tensor]:
-        """The mean gradient of each variable over the batches that have waited."""
-        gradients = [variable.value.grad for variable in variables]
+    def gradients(self, parameters: list[torch.nn.Parameter]) -> list[torch.Tensor]:
+        """The mean gradient of each parameter over the batches that have waited."""
+        gradients = [parameter.grad for parameter in parameters]
         if self.network.team is not None:
             self.network.team.add(gradients)
         if self.waiting > 1:
             torch._foreach_div_(gradients, self.waiting)
         return gradients
 
-    def _apply(self, gradients: list[torch.Tensor], variables: list[keras.Variable]) -> None:
+    def _apply(
+        self,
+        gradients: list[torch.Tensor],
+        pairs: list[tuple[keras.Variable, torch.nn.Parameter]],
+    ) -> None:
         # Any optimizer's update times a factor: the slow layers go that share of their way.
         slow: dict[float, list[torch.Tensor]] = {}
-        for variable in variables:
-            factor = self.factors.get(id(variable.value), 1.0)
+        for _, parameter in pairs:
+            factor = self.factors.get(id(parameter), 1.0)
             if factor != 1:
-                slow.setdefault(factor, []).append(variable.value.detach())
+                slow.setdefault(factor, []).append(parameter.detach())
         before = {factor: torch._foreach_clone(group) for factor, group in slow.items()}
-        self.optimizer.apply(gradients, variables)
+        self.optimizer.apply(gradients, [variable for variable, _ in pairs])
         for factor, group in slow.items():
             torch._foreach_lerp_(group, before[factor], 1 - factor)
 
@@ -105,8 +112,8 @@ class Update(keras.callbacks.Callback):
 
     def finish(self) -> None:
         """Leave no gradients, and the learning rate that was compiled."""
-        for variable in self.network.variables:
-            variable.value.grad = None
+        for _, parameter in self.pairs:
+            parameter.grad = None
         if self.schedule is not None:
             self.optimizer.learning_rate = self.base
 
