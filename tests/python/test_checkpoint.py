@@ -37,7 +37,6 @@ def without_times(history):
 
 
 SETTINGS = {
-    "plain": {},
     "cosine, averaged": {"schedule": {"name": "cosine", "warmup": 0.5}, "ema": 0.9},
     "plateau, clipped, accumulated": {
         "optimizer": "adamw", "weight_decay": 0.01, "clip_norm": 0.5, "accumulate": 3,

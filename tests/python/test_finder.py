@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 import torch
 from maskr import layers, training
+from maskr.model import SegModel
+from maskr.spec import Spec
 from maskr.training import finder
 from maskr.training.finder import find, smooth, suggest
-from runs import BINARY, EARLY, Net, SegModel, Spec, data, fit, model_of  # noqa: F401
+from runs import BINARY, Net, data, fit, model_of
 
 
 def found(model, **arguments):

@@ -17,7 +17,7 @@ test_that("the test prints what it suggests", {
   expect_snapshot({
     made()
     made(NA_real_, FALSE)
-    made()[0, ]
+    made(NA_real_)[0, ]
   })
 })
 
