@@ -89,20 +89,20 @@ print.summary.seg_model <- function(x, ...) {
 #' @param accumulate Number of batches, at least 1, whose mean gradient makes one step of the
 #'   optimizer: large batches on a small device. The last step of an epoch is the mean over the
 #'   batches that are left.
-#' @param ema Number between 0 and 1, such as 0.999: validation, the best epoch and the trained model
-#'   use an exponential moving average of the weights with this decay. After step t the decay is at
-#'   most (1 + t) / (10 + t), so that the initial weights are soon forgotten. The statistics of batch
-#'   normalisation are averaged alike. `NULL` averages nothing.
-#' @param layer_rates Named vector of factors above 0 by which layers' learning rates are multiplied,
-#'   such as `c(encoder = 0.1)`. Names are as in [seg_freeze()]; where two match a layer, the later
-#'   counts. A factor scales the optimizer's whole step, weight decay included.
+#' @param ema Number between 0 and 1, such as 0.999: validation, the best epoch and the trained
+#'   model use an exponential moving average of the weights with this decay. After step t the decay
+#'   is at most (1 + t) / (10 + t), so that the initial weights are soon forgotten. The statistics
+#'   of batch normalisation are averaged alike. `NULL` averages nothing.
+#' @param layer_rates Named vector of factors above 0 by which layers' learning rates are
+#'   multiplied, such as `c(encoder = 0.1)`. Names are as in [seg_freeze()]; where two match a
+#'   layer, the later counts. A factor scales the optimizer's whole step, weight decay included.
 #' @return The model, invisibly. An unknown name is a `maskr_error_argument` or `maskr_error_data`,
 #'   as is a setting that belongs to an optimizer given by name beside an object.
 #' @details `schedule`, `accumulate`, `ema` and `layer_rates` act in [fit()][fit.seg_model()];
 #'   Keras's own `model$fit()` knows the optimizer alone.
 #' @references Polyak & Juditsky (1992) Acceleration of stochastic approximation by averaging,
-#'   \doi{10.1137/0330046} (`ema`). Loshchilov & Hutter (2019) Decoupled weight decay regularization,
-#'   \url{https://arxiv.org/abs/1711.05101} (`weight_decay`).
+#'   \doi{10.1137/0330046} (`ema`). Loshchilov & Hutter (2019) Decoupled weight decay
+#'   regularization, \url{https://arxiv.org/abs/1711.05101} (`weight_decay`).
 #' @concept training
 #' @export
 #' @examplesIf seg_available()
@@ -164,9 +164,9 @@ check_layer_rates <- function(x, call = rlang::caller_env()) {
 #' defaults of [compile()][compile.seg_model()].
 #'
 #' @section Transfer learning:
-#' Three ways, which go together: `seg_freeze(model, "encoder")` keeps a pretrained encoder for good,
-#' `freeze_epochs` until the head has learnt, and `compile(layer_rates = c(encoder = 0.1))` trains it
-#' slowly.
+#' Three ways, which go together: `seg_freeze(model, "encoder")` keeps a pretrained encoder for
+#' good, `freeze_epochs` until the head has learnt, and `compile(layer_rates = c(encoder = 0.1))`
+#' trains it slowly.
 #'
 #' @section Repeating a training:
 #' With `set.seed()` before building and fitting, or `seed`, the same training on the same CPU with
@@ -194,8 +194,8 @@ check_layer_rates <- function(x, call = rlang::caller_env()) {
 #' @param verbose Whether to show progress; `NULL` decides by itself.
 #' @param class_weights `NULL`, a method of [seg_class_weights()] (`"median"`, `"inverse"` or
 #'   `"effective"`), whose weights are computed from `x`, or weights named by class. They take the
-#'   place of class weights in the compiled loss (also in validation), for this training only. A loss
-#'   that takes none is a `maskr_error_data`.
+#'   place of class weights in the compiled loss (also in validation), for this training only. A
+#'   loss that takes none is a `maskr_error_data`.
 #' @param freeze_epochs Number of epochs, at least 0, during which the encoder keeps its weights and
 #'   the statistics of its batch normalisation. The optimizer goes on where it was.
 #' @param resume `NULL`, or a folder in which the run is kept after each epoch (`last.safetensors`:
