@@ -6,7 +6,8 @@
 #' `python/requirements.txt` in the installed package.
 #'
 #' @param extras Names of optional groups to add: `"yolo"` (ultralytics, AGPL-3.0), `"volumes"`
-#'   (NIfTI and DICOM files, and augmentation in 3D), `"tensorboard"` (for [seg_tensorboard()]).
+#'   (NIfTI and DICOM files, and augmentation in 3D), `"tensorboard"` (for [seg_tensorboard()]),
+#'   `"export"` (ONNX files, see [seg_export()]).
 #' @return A character vector of pip requirements.
 #' @concept setup
 #' @export
@@ -46,11 +47,13 @@ python_core <- c(
 python_extras <- list(
   yolo = "ultralytics>=8.4.190,<9",
   tensorboard = "tensorboard>=2.17,<3",
-  volumes = c("nibabel>=5.3,<6", "pydicom>=3,<4", "torchio>=0.20,<2")
+  volumes = c("nibabel>=5.3,<6", "pydicom>=3,<4", "torchio>=0.20,<2"),
+  export = c("onnx>=1.17,<2", "onnxscript>=0.5,<1", "onnxruntime>=1.20,<2")
 )
 # What tells that a group is installed.
 extra_modules <- list(yolo = "ultralytics", tensorboard = "tensorboard",
-                      volumes = c("nibabel", "pydicom", "torchio"))
+                      volumes = c("nibabel", "pydicom", "torchio"),
+                      export = c("onnx", "onnxscript", "onnxruntime"))
 
 # What this session knows: loaded Python modules, and messages that are said once.
 the <- new.env(parent = emptyenv())

@@ -73,7 +73,7 @@ install_python <- function() {
   lines <- trimws(readLines("tools/requirements-dev.txt"))
   maskr::seg_install(
     Sys.getenv("MASKR_VENV"),
-    extras = c("yolo", "volumes"),
+    extras = c("yolo", "volumes", "tensorboard", "export"),
     packages = lines[nzchar(lines) & !startsWith(lines, "#")]
   )
 }
