@@ -1,7 +1,8 @@
 # Every architecture, with its default arguments: it builds, three steps of training lower the loss
 # of a fixed batch, it predicts an image of 317 x 211 pixels (volumes: 17 x 31 x 23), and a new R
 # process that loads its file predicts the same. Parameters against other implementations, or what
-# papers tell. Ends with an error if anything is off.
+# papers tell. Ends with an error if anything is off. Arguments name the builders to try; without,
+# it is all of them.
 library(maskr)
 source("bench/shared/alternate.R")
 
@@ -37,13 +38,20 @@ trial <- function(name) {
   saveRDS(predict(model, data$new, type = "logit", precision = "float32"),
           file.path(folder, paste0(name, ".rds")))
   mask <- suppressMessages(predict(model, data$new))
-  data.frame(name = name, before = loss[[1]], after = loss[[4]],
-             size = paste(dim(mask), collapse = " x "),
-             fits = identical(dim(mask), utils::head(dim(data$new), -1)))
+  row <- data.frame(name = name, before = loss[[1]], after = loss[[4]],
+                    size = paste(dim(mask), collapse = " x "),
+                    fits = identical(dim(mask), utils::head(dim(data$new), -1)))
+  cat(sprintf("  %-19s %7.4f -> %7.4f   %s\n", row$name, row$before, row$after, row$size))
+  row
 }
-tried <- do.call(rbind, lapply(seg_architectures()$name, function(name) {
+cat("\narchitectures: loss of a fixed batch before and after three steps, and a new image's mask\n")
+collect <- reticulate::import("gc")$collect
+names <- commandArgs(TRUE)
+tried <- do.call(rbind, lapply(if (length(names)) names else seg_architectures()$name, \(name) {
   row <- trial(name)
+  # the model lies in cycles of R's and of Python's
   gc()
+  collect()
   row
 }))
 
@@ -72,10 +80,8 @@ counts <- as.data.frame(lapply(peer("peers_architectures")$references(), unlist)
 counts$name <- paste0("seg_", counts$name)
 
 big <- function(x) format(x, big.mark = ",", scientific = FALSE, width = 11)
-cat("\narchitectures: loss of a fixed batch before and after three steps; a new image; the largest\n")
-cat("  difference of logits after saving, and loading in a new R process\n")
-cat(sprintf("  %-19s %7.4f -> %7.4f   %-12s %g\n", tried$name, tried$before, tried$after,
-            tried$size, tried$difference), sep = "")
+cat("\narchitectures: largest difference of logits after loading in a new R process\n")
+cat(sprintf("  %-19s %g\n", tried$name, tried$difference), sep = "")
 cat("\narchitectures: parameters, ours and the reference's\n")
 cat(sprintf("  %-19s %s %s  %s\n", counts$name, big(counts$ours), big(counts$reference),
             counts$source), sep = "")
