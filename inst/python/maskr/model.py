@@ -7,6 +7,7 @@ import keras
 import torch
 
 from maskr import architectures, device, layers
+from maskr.errors import ShapeError
 from maskr.spec import Spec
 
 if TYPE_CHECKING:
@@ -76,8 +77,18 @@ class SegModel(keras.Model):
         self._set_mode(training)
         if x.ndim == 4:
             x = x.to(memory_format=torch.channels_last)
-        with device.autocast(x.device.type, self.precision):
-            return self.module(x)
+        try:
+            with device.autocast(x.device.type, self.precision):
+                return self.module(x)
+        except ValueError as error:
+            if "more than 1 value per channel" not in str(error):
+                raise
+            raise ShapeError(
+                f"A batch of {x.shape[0]} image(s) of {x.shape[2]} x {x.shape[3]} pixels shrinks to "
+                "one value per channel inside the network, which batch normalisation cannot train "
+                "on.",
+                hint="Train on larger images, or on more of them in a batch.",
+            ) from error
 
     def _outputs(
         self, x: torch.Tensor, y: torch.Tensor, training: bool
