@@ -249,6 +249,7 @@ check_decoder <- function(decoder_channels, attention, call = rlang::caller_env(
 
 check_attention <- function(attention, call = rlang::caller_env()) {
   if (is.null(attention) || identical(attention, "scse")) return(attention)
-  maskr_abort("argument", "{.arg attention} must be {.val scse} or NULL, not {describe(attention)}.",
-              arg = "attention", call = call)
+  maskr_abort("argument", c(
+    "{.arg attention} must be {.val scse} or NULL, not {describe(attention)}."
+  ), arg = "attention", call = call)
 }
