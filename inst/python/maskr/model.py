@@ -85,8 +85,7 @@ class SegModel(keras.Model):
                 raise
             raise ShapeError(
                 f"A batch of {x.shape[0]} image(s) of {x.shape[2]} x {x.shape[3]} pixels shrinks to "
-                "one value per channel inside the network, which batch normalisation cannot train "
-                "on.",
+                "one value per channel, on which batch normalisation cannot train.",
                 hint="Train on larger images, or on more of them in a batch.",
             ) from error
 
