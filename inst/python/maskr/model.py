@@ -84,8 +84,8 @@ class SegModel(keras.Model):
             if "more than 1 value per channel" not in str(error):
                 raise
             raise ShapeError(
-                f"A batch of {x.shape[0]} image(s) of {x.shape[2]} x {x.shape[3]} pixels shrinks to "
-                "one value per channel, on which batch normalisation cannot train.",
+                f"A batch of {x.shape[0]} image(s) of {x.shape[2]} x {x.shape[3]} pixels shrinks "
+                "to one value per channel, on which batch normalisation cannot train.",
                 hint="Train on larger images, or on more of them in a batch.",
             ) from error
 
