@@ -304,3 +304,14 @@ target_for_python <- function(x, classes, call) {
 
 # R's random numbers seed Python's, so that set.seed() makes everything repeatable.
 draw_seed <- function() sample.int(.Machine$integer.max, 1)
+
+# Evaluates `expr` with random numbers from `seed`, and leaves R's own where they were.
+with_seed <- function(seed, expr) {
+  global <- globalenv()
+  before <- global$.Random.seed
+  on.exit(
+    if (is.null(before)) rm(".Random.seed", envir = global) else global$.Random.seed <- before
+  )
+  set.seed(seed)
+  expr
+}

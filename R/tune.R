@@ -170,17 +170,6 @@ chosen <- function(scores, score) {
   scores$value[scores$metric == score$metric & scores$class %in% classes[[score$class]]]
 }
 
-# Evaluates `expr` with random numbers from `seed`, and leaves R's own where they were.
-with_seed <- function(seed, expr) {
-  global <- globalenv()
-  before <- global$.Random.seed
-  on.exit(
-    if (is.null(before)) rm(".Random.seed", envir = global) else global$.Random.seed <- before
-  )
-  set.seed(seed)
-  expr
-}
-
 # No checks. `tried` is what run_grid() gives, `columns` the columns of the grid.
 new_seg_tune <- function(tried, columns, score, level) {
   values <- lapply(tried, `[[`, "values")
