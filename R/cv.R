@@ -140,8 +140,8 @@ format.seg_cv <- function(x, digits = 3, ...) {
   c(
     paste0("<seg_cv> ", length(unique(folds)), " folds, ", length(folds), " images"),
     paste(format(c("", words)), apply(cells, 1, paste, collapse = "  ")),
-    paste0("lower and upper: ", 100 * attr(x, "level"), " % over folds, which are not independent; ",
-           "pooled: all pixels in one count")
+    paste0("lower and upper: ", 100 * attr(x, "level"), " % over folds, which are not ",
+           "independent; pooled: all pixels in one count")
   )
 }
 

@@ -227,8 +227,9 @@ check_tuned <- function(metric, class, call = rlang::caller_env()) {
   metric <- check_string(metric, call = call)
   of_class <- c("iou", "dice", "precision", "recall", "f1")
   if (!is.null(class) && !metric %in% of_class) {
-    maskr_abort("argument", "{.arg class} is for the metrics {.val {of_class}}, not {.val {metric}}.",
-                arg = "class", call = call)
+    maskr_abort("argument", c(
+      "{.arg class} is for the metrics {.val {of_class}}, not {.val {metric}}."
+    ), arg = "class", call = call)
   }
   if (metric == "iou" && is.null(class)) {
     maskr_abort("argument", c(
@@ -273,7 +274,8 @@ format.seg_tune <- function(x, digits = 3, n = 20, ...) {
       cells[[name]] <- ifelse(failed, "", trimws(format_score(shown[[name]], digits)))
     }
   }
-  cells$seconds <- ifelse(is.na(shown$seconds), "", formatC(shown$seconds, digits = 3, format = "g"))
+  seconds <- formatC(shown$seconds, digits = 3, format = "g")
+  cells$seconds <- ifelse(is.na(shown$seconds), "", seconds)
   aligned <- Map(\(name, cell) format(c(name, cell), justify = "right"), names(cells), cells)
   hidden <- nrow(x) - nrow(shown)
   c(
