@@ -22,7 +22,7 @@ test_that("a model learns, and keeps its best epoch", {
   set.seed(1)
   model <- seg_unet(1, classes, init_features = 4)
   compile(model, learning_rate = 0.02)
-  history <- fit(model, blobs(12, 1), validation_data = blobs(4, 2), epochs = 8)
+  history <- fit(model, blobs(12, 1), validation_data = blobs(4, 2), epochs = 15)
   expect_s3_class(history, "seg_history")
   expect_named(as.data.frame(history), c("epoch", "metric", "data", "value"))
   loss <- history$value[history$metric == "loss" & history$data == "valid"]
