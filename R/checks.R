@@ -53,6 +53,16 @@ check_number <- function(x, min = -Inf, max = Inf, null = FALSE, arg = rlang::ca
   ), arg = arg, call = call)
 }
 
+# A finite number above 0.
+check_positive <- function(x, max = Inf, arg = rlang::caller_arg(x),
+                           call = rlang::caller_env()) {
+  if (is.numeric(x) && length(x) == 1 && is.finite(x) && x > 0 && x <= max) return(as.double(x))
+  maskr_abort("argument", c(
+    "{.arg {arg}} must be one number above 0{if (is.finite(max)) paste(' and at most', max)}.",
+    x = "It is {describe(x)}."
+  ), arg = arg, call = call)
+}
+
 # A whole number: users write 3, never 3L.
 check_whole <- function(x, min = -Inf, max = Inf, null = FALSE, arg = rlang::caller_arg(x),
                         call = rlang::caller_env()) {
@@ -105,6 +115,29 @@ check_no_dots <- function(..., call = rlang::caller_env()) {
       "Weigh classes by the loss: {.code seg_loss(\"cross_entropy\", class_weights = )}."
     }
   ), arg = given[[1]], call = call)
+}
+
+# The arguments of what was chosen by `name`, such as a loss. `known` holds a check for each, a
+# function of its value, `arg` and `call`; NULL is "not given".
+check_arguments <- function(arguments, known, what, name, call = rlang::caller_env()) {
+  given <- rlang::names2(arguments)
+  if (!all(nzchar(given))) {
+    maskr_abort("argument", "The arguments of a {what} must be named.", call = call)
+  }
+  unknown <- setdiff(given, names(known))
+  if (length(unknown) > 0) {
+    maskr_abort("argument", c(
+      "The {what} {.val {name}} has no argument {.arg {unknown}}.",
+      i = if (length(known) > 0) "It has {.arg {names(known)}}." else "It has none."
+    ), arg = unknown[[1]], call = call)
+  }
+  if (anyDuplicated(given)) {
+    twice <- given[anyDuplicated(given)]
+    maskr_abort("argument", "{.arg {twice}} is given twice.", arg = twice, call = call)
+  }
+  arguments <- Filter(Negate(is.null), arguments)
+  Map(function(value, arg) known[[arg]](value, arg = arg, call = call), arguments,
+      names(arguments))
 }
 
 # Files that must exist. `~` is expanded; the paths come back as they will be opened.

@@ -155,36 +155,8 @@
 seg_loss <- function(name, ..., weight = 1) {
   name <- check_choice(name, names(loss_arguments))
   weight <- check_loss_weight(weight)
-  arguments <- list(...)
-  known <- loss_arguments[[name]]
-  if (length(arguments) > 0 && (is.null(names(arguments)) || !all(nzchar(names(arguments))))) {
-    maskr_abort("argument", "The arguments of a loss must be named.")
-  }
-  unknown <- setdiff(names(arguments), names(known))
-  if (length(unknown) > 0) {
-    maskr_abort("argument", c(
-      "The loss {.val {name}} has no argument {.arg {unknown}}.",
-      i = if (length(known) > 0) "It has {.arg {names(known)}}." else "It has none."
-    ), arg = unknown[[1]])
-  }
-  if (anyDuplicated(names(arguments))) {
-    twice <- names(arguments)[anyDuplicated(names(arguments))]
-    maskr_abort("argument", "{.arg {twice}} is given twice.", arg = twice)
-  }
-  call <- rlang::current_env()
-  arguments <- Filter(Negate(is.null), arguments)
-  for (arg in names(arguments)) {
-    arguments[[arg]] <- known[[arg]](arguments[[arg]], arg = arg, call = call)
-  }
+  arguments <- check_arguments(list(...), loss_arguments[[name]], "loss", name)
   new_seg_loss(list(list(name = name, arguments = arguments, weight = weight)))
-}
-
-check_positive <- function(x, max = Inf, arg, call) {
-  if (is.numeric(x) && length(x) == 1 && is.finite(x) && x > 0 && x <= max) return(as.double(x))
-  maskr_abort("argument", c(
-    "{.arg {arg}} must be one number above 0{if (is.finite(max)) paste(' and at most', max)}.",
-    x = "It is {describe(x)}."
-  ), arg = arg, call = call)
 }
 
 check_at_least_0 <- function(x, arg, call) {

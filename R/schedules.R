@@ -36,28 +36,12 @@
 seg_schedule <- function(name, ..., warmup = 0) {
   name <- check_choice(name, names(schedule_arguments))
   warmup <- check_number(warmup, min = 0)
-  arguments <- list(...)
-  known <- schedule_arguments[[name]]
-  if (length(arguments) > 0 && !all(nzchar(rlang::names2(arguments)))) {
-    maskr_abort("argument", "The arguments of a schedule must be named.")
-  }
-  unknown <- setdiff(names(arguments), names(known))
-  if (length(unknown) > 0) {
-    maskr_abort("argument", c(
-      "The schedule {.val {name}} has no argument {.arg {unknown}}.",
-      i = if (length(known) > 0) "It has {.arg {names(known)}}." else "It has none."
-    ), arg = unknown[[1]])
-  }
+  arguments <- check_arguments(list(...), schedule_arguments[[name]], "schedule", name)
   if (name == "one_cycle" && warmup > 0) {
     maskr_abort("argument", c(
       "The schedule {.val one_cycle} warms up by itself.",
       i = "Leave {.arg warmup} out; {.arg rise} is the share of the steps that it takes."
     ), arg = "warmup")
-  }
-  for (argument in names(arguments)) {
-    arguments[[argument]] <- known[[argument]](
-      arguments[[argument]], arg = argument, call = rlang::current_env()
-    )
   }
   structure(list(name = name, warmup = warmup, arguments = arguments), class = "seg_schedule")
 }
