@@ -16,6 +16,10 @@
 #' which all pixels are ignored has the loss 0. All losses are computed on the model's logits, in
 #' single precision or better, on images and volumes alike.
 #'
+#' Where probabilities are given, as in `loss(truth, prob)`, logits are computed from them in double
+#' precision, and probabilities nearer than 2.2e-16 to 0 or 1 are moved to that distance, so that no
+#' loss is infinite.
+#'
 #' ## Means over pixels
 #'
 #' The loss is the mean over the pixels that count of:
@@ -275,8 +279,16 @@ weights_in_order <- function(weights, classes, call) {
 class_index <- function(truth, call = rlang::caller_env()) {
   bare <- bare_mask(truth, arg = "truth", call = call)
   classes <- attr(truth, "classes")
-  if (is.null(classes)) return(bare)
+  if (is.null(classes)) return(check_index(bare, call))
   array(match(bare, classes) - 1L, dim = dim(bare))
+}
+
+check_index <- function(index, call) {
+  if (!any(index < 0, na.rm = TRUE)) return(index)
+  maskr_abort("data", c(
+    "{.arg truth} must hold class indices from 0 up, and holds {min(index, na.rm = TRUE)}.",
+    i = "Pixels that do not count are {.code NA}."
+  ), arg = "truth", call = call)
 }
 
 #' @rdname seg_loss

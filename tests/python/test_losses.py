@@ -274,3 +274,13 @@ def test_probabilities_that_do_not_fit_are_errors():
         losses.value(terms("dice"), G, P + 1)
     with pytest.raises(DataError, match="class index 2"):
         losses.value(terms("dice"), 2 * G, P)
+    with pytest.raises(DataError, match="class index -2"):
+        losses.value(terms("dice"), -2 * G, P)
+    with pytest.raises(DataError, match="`prob` holds missing"):
+        losses.value(terms("dice"), G, np.where(G == 1, np.nan, P))
+
+
+def test_probabilities_keep_double_precision_up_to_the_clip():
+    for truth, probability, expected in [(0, 1 - 1e-9, 20.7233), (1, 1e-50, 52 * np.log(2))]:
+        value = losses.value(terms("bce"), np.full((1, 2), truth), np.full((1, 2), probability))
+        assert value == pytest.approx(expected, rel=1e-5)

@@ -174,8 +174,9 @@ def test_l1_and_l2_of_several_classes_are_means_over_pixels_and_classes():
 
 def test_what_fits_no_number_of_classes_is_an_error():
     logits, target = drawn(3)
-    with pytest.raises(DataError, match="two classes"):
-        loss_of("bce", logits, target)
+    with pytest.raises(DataError, match="two classes") as raised:
+        loss_of("bce_dice", logits, target)
+    assert 'seg_loss("cross_entropy") + seg_loss("dice")' in raised.value.hint
     with pytest.raises(DataError, match="`alpha` of the focal loss is for two classes"):
         loss_of("focal", logits, target, alpha=0.25)
     for name in ("cross_entropy", "focal", "topk", "ohem"):

@@ -17,6 +17,17 @@ test_that("NA does not count, and a seg_mask's ids are translated", {
   expect_equal(seg_loss("bce")(mask, prob), seg_loss("bce")(truth, prob))
 })
 
+test_that("class indices below 0 are errors", {
+  expect_error(seg_loss("dice")(matrix(c(-1, -2, NA, 1), 2), matrix(.5, 2, 2)), "holds -2",
+               class = "maskr_error_data")
+})
+
+test_that("probabilities keep double precision", {
+  skip_if_no_python()
+  loss <- seg_loss("bce")(matrix(0, 2, 2), matrix(1 - 1e-9, 2, 2))
+  expect_equal(loss, -log(1e-9), tolerance = 1e-6)
+})
+
 test_that("every loss of a 2 x 3 image is what one works out by hand", {
   skip_if_no_python()
   truth <- rbind(c(1, 0, 0), c(1, 1, NA))
@@ -165,6 +176,8 @@ test_that("unknown names and arguments are errors", {
   skip_if_no_python()
   expect_error(seg_loss("dice")(truth, prob[1:3, ]), class = "maskr_error_shape")
   expect_error(seg_loss("dice")(truth, prob + 1), class = "maskr_error_data")
+  expect_error(seg_loss("dice")(truth, prob / NA), "`prob` holds missing",
+               class = "maskr_error_data")
 })
 
 test_that("every argument's type and range are checked", {

@@ -48,15 +48,17 @@ def volume_from_r(x: np.ndarray) -> np.ndarray:
     return channels_first(np.asarray(x))
 
 
-def channels_first(x: np.ndarray) -> np.ndarray:
-    """Finite values of `[..., C]` as contiguous float32 `[C, ...]`."""
+def channels_first(
+    x: np.ndarray, what: str = "The image", dtype: type = np.float32
+) -> np.ndarray:
+    """Finite values of `[..., C]` as contiguous `[C, ...]`; `what` names them in errors."""
     if x.dtype == np.int32 and (x == NA_INTEGER).any():
-        raise DataError("The image holds missing values (NA).", hint="Replace them first.")
+        raise DataError(f"{what} holds missing values (NA).", hint="Replace them first.")
     with np.errstate(invalid="ignore"):  # NaN is found below
-        image = np.ascontiguousarray(np.moveaxis(x, -1, 0), dtype=np.float32)
+        image = np.ascontiguousarray(np.moveaxis(x, -1, 0), dtype=dtype)
     if not np.isfinite(image).all():
         raise DataError(
-            "The image holds missing or infinite values (NA, NaN, Inf).", hint="Replace them first."
+            f"{what} holds missing or infinite values (NA, NaN, Inf).", hint="Replace them first."
         )
     return image
 

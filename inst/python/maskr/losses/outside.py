@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from maskr.arrays import image_from_r, mask_from_r, volume_from_r
+from maskr.arrays import IGNORE, channels_first, mask_from_r
 from maskr.errors import DataError, ShapeError
 from maskr.losses.terms import from_r
 
@@ -26,11 +26,13 @@ def value(terms: list[dict], truth: np.ndarray, probabilities: np.ndarray) -> fl
     ShapeError
         If the sizes differ.
     DataError
-        If a probability lies outside 0..1, or an index has no channel.
+        If a probability is missing or lies outside 0..1, or an index is negative or has no channel.
     """
     target = torch.from_numpy(mask_from_r(truth)).long()[None]
+    if probabilities.ndim == truth.ndim:
+        probabilities = probabilities[..., None]
     # in double precision: the logits of probabilities near 0 and 1 would lose digits otherwise
-    predicted = torch.from_numpy(channels_of(probabilities, truth.ndim)).double()[None]
+    predicted = torch.from_numpy(channels_first(probabilities, "`prob`", np.float64))[None]
     if target.shape[1:] != predicted.shape[2:]:
         raise ShapeError(
             f"The truth has size {list(target.shape[1:])} and the probabilities "
@@ -39,16 +41,11 @@ def value(terms: list[dict], truth: np.ndarray, probabilities: np.ndarray) -> fl
         )
     if predicted.min() < 0 or predicted.max() > 1:
         raise DataError("Probabilities must lie in 0..1.", hint="Apply the activation first.")
+    if target.min() < IGNORE:
+        raise DataError(f"The truth holds the class index {int(target.min())}, which is below 0.")
     if target.max() >= max(2, predicted.shape[1]):
         raise DataError(
             f"The truth holds the class index {int(target.max())}, for which there is no "
             "probability channel."
         )
     return float(from_r(terms)(target, predicted))
-
-
-def channels_of(probabilities: np.ndarray, dims: int) -> np.ndarray:
-    """Probabilities from R, of an image (2 dims) or a volume (3), with their channels first."""
-    if dims == 2:
-        return image_from_r(probabilities)
-    return volume_from_r(probabilities[..., None] if probabilities.ndim == 3 else probabilities)

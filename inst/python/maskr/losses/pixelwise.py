@@ -30,7 +30,7 @@ def bce(
     if not batch.binary:
         raise DataError(
             f"The binary cross-entropy is for two classes, and the model has {batch.classes}.",
-            hint='Use `loss = "cross_entropy"`.',
+            hint='Use seg_loss("cross_entropy"), or seg_loss("cross_entropy") + seg_loss("dice").',
             argument="loss",
         )
     logits, truth = batch.logits[:, 0], batch.foreground
