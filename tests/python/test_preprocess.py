@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from maskr.errors import DataError
 from maskr.preprocess import Preprocess
+from maskr.spec import Spec
 
 
 @pytest.fixture
@@ -43,3 +44,6 @@ def test_reverses_channels_then_normalises(image):
 def test_a_wrong_number_of_means_is_an_error(image):
     with pytest.raises(DataError, match="2 values for 3 channels"):
         Preprocess(mean=(0.1, 0.2))(image)
+    with pytest.raises(DataError, match="2 values for 3 channels") as raised:
+        Spec("unet", in_channels=3, preprocess=Preprocess(std=(0.1, 0.2)))
+    assert raised.value.argument == "preprocess"

@@ -39,6 +39,7 @@ class Preprocess:
 
     def __call__(self, image: np.ndarray) -> np.ndarray:
         """The image as the model sees it: float32 `[C, H, W]`, contiguous."""
+        self.check_channels(len(image))
         if self.channel_order == "bgr":
             image = image[::-1]
         if self.per_image == "standardise":
@@ -49,24 +50,28 @@ class Preprocess:
             low, high = np.percentile(image, self.percentiles)
             image = np.clip((image - low) / max(high - low, 1e-6), 0, 1)
         if self.mean is not None:
-            image = image - self._per_channel(self.mean, "mean", image.shape)
+            image = image - per_channel(self.mean, image.ndim)
         if self.std is not None:
-            image = image / self._per_channel(self.std, "std", image.shape)
+            image = image / per_channel(self.std, image.ndim)
         return np.ascontiguousarray(image, dtype=np.float32)
 
     def to_dict(self) -> dict:
         """Plain values that survive JSON."""
         return asdict(self)
 
-    @staticmethod
-    def _per_channel(
-        values: tuple[float, ...], name: str, shape: tuple[int, ...]
-    ) -> np.ndarray:
-        channels, ndim = shape[0], len(shape)
-        if len(values) not in (1, channels):
-            raise DataError(
-                f"The preprocessing's `{name}` has {len(values)} values for {channels} channels.",
-                hint="Give one value, or one per channel.",
-                argument=name,
-            )
-        return np.asarray(values, dtype=np.float32).reshape(-1, *[1] * (ndim - 1))
+    def check_channels(self, channels: int) -> None:
+        """Raise a DataError unless `mean` and `std` are one value each, or one per channel."""
+        for name in ("mean", "std"):
+            values = getattr(self, name)
+            if values is not None and len(values) not in (1, channels):
+                raise DataError(
+                    f"The preprocessing's `{name}` has {len(values)} values for {channels} "
+                    "channels.",
+                    hint="Give one value, or one per channel.",
+                    argument="preprocess",
+                )
+
+
+def per_channel(values: tuple[float, ...], ndim: int) -> np.ndarray:
+    """Values as an array that goes with an image of `ndim` dimensions, channels first."""
+    return np.asarray(values, dtype=np.float32).reshape(-1, *[1] * (ndim - 1))

@@ -45,6 +45,8 @@ class Spec:
                 hint='Name the background too: `classes = c(background = 0, nucleus = 1)`.',
                 argument="classes",
             )
+        if self.in_channels is not None:
+            self.preprocess.check_channels(self.in_channels)
 
     @property
     def out_channels(self) -> int:
