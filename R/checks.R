@@ -22,7 +22,10 @@ describe <- function(x) {
   if (is.function(x)) return("a function")
   if (is.character(x) && length(x) == 1 && !is.na(x)) return(paste0("\"", x, "\""))
   if (is.numeric(x) && length(x) == 1) return(paste("the number", format(x)))
-  if (is.atomic(x) && length(x) %in% 1:4) return(deparse(as.vector(x)))
+  if (is.atomic(x) && length(x) %in% 1:8) {
+    values <- deparse(as.vector(x))
+    if (length(values) == 1) return(values)
+  }
   if (is.atomic(x)) return(paste0("a ", mode(x), " vector of length ", length(x)))
   paste0("an object of class ", class(x)[[1]])
 }
@@ -106,8 +109,13 @@ check_size <- function(x, null = TRUE, arg = rlang::caller_arg(x), call = rlang:
 # No argument may be left over in `...`.
 check_no_dots <- function(..., call = rlang::caller_env()) {
   if (...length() == 0) return(invisible())
-  names <- rlang::names2(list(...))
-  given <- ifelse(nzchar(names), names, "without a name")
+  given <- rlang::names2(list(...))
+  if (!all(nzchar(given))) {
+    maskr_abort("argument", c(
+      "Arguments must be named here.",
+      x = "Without a name is {describe(...elt(match('', given)))}."
+    ), call = call)
+  }
   maskr_abort("argument", c(
     "There {cli::qty(given)}{?is no argument/are no arguments} {.arg {given}} here.",
     i = if ("learning_rate" %in% given) "The learning rate is set by {.fn compile}.",

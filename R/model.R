@@ -119,13 +119,10 @@ compile.seg_model <- function(object, optimizer = "adam", learning_rate = NULL, 
   check_no_dots(...)
   check_model(object)
   if (is.character(optimizer)) optimizer <- check_string(optimizer)
-  if (is.character(loss)) loss <- seg_loss(check_choice(loss, names(loss_arguments)))
-  if (inherits(loss, "seg_loss")) {
-    loss <- loss_for_python(loss, model_classes(object))
-  }
   py_call(
     "training", "compile", object, optimizer,
-    check_number(learning_rate, min = 0, null = TRUE), loss, as.list(metrics),
+    check_number(learning_rate, min = 0, null = TRUE),
+    compiled_loss(loss, model_classes(object)), as.list(metrics),
     schedule = schedule_for_python(schedule),
     weight_decay = check_number(weight_decay, min = 0, null = TRUE),
     clip_norm = if (!is.null(clip_norm)) {
@@ -136,6 +133,21 @@ compile.seg_model <- function(object, optimizer = "adam", learning_rate = NULL, 
     layer_rates = check_layer_rates(layer_rates)
   )
   invisible(object)
+}
+
+# What crosses as the loss: terms of maskr's own, a Keras loss as it is, NULL for the default.
+compiled_loss <- function(loss, classes, call = rlang::caller_env()) {
+  if (is.character(loss)) {
+    loss <- seg_loss(check_choice(loss, names(loss_arguments), call = call))
+  }
+  if (inherits(loss, "seg_loss")) return(loss_for_python(loss, classes, call))
+  from_keras <- inherits(loss, "python.builtin.object") && is.function(loss)
+  if (is.null(loss) || from_keras) return(loss)
+  maskr_abort("argument", c(
+    "{.arg loss} must be a {.fn seg_loss}, its name or a Keras loss, not {describe(loss)}.",
+    i = "Losses are added up: {.code seg_loss(\"bce\") + seg_loss(\"dice\")}.",
+    i = "A Keras loss is an object, such as {.code keras3::loss_dice()}."
+  ), arg = "loss", call = call)
 }
 
 check_decay <- function(ema, call = rlang::caller_env()) {
@@ -387,11 +399,18 @@ as_sources <- function(x, dims = 2, arg = "x", call = rlang::caller_env()) {
   if (is.list(x) && !is.data.frame(x)) {
     return(list(images = named_images(x, arg, call), single = FALSE))
   }
+  if (is_image_volume(x) && dims == 3) return(list(images = list(x), single = TRUE))
+  if (dims == 3) {
+    maskr_abort("shape", c(
+      "This model takes volumes, and {.arg {arg}} is none.",
+      x = "It is {describe(x)}.",
+      i = "{.fn seg_image} makes a volume of an array [D, H, W, C]."
+    ), arg = arg, call = call)
+  }
   if (length(dim(x)) == 4 && !inherits(x, "seg_image")) {
     each <- lapply(seq_len(dim(x)[1]), function(i) array(x[i, , , ], dim = dim(x)[-1]))
     return(list(images = check_images(each, arg, call), single = FALSE))
   }
-  if (is_image_volume(x) && dims == 3) return(list(images = list(x), single = TRUE))
   if (is_image_volume(x)) {
     maskr_abort("shape", c(
       "{.arg {arg}} is a volume of size {paste(dim(x), collapse = ' x ')}, and this model takes 2D

@@ -241,10 +241,13 @@ seg_unet3d <- function(in_channels = 3, classes = NULL, weights = NULL, ..., ini
   ), preprocess = preprocess)
 }
 
-# Squeeze and excitation divide the channels by 16.
 check_decoder <- function(decoder_channels, attention, call = rlang::caller_env()) {
-  check_wholes(decoder_channels, 5, min = if (is.null(attention)) 1 else 16, null = TRUE,
-               arg = "decoder_channels", call = call)
+  channels <- check_wholes(decoder_channels, 5, null = TRUE, arg = "decoder_channels", call = call)
+  if (is.null(attention) || all(unlist(channels) >= 16)) return(channels)
+  maskr_abort("argument", c(
+    "{.arg decoder_channels} must be at least 16 with {.arg attention}, which divides them by 16.",
+    x = "It is {describe(decoder_channels)}."
+  ), arg = "decoder_channels", call = call)
 }
 
 check_attention <- function(attention, call = rlang::caller_env()) {

@@ -200,9 +200,11 @@ test_that("what cannot work is a classed error before anything runs", {
     predict(model, matrix(0, 8, 8), threshold = 2)
     predict(model, matrix(0, 8, 8), type = "class")
     predict(model, seg_image(array(0, c(2, 8, 8, 1))))
+    predict(seg_unet3d(1, classes, init_features = 2), array(0, c(8, 8, 8, 2)))
     compile(model, optimizer = "adamm")
     compile(model, metrics = "iuo")
     compile(model, loss = "hinge")
+    compile(model, loss = 3)
     fit(model, blobs(2, 1), epochs = 0)
     fit(model, blobs(2, 1), monitor = "val_f2", validation_data = blobs(2, 2), epochs = 1)
     fit(model, list(matrix(0, 8, 8)), list(matrix(3, 8, 8)), epochs = 1)
@@ -215,6 +217,20 @@ test_that("what cannot work is a classed error before anything runs", {
                                     classes = c(background = 0, cat = 4)))
   }, transform = hide_folder)
   expect_error(predict(model, array(0, c(8, 8, 4))), class = "maskr_error_shape")
+})
+
+test_that("a loss is one of maskr's or of Keras's", {
+  skip_if_no_python()
+  model <- small_model()
+  keras <- reticulate::import("keras")
+  for (loss in list(keras$losses$BinaryCrossentropy(), keras$losses$binary_crossentropy)) {
+    expect_no_error(compile(model, loss = loss))
+  }
+  wrong <- list(quote(bce), \(a, b) 1, list(seg_loss("bce")), c("bce", "dice"), reticulate::dict())
+  for (loss in wrong) {
+    error <- expect_error(compile(model, loss = loss), class = "maskr_error_argument")
+    expect_equal(error$arg, "loss")
+  }
 })
 
 test_that("both generics called evaluate find the verb", {

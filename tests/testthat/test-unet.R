@@ -41,6 +41,11 @@ test_that("bad arguments are errors that say how to mend them", {
     seg_unet(weights = "nothere.pt")
     seg_unet(classes = tumour, encoder_weights = "imagenet")
     seg_unet(classes = tumour, init_feature = 3)
+    seg_unet(3, tumour, NULL, "resnet34")
+    seg_unet(classes = tumour, encoder = "resnet18", decoder_channels = c(64, 32, 16, 8, 0))
+    seg_unet(classes = tumour, encoder = "resnet18", decoder_channels = c(64, 32, 16, 16, 8),
+             attention = "scse")
+    seg_unet(classes = tumour, preprocess = seg_preprocess(mean = c(.5, .5)))
   })
   expect_error(seg_unet(), class = "maskr_error_data")
   expect_error(seg_unet(weights = "nothere.pt"), class = "maskr_error_weights")
