@@ -284,3 +284,11 @@ def test_probabilities_keep_double_precision_up_to_the_clip():
     for truth, probability, expected in [(0, 1 - 1e-9, 20.7233), (1, 1e-50, 52 * np.log(2))]:
         value = losses.value(terms("bce"), np.full((1, 2), truth), np.full((1, 2), probability))
         assert value == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.filterwarnings("error")
+def test_probabilities_of_one_row_are_copied_from_r():
+    probabilities = np.array([[0.2, 0.7]], order="F")
+    probabilities.flags.writeable = False
+    value = losses.value(terms("bce"), np.array([[0, 1]]), probabilities)
+    assert value == pytest.approx(-np.log([0.8, 0.7]).mean())

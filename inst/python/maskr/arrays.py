@@ -55,7 +55,7 @@ def channels_first(
     if x.dtype == np.int32 and (x == NA_INTEGER).any():
         raise DataError(f"{what} holds missing values (NA).", hint="Replace them first.")
     with np.errstate(invalid="ignore"):  # NaN is found below
-        image = np.ascontiguousarray(np.moveaxis(x, -1, 0), dtype=dtype)
+        image = np.array(np.moveaxis(x, -1, 0), dtype=dtype, order="C")  # R's memory is read-only
     if not np.isfinite(image).all():
         raise DataError(
             f"{what} holds missing or infinite values (NA, NaN, Inf).", hint="Replace them first."
