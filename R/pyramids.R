@@ -13,8 +13,9 @@
 #' @param version `"v3plus"` or `"v3"`.
 #' @param output_stride Of the encoder's last features, 16 or 8: with 8 outlines are finer, at about
 #'   three times the cost.
-#' @param rates Three dilation rates of the parallel convolutions, whole numbers of at least 1. With
-#'   `output_stride = 8` the paper doubles them.
+#' @param rates Three dilation rates of the parallel convolutions, whole numbers of at least 1.
+#'   `NULL` is as in the papers: `c(6, 12, 18)` at `output_stride = 16`, and twice that,
+#'   `c(12, 24, 36)`, at 8.
 #' @references Chen, Papandreou, Schroff & Adam (2017) Rethinking Atrous Convolution for Semantic
 #'   Image Segmentation, <https://arxiv.org/abs/1706.05587>.
 #'
@@ -28,13 +29,13 @@
 #' model
 seg_deeplab <- function(in_channels = 3, classes = NULL, weights = NULL, ...,
                         version = c("v3plus", "v3"), encoder = "resnet34", encoder_weights = NULL,
-                        output_stride = 16, rates = c(12, 24, 36), preprocess = NULL) {
+                        output_stride = 16, rates = NULL, preprocess = NULL) {
   check_no_dots(...)
   build_model("deeplab", in_channels, classes, weights, said(
     version = check_choice(version, c("v3plus", "v3")),
     encoder = check_string(encoder),
     output_stride = check_one_of(output_stride, c(8, 16)),
-    rates = check_wholes(rates, 3)
+    rates = check_wholes(rates, 3, null = TRUE)
   ), encoder_weights, preprocess)
 }
 

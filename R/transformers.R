@@ -15,7 +15,7 @@
 #'
 #' @inheritParams seg_unet
 #' @inherit seg_unet return
-#' @param variant Size of the network, `"b0"` (3.7 million parameters) to `"b5"` (82 million).
+#' @param variant Size of the network, `"b0"` (3.7 million parameters) to `"b5"` (84.6 million).
 #' @param encoder_weights `NULL` (fresh weights), or `"imagenet"`: the encoder's, trained on
 #'   ImageNet (downloaded once). They bring preprocessing; with other than three channels the first
 #'   convolution is adapted, and it is said. NVIDIA's licence allows research and evaluation only.

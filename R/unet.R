@@ -25,7 +25,9 @@
 #' @param weights `NULL` (fresh weights), a name that [seg_weights()] lists for this architecture,
 #'   or the path of a state dict (`.pt`, `.safetensors`). Weights bring channels, classes and
 #'   arguments of the network. Where you ask for other `in_channels` or `classes`, the first or the
-#'   last layer is adapted, and it is said; other arguments that contradict them are an error.
+#'   last layer is adapted, and it is said; other arguments that contradict them are an error. A
+#'   state dict tells `init_features` and, of the U-Net, `upsample`; other arguments of the network
+#'   must be given as it was trained with.
 #' @param ... Must be empty.
 #' @param encoder Name of an encoder: one of segmentation-models-pytorch (`"resnet34"`,
 #'   `"efficientnet-b0"`, `"mobilenet_v2"`, `"mit_b0"`) or of the Python package timm
@@ -46,9 +48,9 @@
 #' @param preprocess What happens to images before the network sees them, see [seg_preprocess()].
 #'   `NULL` is nothing, or what published weights were trained with.
 #' @return A [`seg_model`][seg_model]. Errors: `maskr_error_argument` for an argument that is no
-#'   valid value or that does not fit the others; `maskr_error_data` without classes, and for
-#'   encoders that do not exist or do not fit; `maskr_error_weights` for weights that are missing or
-#'   do not fit.
+#'   valid value; `maskr_error_data` without classes, for encoders that do not exist or do not fit
+#'   the network, and for arguments that contradict the weights or each other;
+#'   `maskr_error_weights` for weights that are missing or do not fit.
 #' @references Ronneberger, Fischer & Brox (2015) U-Net: Convolutional Networks for Biomedical Image
 #'   Segmentation, <https://arxiv.org/abs/1505.04597>.
 #'

@@ -86,7 +86,7 @@ cat("\narchitectures: parameters, ours and the reference's\n")
 cat(sprintf("  %-19s %s %s  %s\n", counts$name, big(counts$ours), big(counts$reference),
             counts$source), sep = "")
 none <- setdiff(tried$name, counts$name)
-cat("  without a reference: ", paste(none, collapse = ", "), "\n", sep = "")
+if (length(none) > 0) cat("  without a reference: ", paste(none, collapse = ", "), "\n", sep = "")
 
 wrong <- c(
   tried$name[!(tried$after < tried$before)], tried$name[!tried$fits],

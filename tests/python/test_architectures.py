@@ -226,6 +226,23 @@ def test_deeplab_has_rates_and_strides(version):
     assert dilations == {1, 2, 4, 6}
 
 
+@pytest.mark.parametrize(("stride", "rates"), [(8, {12, 24, 36}), (16, {6, 12, 18})])
+def test_deeplab_has_the_papers_rates(stride, rates):
+    with torch.device("meta"):
+        network = architectures.build("deeplab", 3, 2, output_stride=stride)
+    dilations = {m.dilation[0] for m in network.decoder.modules() if hasattr(m, "dilation")}
+    assert dilations == {1} | rates
+
+
+@pytest.mark.parametrize("name", ["deeplab", "pspnet", "gscnn"])
+def test_mix_transformers_take_any_size_in_dilated_networks(name):
+    model = builders.build(name, 3, THREE, {"encoder": "mit_b0"})
+    assert model.spec.multiple == 32
+    image = np.random.default_rng(1).random((9, 40, 3), dtype=np.float32)
+    found = inference.predict(model, [image], "prob", 0.5, "float32", 1)["results"][0]
+    assert found.shape[:2] == (9, 40)
+
+
 @pytest.mark.parametrize("variant", ["b0", "b1", "b2", "b3", "b4", "b5"])
 def test_segformer_has_the_parameters_of_transformers(variant, monkeypatch):
     from transformers import SegformerConfig, SegformerForSemanticSegmentation
@@ -256,12 +273,11 @@ def test_sees_the_same_as_smp():
 
 
 def test_all_of_the_registry_say_where_they_are_from():
-    table = architectures.table()
-    assert table["name"] == list(REGISTRY)
-    assert all(url.startswith("https://arxiv.org/abs/") for url in table["url"])
-    assert len(set(table["url"])) == len(REGISTRY)
+    urls = {entry.url for entry in REGISTRY.values()}
+    assert all(url.startswith("https://arxiv.org/abs/") for url in urls)
+    assert len(urls) == len(REGISTRY)
     families = {"encoder-decoder", "fully convolutional", "pyramid", "transformer"}
-    assert set(table["family"]) == families
+    assert {entry.family for entry in REGISTRY.values()} == families
     for entry in REGISTRY.values():
         for encoder in entry.encoders:
             encoders.resolve(encoder)
@@ -280,8 +296,16 @@ def test_unknown_architectures_arguments_and_encoders_are_clear_errors():
     with pytest.raises(DataError) as error:
         builders.build("fpn", 3, THREE, {"encoder": "resnet50.a1_in1"})
     assert "resnet50.a1_in1k" in error.value.hint
+    with pytest.raises(DataError) as error:
+        builders.build("fpn", 3, THREE, {"encoder": "Resnet-34"})
+    close = error.value.hint.partition(".")[0].removeprefix("Close are ").split(", ")
+    assert close[0] == "resnet34"
+    assert len(close) == len(set(close))
     for name, encoder in (
         ("deeplab", "vgg16_bn"),
+        ("deeplab", "swin_tiny_patch4_window7_224"),
+        ("gscnn", "swin_tiny_patch4_window7_224"),
+        ("dpt", "beit_base_patch16_224"),
         ("linknet", "mit_b0"),
         ("fpn", "vit_tiny_patch16_224"),
         ("dpt", "resnet34"),
@@ -290,6 +314,9 @@ def test_unknown_architectures_arguments_and_encoders_are_clear_errors():
         with pytest.raises(DataError) as error:
             builders.build(name, 3, THREE, {"encoder": encoder})
         assert error.value.argument == "encoder"
+        assert "__init__" not in str(error.value)
+        assert ("dilated" in str(error.value)) == (name in ("deeplab", "gscnn"))
+        assert name != "dpt" or "resnet34" not in error.value.hint
     for name, argument, value in (
         ("segformer", "variant", "b9"),
         ("deeplab", "version", "v4"),
@@ -360,6 +387,46 @@ class TestAdapting:
             builders.build("fpn", 3, THREE, {"encoder": "mobilenet_v2"}, path)
         with pytest.raises(WeightsError, match='no weights "nuclei" of FPN'):
             builders.build("fpn", 3, THREE, weights_name="nuclei")
+
+    @pytest.mark.parametrize("name", ["unet", "resunet", "attention_unet", "unet3d"])
+    def test_features_are_read_off_a_file(self, name, tmp_path):
+        held = built(name, 3).module.state_dict()
+        path = str(tmp_path / "weights.pt")
+        torch.save(held, path)
+        own = builders.build(name, None, THREE, weights_name=path).module.state_dict()
+        assert all(torch.equal(own[key], held[key]) for key in held)
+        with pytest.raises(DataError, match="init_features = 4, and 8") as error:
+            builders.build(name, 3, THREE, {"init_features": 8}, path)
+        assert error.value.argument == "init_features"
+
+    def test_the_way_of_upsampling_is_read_off_a_file(self, tmp_path):
+        arguments = {"init_features": 4, "upsample": "bilinear"}
+        path = str(tmp_path / "weights.pt")
+        torch.save(architectures.build("unet", 3, 3, **arguments).state_dict(), path)
+        assert builders.build("unet", None, THREE, weights_name=path).spec.arguments == arguments
+        with pytest.raises(DataError, match='upsample = "bilinear", and "transposed"'):
+            builders.build("unet", 3, THREE, {"upsample": "transposed"}, path)
+
+    @pytest.mark.parametrize("path", ["no/such", "weights.pt", "."])
+    def test_a_file_that_is_not_there_is_said(self, path):
+        with pytest.raises(WeightsError) as error:
+            builders.build("unet", 3, THREE, weights_name=path)
+        assert str(error.value) == f"There is no file {path}."
+
+    @pytest.mark.parametrize(
+        ("name", "published", "arguments", "choice"),
+        [
+            ("upernet", "ade20k", {"encoder": "resnet50"}, "swin_tiny_patch4_window7_224"),
+            ("fcn", "coco", {"backbone": "vgg16"}, "resnet50, resnet101"),
+            ("fcn", "coco", {"stride": 16}, ""),
+            ("dpt", "ade20k", {"encoder": "vit_tiny_patch16_224"}, ""),
+        ],
+    )
+    def test_contradictions_are_said_before_a_download(self, name, published, arguments, choice):
+        with pytest.raises(DataError) as error:
+            builders.build(name, None, None, arguments, published, cache="nowhere")
+        assert error.value.argument in arguments
+        assert choice in error.value.hint
 
     def test_a_file_that_describes_another_architecture_is_an_error(self, tmp_path):
         model = built("unet")

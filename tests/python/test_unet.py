@@ -84,7 +84,10 @@ def test_reads_a_bare_state_dict_and_infers_channels_and_features(tmp_path):
     torch.save(network.state_dict(), path)
     classes = {"sky": 0, "tree": 3, "road": 7}
     model = builders.build("unet", classes=classes, weights_name=str(path))
-    assert (model.spec.in_channels, model.spec.arguments) == (2, {"init_features": 4})
+    assert (model.spec.in_channels, model.spec.arguments) == (
+        2,
+        {"init_features": 4, "upsample": "transposed"},
+    )
     for name, tensor in network.state_dict().items():
         assert torch.equal(model.module.state_dict()[name], tensor)
 

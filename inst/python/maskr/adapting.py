@@ -117,6 +117,7 @@ def check_only_channels(name: str, held: torch.Size, channels: torch.Size) -> No
         raise WeightsError(
             f"The weights do not fit the model: {name} is {tuple(held)} there and "
             f"{tuple(channels)} in the model.",
-            hint="Only the channels of images and the classes can differ.",
+            hint="Only the channels of images and the classes can differ: arguments of the "
+            "network, such as its features, must be those that it was trained with.",
             argument="weights",
         )

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -95,9 +96,10 @@ def build(
         None if preprocess is None else Preprocess(**preprocess),
     )
     if weights_name is None:
-        model = fresh(asked.spec(), seed)
-        filled = encoder_weights is not None
-        notes = with_encoder(model, asked, encoder_weights, cache) if filled else []
+        if encoder_weights is None:
+            model, notes = fresh(asked.spec(), seed), []
+        else:
+            model, notes = with_encoder(asked, encoder_weights, cache, seed)
     elif encoder_weights is not None:
         raise DataError(
             "Weights of the whole network bring those of its encoder.",
@@ -117,17 +119,20 @@ def fresh(spec: Spec, seed: int | None) -> SegModel:
     return model
 
 
-def with_encoder(model: SegModel, asked: Asked, name: str, cache: str) -> list[str]:
-    """Fill the encoder with published weights; returns what there is to say."""
+def with_encoder(
+    asked: Asked, name: str, cache: str, seed: int | None
+) -> tuple[SegModel, list[str]]:
+    """A model with published weights in its encoder, and what there is to say about them."""
     from maskr import pretrained
 
-    spec = model.spec
-    source, notes = pretrained.into_encoder(
-        model.module, spec.architecture, spec.in_channels, spec.arguments, name, cache
-    )
+    spec = asked.spec()
+    # first the file: a large network takes long to build for nothing
+    source, path = pretrained.located(spec.architecture, spec.arguments, name, cache)
+    model = fresh(spec, seed)
+    notes = pretrained.into_encoder(model.module, spec.in_channels, source, path)
     if asked.preprocess is None and spec.in_channels == 3:
-        model.spec = dataclasses.replace(spec, preprocess=source.preprocess)
-    return notes
+        model.spec = dataclasses.replace(model.spec, preprocess=source.preprocess)
+    return model, notes
 
 
 def with_weights(
@@ -139,7 +144,6 @@ def with_weights(
         asked = without_description(asked, state, name)
         spec, keep = asked.spec(), True
     else:
-        check_said(asked, held, name)
         spec, more = changed(held, asked)
         notes += more
         keep = list(spec.classes) == list(held.classes)
@@ -165,15 +169,18 @@ def found(
         from maskr.pretrained import said_of_licence
 
         one = chosen(mine, asked)
+        check_said(asked, one.spec, name, mine)  # before anything is downloaded
         key = one.name if one.name in KNOWN else one.file
         state = weights.load_state_dict(weights.locate(key, cache=cache))
         return one.spec, state, said_of_licence("The weights", one.licence)
-    if os.path.exists(name):
+    if os.path.isfile(name):
         return *read(asked, name, name), []
     others = {one.name: None for one in KNOWN.values() if one.architecture == asked.architecture}
     of = "".join(f'"{other}", ' for other in others)
+    title = architectures.entry(asked.architecture).title
+    is_path = name == "." or os.path.dirname(name) or Path(name).suffix
     raise WeightsError(
-        f'There are no weights "{name}" of {architectures.entry(asked.architecture).title}.',
+        f"There is no file {name}." if is_path else f'There are no weights "{name}" of {title}.',
         hint=f"Weights are {of}or the path of a file." if others else "Give the path of a file.",
         argument="weights",
     )
@@ -197,6 +204,7 @@ def read(asked: Asked, path: str, name: str) -> tuple[Spec | None, dict[str, tor
             f'"{asked.architecture}".',
             argument="weights",
         )
+    check_said(asked, spec, name)
     return spec, state
 
 
@@ -221,16 +229,18 @@ def same(one: object, other: object) -> bool:
     return plain[0] == plain[1]
 
 
-def check_said(asked: Asked, held: Spec, name: str) -> None:
-    """Raise a DataError where an argument contradicts the weights."""
+def check_said(asked: Asked, held: Spec, name: str, sizes: Sequence[Published] = ()) -> None:
+    """Raise a DataError where an argument contradicts the weights, one of several `sizes`."""
     defaults = architectures.entry(held.architecture).defaults
     for argument, said in asked.arguments.items():
         value = held.arguments.get(argument, defaults.get(argument))
         if not same(said, value):
+            others = [one.arguments[argument] for one in sizes if argument in one.arguments]
+            choice = f" Those that have them: {', '.join(others)}." if len(others) > 1 else ""
             raise DataError(
                 f'The weights "{name}" have {argument} = {json.dumps(value)}, and '
                 f"{json.dumps(said)} was asked for.",
-                hint=f"Leave `{argument}` out, or train a network of your own.",
+                hint=f"Leave `{argument}` out, or train a network of your own.{choice}",
                 argument=argument,
             )
 
@@ -263,15 +273,7 @@ def without_description(asked: Asked, state: dict[str, torch.Tensor], name: str)
     WeightsError
         If it is of another network.
     """
-    arguments = dict(asked.arguments)
-    if asked.architecture == "unet" and "encoder" not in arguments:
-        features = state.get("encoder1.enc1conv1.weight", torch.empty(0)).shape[0]
-        if features > 0:
-            held = {"init_features": features}
-            said = {k: v for k, v in arguments.items() if k in held}
-            check_said(dataclasses.replace(asked, arguments=said), Spec("unet", held), name)
-            arguments |= held
-    first, _ = adapting.ends(asked.architecture, 3, 3, arguments)
+    first, _ = adapting.ends(asked.architecture, 3, 3, asked.arguments)
     missing = [key for key in first if key not in state]
     if missing:
         title = architectures.entry(asked.architecture).title
@@ -280,5 +282,25 @@ def without_description(asked: Asked, state: dict[str, torch.Tensor], name: str)
             hint="The arguments of the network must be those that it was trained with.",
             argument="weights",
         )
-    in_channels = asked.in_channels or state[first[0]].shape[1]
-    return dataclasses.replace(asked, arguments=arguments, in_channels=in_channels)
+    held = told(asked, state, state[first[0]].shape[0])
+    said = {k: v for k, v in asked.arguments.items() if k in held}
+    check_said(dataclasses.replace(asked, arguments=said), Spec(asked.architecture, held), name)
+    return dataclasses.replace(
+        asked,
+        arguments=asked.arguments | held,
+        in_channels=asked.in_channels or state[first[0]].shape[1],
+    )
+
+
+def told(asked: Asked, state: dict[str, torch.Tensor], features: int) -> dict:
+    """Arguments of a U-Net without encoder that names and sizes of its tensors tell.
+
+    Those on an encoder have no `init_features`, and smp's nearest neighbours the same tensors as
+    bilinear interpolation.
+    """
+    if "encoder" in asked.arguments:
+        return {}
+    upsample = "transposed" if "upconv4.weight" in state else "bilinear"
+    held = {"init_features": features, "upsample": upsample}
+    defaults = architectures.entry(asked.architecture).defaults
+    return {name: value for name, value in held.items() if name in defaults}

@@ -21,41 +21,41 @@ FIRST = ("conv1.weight", "features.0.weight", "features.0.0.weight")
 """What first convolutions are called there."""
 
 
-def into_encoder(
-    module: torch.nn.Module,
-    architecture: str,
-    in_channels: int,
-    arguments: dict,
-    name: str,
-    cache: str,
-) -> tuple[Source, list[str]]:
-    """Fill a network's encoder with published weights.
+def located(architecture: str, arguments: dict, name: str, cache: str) -> tuple[Source, str]:
+    """Where published weights of an architecture's encoder are from, and the path of their file.
 
     Parameters
     ----------
-    module
-        The network, freshly initialised.
     arguments
-        What its builder was called with.
+        What the network's builder is called with.
     name
         "imagenet", or another name that the encoder's weights have.
     cache
         Folder for downloads, as in `maskr.weights.locate()`.
-
-    Returns
-    -------
-    tuple
-        Where they are from, and what there is to say about them.
 
     Raises
     ------
     DataError
         If the architecture has no encoder that is published.
     WeightsError
-        If there are no such weights, they are not there, or don't fit.
+        If there are no such weights, or they are not there.
     """
     source = source_of(architecture, arguments, name)
-    path = weights.locate(source.file, source.url, source.sha256, cache)
+    return source, weights.locate(source.file, source.url, source.sha256, cache)
+
+
+def into_encoder(
+    module: torch.nn.Module, in_channels: int, source: Source, path: str
+) -> list[str]:
+    """Fill a freshly initialised network's encoder with the weights of `path`.
+
+    Returns what there is to say about them.
+
+    Raises
+    ------
+    WeightsError
+        If they don't fit.
+    """
     state = weights.load_state_dict(path)
     try:
         fill(module, in_channels, state)
@@ -68,7 +68,7 @@ def into_encoder(
         notes.append(
             f"The encoder's first convolution was adapted from 3 to {in_channels} channels."
         )
-    return source, notes
+    return notes
 
 
 def source_of(architecture: str, arguments: dict, name: str) -> Source:

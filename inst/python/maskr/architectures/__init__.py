@@ -2,9 +2,9 @@
 
 import torch
 
-from maskr.architectures.registry import REGISTRY, Architecture, build, entry, table
+from maskr.architectures.registry import REGISTRY, Architecture, build, entry
 
-__all__ = ["REGISTRY", "Architecture", "build", "dims_of", "entry", "table"]
+__all__ = ["REGISTRY", "Architecture", "build", "dims_of", "entry"]
 
 
 def dims_of(module: torch.nn.Module) -> int:

@@ -65,7 +65,8 @@ def resolve(name: str) -> str:
     if tag in known:
         return f"tu-{timms}"
     names = [f"{base}.{one}" for one in known] or [*smp.encoders.encoders, *timm.list_models()]
-    close = difflib.get_close_matches(timms, names, 4, 0.5)
+    # both packages have some of the names, all of them in lower case
+    close = difflib.get_close_matches(timms.lower(), dict.fromkeys(names), 4, 0.5)
     raise DataError(
         f'There is no encoder "{name}".',
         hint=(f"Close are {', '.join(close)}. " if close else "")
@@ -118,7 +119,7 @@ def build(
         If there is no such encoder, or it has no such stride.
     """
     smps = resolve(name)
-    with refused(name):
+    with refused(name, dilated=output_stride < 32):
         return smp.encoders.get_encoder(
             smps,
             in_channels=in_channels,
@@ -129,11 +130,33 @@ def build(
         )
 
 
-class refused:  # noqa: N801 (reads as a statement)
-    """Turns what the libraries raise for encoders that don't suit a network into a `DataError`."""
+def multiple(name: str, output_stride: int) -> int:
+    """What H and W must be multiples of for an encoder that was asked for an output stride.
 
-    def __init__(self, name: str) -> None:
+    Mix Transformers keep to 32: they are not dilated, and pool by 8 at stride 4.
+    """
+    return 32 if name.startswith("mit_b") else output_stride
+
+
+class refused:  # noqa: N801 (reads as a statement)
+    """Turns what the libraries raise for encoders that don't suit a network into a `DataError`.
+
+    Parameters
+    ----------
+    name
+        Of the encoder.
+    dilated
+        Whether the network dilates it.
+    instead
+        What encoder suits.
+    """
+
+    def __init__(
+        self, name: str, dilated: bool = False, instead: str = "another, such as resnet34"
+    ) -> None:
         self.name = name
+        self.dilated = dilated
+        self.instead = instead
 
     def __enter__(self) -> None:
         pass
@@ -142,9 +165,10 @@ class refused:  # noqa: N801 (reads as a statement)
         refusals = (ValueError, KeyError, TypeError, RuntimeError, AssertionError)
         # on the meta device, tensors have no values, which says nothing of the encoder
         if isinstance(error, refusals) and "meta tensor" not in str(error):
+            why = ": it cannot be dilated" if self.dilated else ""
             raise DataError(
-                f'This network cannot be built on the encoder "{self.name}": {error}',
-                hint="Take another encoder, such as resnet34.",
+                f'This network cannot be built on the encoder "{self.name}"{why}.',
+                hint=f"Take {self.instead}.",
                 argument="encoder",
             ) from error
 

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from maskr.architectures import encoders
+from maskr.architectures.networks import convolution
 
 WIDTH = 512
 """Channels of each branch of the JPU and of the head."""
@@ -24,15 +25,6 @@ CODEWORDS = 32
 
 PRESENCE_WEIGHT = 0.2
 """Of the semantic encoding loss."""
-
-
-def convolution(in_channels: int, out_channels: int, size: int) -> nn.Sequential:
-    """Convolution that keeps the size, batch normalisation and ReLU."""
-    return nn.Sequential(
-        nn.Conv2d(in_channels, out_channels, size, padding=size // 2, bias=False),
-        nn.BatchNorm2d(out_channels),
-        nn.ReLU(inplace=True),
-    )
 
 
 def separable(in_channels: int, out_channels: int, dilation: int) -> nn.Sequential:

@@ -15,6 +15,7 @@ from torch import nn
 
 from maskr.architectures import encoders
 from maskr.architectures.gscnn_loss import dual_task_loss
+from maskr.architectures.networks import convolution
 
 SHAPE_WIDTHS = (64, 32, 16, 8)
 """Channels of the shape stream, before its first gate and after each."""
@@ -27,16 +28,6 @@ WIDTH = 256
 
 SKIP_WIDTH = 48
 """Channels that the features of stride 4 bring to the decoder."""
-
-
-def convolution(in_channels: int, out_channels: int, size: int, rate: int = 1) -> nn.Sequential:
-    """Convolution that keeps the size, batch normalisation and ReLU."""
-    padding = rate * (size // 2)
-    return nn.Sequential(
-        nn.Conv2d(in_channels, out_channels, size, padding=padding, dilation=rate, bias=False),
-        nn.BatchNorm2d(out_channels),
-        nn.ReLU(inplace=True),
-    )
 
 
 def resize(x: torch.Tensor, size: torch.Size) -> torch.Tensor:
@@ -141,17 +132,17 @@ class EdgePyramid(nn.Module):
 class GatedSCNN(nn.Module):
     """Gated-SCNN.
 
-    Input: float tensor `[N, in_channels, H, W]`, H and W multiples of 8.
+    Input: float tensor `[N, in_channels, H, W]`, H and W multiples of `multiple`.
     Output: logits `[N, out_channels, H, W]`; in training a dict that also holds "edge", the logits
     `[N, 1, H, W]` of boundaries between classes.
     """
 
-    multiple = 8
     encoder_layers = ("encoder",)
 
     def __init__(self, in_channels: int, out_channels: int, encoder: str) -> None:
         super().__init__()
         self.encoder = encoders.build(encoder, in_channels, output_stride=8)
+        self.multiple = encoders.multiple(encoder, 8)
         channels = self.encoder.out_channels
         # transformers have no features of stride 2
         self.first = 1 if channels[1] > 0 else 2

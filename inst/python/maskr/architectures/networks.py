@@ -1,4 +1,4 @@
-"""What all networks of segmentation-models-pytorch share here."""
+"""What networks share: those of segmentation-models-pytorch, and those of ours on its encoders."""
 
 import segmentation_models_pytorch as smp
 import torch
@@ -26,7 +26,8 @@ def on_encoder(
         If there is no such encoder, or the network cannot be built on it.
     """
     name = encoders.resolve(encoder)
-    with encoders.refused(encoder):
+    stride = arguments.get("encoder_output_stride", arguments.get("output_stride", 32))
+    with encoders.refused(encoder, dilated=stride < 32):
         network = getattr(smp, kind)(
             name,
             encoder_weights=None,
@@ -35,7 +36,7 @@ def on_encoder(
             **encoders.options(name),
             **arguments,
         )
-    return prepared(network, network.encoder.output_stride)
+    return prepared(network, encoders.multiple(name, network.encoder.output_stride))
 
 
 def prepared(network: nn.Module, multiple: int) -> nn.Module:
@@ -51,6 +52,16 @@ def prepared(network: nn.Module, multiple: int) -> nn.Module:
                     if isinstance(norm, nn.BatchNorm2d):
                         setattr(child, name, PooledNorm(norm.num_features))
     return network
+
+
+def convolution(in_channels: int, out_channels: int, size: int, rate: int = 1) -> nn.Sequential:
+    """Convolution that keeps the size, batch normalisation and ReLU."""
+    padding = rate * (size // 2)
+    return nn.Sequential(
+        nn.Conv2d(in_channels, out_channels, size, padding=padding, dilation=rate, bias=False),
+        nn.BatchNorm2d(out_channels),
+        nn.ReLU(inplace=True),
+    )
 
 
 def pools_to_one(module: nn.Module) -> bool:

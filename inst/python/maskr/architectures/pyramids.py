@@ -11,6 +11,9 @@ from maskr.errors import DataError
 
 DEEPLABS = {"v3": "DeepLabV3", "v3plus": "DeepLabV3Plus"}
 
+RATES = {8: (12, 24, 36), 16: (6, 12, 18)}
+"""The papers' dilations by output stride."""
+
 
 def deeplab(
     in_channels: int,
@@ -18,7 +21,7 @@ def deeplab(
     version: str = "v3plus",
     encoder: str = "resnet34",
     output_stride: int = 16,
-    rates: Sequence[int] = (12, 24, 36),
+    rates: Sequence[int] | None = None,
 ) -> nn.Module:
     """DeepLabv3 (Chen et al. 2017, https://arxiv.org/abs/1706.05587) or DeepLabv3+ (2018).
 
@@ -27,18 +30,19 @@ def deeplab(
     output_stride
         8 or 16: the stride at which the encoder, dilated from there on, ends.
     rates
-        The three dilations of atrous spatial pyramid pooling.
+        The three dilations of atrous spatial pyramid pooling; None is the papers' for the stride.
     """
     if version not in DEEPLABS:
         raise DataError(
             f'There is no DeepLab "{version}".', hint="It is v3 or v3plus.", argument="version"
         )
-    if output_stride not in (8, 16):
+    if output_stride not in RATES:
         raise DataError(
             f"DeepLab has no output stride {output_stride}.",
             hint="It is 8 or 16.",
             argument="output_stride",
         )
+    rates = RATES[output_stride] if rates is None else rates
     if len(rates) != 3:
         raise DataError(f"DeepLab takes three rates, not {len(rates)}.", argument="rates")
     return on_encoder(

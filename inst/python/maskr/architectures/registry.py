@@ -270,13 +270,3 @@ def entry(name: str) -> Architecture:
             argument="architecture",
         )
     return REGISTRY[name]
-
-
-def table() -> dict[str, list]:
-    """Columns of the architectures: name, title, family, authors, year, url, encoders."""
-    every = REGISTRY.values()
-    columns = {
-        field: [getattr(one, field) for one in every]
-        for field in ("name", "title", "family", "authors", "year", "url")
-    }
-    return columns | {"encoders": [", ".join(one.encoders) for one in every]}

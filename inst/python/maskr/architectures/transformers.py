@@ -9,6 +9,9 @@ from maskr.architectures import encoders
 from maskr.architectures.networks import on_encoder, prepared
 from maskr.errors import DataError
 
+VISION = "a vision transformer of timm's, such as vit_tiny_patch16_224"
+"""What DPT is built on."""
+
 WIDTHS = {"b0": 256, "b1": 256, "b2": 768, "b3": 768, "b4": 768, "b5": 768}
 """Channels of SegFormer's decoder."""
 
@@ -39,7 +42,7 @@ def dpt(
     left out, and its last normalisation, which DPT does not use, is not trained.
     """
     name = encoders.resolve(encoder)
-    with encoders.refused(encoder):
+    with encoders.refused(encoder, instead=VISION):
         network = smp.DPT(
             name,
             encoder_weights=None,
