@@ -118,6 +118,12 @@ def test_volumes_have_three_free_lengths(tmp_path):
     assert result["difference"] <= 1e-5
 
 
+def test_wrapped_networks_of_volumes_are_exported(tmp_path):
+    model = hub.wrap(nn.Conv3d(1, 3, 3, padding=1), classes=THREE, in_channels=1)
+    done = export.export(model, str(tmp_path / "model.pt2"), [4, 6, 8])
+    assert done["least"] == [4, 6, 8]
+
+
 def test_a_network_with_pooling_to_one_pixel_takes_every_size(tmp_path):
     model = builders.build("deeplab", 3, THREE, {"encoder": "resnet18"}, seed=1)
     result = export.export(model, str(tmp_path / "model.onnx"))

@@ -20,6 +20,7 @@ import torch
 from torch import nn
 
 from maskr import inference
+from maskr.architectures import dims_of
 from maskr.errors import DataError, FormatError, MissingPackageError
 from maskr.files import atomically
 from maskr.hub import quiet
@@ -61,11 +62,6 @@ class Shape:
         """The dimensions that are free, such as ["N", "H", "W"]."""
         names = axes(len(self.least)) if self.sizes else []
         return ["N", *names] if self.batch else names
-
-
-def dims_of(model: SegModel) -> int:
-    """2, or 3 where the network takes volumes."""
-    return getattr(model.module, "dims", 2)
 
 
 def axes(dims: int) -> list[str]:
@@ -136,7 +132,7 @@ def require_onnx() -> None:
 
 def attempts(model: SegModel, size: list[int] | None) -> list[Shape]:
     """The shapes to try, the freest first."""
-    dims, multiple = dims_of(model), model.spec.multiple
+    dims, multiple = dims_of(model.module), model.spec.multiple
     if size is None:
         least = least_size(model)
         example = tuple(length + multiple * (i < 2) for i, length in enumerate(least))
@@ -160,7 +156,7 @@ def least_size(model: SegModel) -> tuple[int, ...]:
     """
     multiple = model.spec.multiple
     plane = multiple * max(2, math.ceil(32 / multiple))
-    return (2 * multiple, plane, plane)[-dims_of(model) :]
+    return (2 * multiple, plane, plane)[-dims_of(model.module) :]
 
 
 def refused(
@@ -274,7 +270,7 @@ class Standalone(nn.Module):
 
     def __init__(self, model: SegModel) -> None:
         super().__init__()
-        self.prepare = PreprocessTensor(model.spec.preprocess, dims_of(model))
+        self.prepare = PreprocessTensor(model.spec.preprocess, dims_of(model.module))
         self.network = copy.deepcopy(model.module).cpu().eval().requires_grad_(False)
         self.activated = model.spec.activated != "none"
 

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from maskr.architectures import dims_of
 from maskr.errors import (
     DataError,
     FormatError,
@@ -396,13 +397,16 @@ def trial(module: nn.Module, spec: Spec) -> torch.Tensor | None:
     Returns
     -------
     torch.Tensor or None
-        `[1, K, H, W]`; None where the module can't run on images of this kind at all.
+        `[1, K, H, W]`; None where the module can't run on images of this kind at all, as those of
+        volumes can't.
 
     Raises
     ------
     ShapeError
         If the output's size is not the input's, or only a greater `multiple` would do.
     """
+    if dims_of(module) == 3:  # of one channel, PyTorch would take the image for a volume
+        return None
     first = None
     for multiple in [spec.multiple, *(m for m in (2, 4, 8, 16, 32, 64) if m > spec.multiple)]:
         ran = run_once(module, spec.in_channels, multiple)
