@@ -11,6 +11,9 @@
 #' says what else is free. As metadata the file holds JSON with the classes, the multiple, the least
 #' size, and a description of input and output.
 #'
+#' Recording the graph takes seconds to minutes, the longest for transformers in ONNX: `size` makes
+#' it faster.
+#'
 #' @param model A [`seg_model`][seg_model]; it stays as it is. Detectors cannot be exported.
 #' @param path File to write. `".onnx"` is for ONNX Runtime and others (it takes
 #'   `seg_install(extras = "export")`), `".pt2"` for PyTorch. Its folder must exist; an existing
@@ -55,6 +58,7 @@ seg_export <- function(model, path, size = NULL, ...) {
   check_exportable(model)
   path <- check_export_path(path)
   size <- check_lengths(size)
+  cli::cli_inform(c(i = "Exporting to {.file {basename(path)}}."))
   done <- py_call("export", "export", model, path, size = if (!is.null(size)) as.list(size))
   done <- list(path = path, difference = done$difference, dynamic = as.character(done$dynamic),
                least = as.integer(unlist(done$least)))

@@ -15,7 +15,8 @@
 #' @param ... Ignored.
 #' @return `print()` returns its argument invisibly. `summary()` gives a list of class
 #'   `summary.seg_model`: `text` (the table of layers that the Python package torchinfo makes),
-#'   `parameters` and `trainable` (their numbers).
+#'   `architecture` and `arguments` (what the network is, as text), `parameters` and `trainable`
+#'   (their numbers).
 #' @name seg_model
 #' @concept models
 #' @examplesIf seg_available()
@@ -31,6 +32,7 @@ print.seg_model <- function(x, ...) {
   cat(
     paste0("<seg_model> ", about$architecture, ", ",
            format(about$parameters, big.mark = ","), " parameters"),
+    if (nzchar(about$arguments)) paste0("arguments:     ", about$arguments),
     paste0("channels:      ", about$in_channels %||% "any"),
     paste0("classes:       ", model_class_words(x)),
     paste0("preprocessing: ", format(structure(about$preprocess, class = "seg_preprocess"))),
@@ -60,7 +62,8 @@ summary.seg_model <- function(object, size = NULL, ...) {
 
 #' @export
 print.summary.seg_model <- function(x, ...) {
-  cat(x$text, sep = "\n")
+  cat(paste0(x$architecture, if (nzchar(x$arguments)) paste0(" (", x$arguments, ")")),
+      x$text, sep = "\n")
   invisible(x)
 }
 

@@ -37,19 +37,31 @@ test_that("the table prints within 80 columns, a part of its columns as a data f
 
 test_that("the table says what the registry says", {
   skip_if_no_python()
-  entries <- as.data.frame(lapply(py_call("architectures.registry", "table"), unlist))
+  entries <- reticulate::py_to_r(python_module("architectures.registry")$REGISTRY)
+  told <- function(field) {
+    vapply(entries, \(one) toString(unlist(reticulate::py_to_r(one[[field]]))), "",
+           USE.NAMES = FALSE)
+  }
   table <- seg_architectures()
-  expect_equal(table$name, paste0("seg_", entries$name))
-  expect_equal(table$family, entries$family)
-  expect_equal(table$paper, paste0(entries$authors, " (", entries$year, ")"))
-  expect_equal(table$url, entries$url)
-  expect_equal(table$encoders, entries$encoders)
+  expect_equal(table$name, paste0("seg_", names(entries)))
+  expect_equal(table$family, told("family"))
+  expect_equal(table$paper, paste0(told("authors"), " (", told("year"), ")"))
+  expect_equal(table$url, told("url"))
+  expect_equal(table$encoders, told("encoders"))
   known <- seg_weights()
   for (i in seq_len(nrow(table))) {
-    of <- unique(known[known$architecture == entries$name[[i]], c("name", "licence")])
+    of <- unique(known[known$architecture == names(entries)[[i]], c("name", "licence")])
     expect_equal(table$weights[[i]], paste(of$name, collapse = ", "))
     expect_equal(table$licence[[i]], paste(of$licence, collapse = ", "))
   }
+})
+
+test_that("a printed model and its summary tell its arguments", {
+  skip_if_no_python()
+  model <- seg_deeplab(classes = tumour, version = "v3", encoder = "mobilenet_v2")
+  held <- "version = v3, encoder = mobilenet_v2, output_stride = 16"
+  expect_output(print(model), paste0("\narguments:     ", held, "\n"))
+  expect_output(print(summary(model, c(64, 64))), paste0("^deeplab [(]", held, "[)]\n"))
 })
 
 test_that("the table's parameters are those of the networks", {

@@ -4,16 +4,17 @@ from collections.abc import Sequence
 
 import torchinfo
 
-from maskr.architectures import dims_of
+from maskr.architectures import REGISTRY, dims_of
 from maskr.errors import ShapeError
 from maskr.model import SegModel
 
 
 def describe(model: SegModel) -> dict:
-    """A few plain facts: architecture, parameters, trainable, channels, preprocessing, device."""
+    """A few plain facts: the network, its parameters, channels, preprocessing, device."""
     parameters = list(model.module.parameters())
     return {
         "architecture": model.spec.architecture,
+        "arguments": arguments(model),
         "parameters": sum(p.numel() for p in parameters),
         "trainable": sum(p.numel() for p in parameters if p.requires_grad),
         "in_channels": model.spec.in_channels,
@@ -22,12 +23,26 @@ def describe(model: SegModel) -> dict:
     }
 
 
+def arguments(model: SegModel) -> str:
+    """What a network of ours was built by, such as "encoder = resnet34"; "" for others."""
+    entry = REGISTRY.get(model.spec.architecture)
+    if entry is None:
+        return ""
+    held = (entry.defaults | model.spec.arguments).items()
+    return ", ".join(f"{name} = {words(value)}" for name, value in held if value is not None)
+
+
+def words(value: object) -> str:
+    """A plain value as R would write it, without quotation marks."""
+    return f"c({', '.join(map(str, value))})" if isinstance(value, list | tuple) else str(value)
+
+
 SIZES = {2: (224, 224), 3: (32, 32, 32)}
 """What tables are for, unless told otherwise: images (H, W), volumes (D, H, W)."""
 
 
 def table(model: SegModel, size: Sequence[int] | None = None) -> dict:
-    """torchinfo's table for one image or volume of `size`, and the numbers of parameters.
+    """torchinfo's table for one image or volume of `size`, and what `describe()` says of it.
 
     The bare network is shown: in the Keras model each parameter appears twice.
 
@@ -50,4 +65,8 @@ def table(model: SegModel, size: Sequence[int] | None = None) -> dict:
         model.module, input_size=shape, verbose=0, depth=2, mode="eval", device=None
     )
     model.module.train(training)
-    return {"text": str(info), "parameters": info.total_params, "trainable": info.trainable_params}
+    return {"text": str(info)} | {
+        fact: value
+        for fact, value in describe(model).items()
+        if fact in ("architecture", "arguments", "parameters", "trainable")
+    }
