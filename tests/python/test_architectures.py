@@ -411,7 +411,7 @@ class TestAdapting:
     def test_a_file_that_is_not_there_is_said(self, path):
         with pytest.raises(WeightsError) as error:
             builders.build("unet", 3, THREE, weights_name=path)
-        assert str(error.value) == f"There is no file {path}."
+        assert str(error.value) == f'There is no file "{path}".'
 
     @pytest.mark.parametrize(
         ("name", "published", "arguments", "choice"),

@@ -178,9 +178,9 @@ def found(
     others = {one.name: None for one in KNOWN.values() if one.architecture == asked.architecture}
     of = "".join(f'"{other}", ' for other in others)
     title = architectures.entry(asked.architecture).title
-    is_path = name == "." or os.path.dirname(name) or Path(name).suffix
+    is_path = os.path.exists(name) or os.path.dirname(name) or Path(name).suffix
     raise WeightsError(
-        f"There is no file {name}." if is_path else f'There are no weights "{name}" of {title}.',
+        f'There is no file "{name}".' if is_path else f'There are no weights "{name}" of {title}.',
         hint=f"Weights are {of}or the path of a file." if others else "Give the path of a file.",
         argument="weights",
     )
