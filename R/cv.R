@@ -18,14 +18,17 @@
 #' scatter, which rather claims too much certainty.
 #'
 #' @param model_fn A function without arguments that returns a new [`seg_model`][seg_model],
-#'   compiled or not.
+#'   compiled or not. One that returns the model of the fold before, which has seen the images that
+#'   it would be judged by, is a `maskr_error_argument`.
 #' @param dataset A [seg_dataset()], what [seg_example()] returns, or a [seg_annotations].
 #' @param folds Number of folds, at least 2, or the fold of each image, such as
 #'   `folds = scans$hospital`.
 #' @param group,stratify What stays together, and what is spread evenly over the folds; see
 #'   [seg_split()].
-#' @param valid Share of each fold's training images, below 1, that becomes its validation data.
-#' @param ... Arguments of [fit()][fit.seg_model()], such as `epochs`.
+#' @param valid Share of each fold's training images, below 1, that becomes its validation data,
+#'   chosen by `group` and `stratify` too.
+#' @param ... Arguments of [fit()][fit.seg_model()], such as `epochs`; not `resume`, nor callbacks
+#'   that write files, which the next training would replace.
 #' @param metrics Names of the scores to keep, see [seg_metrics()]; `NULL` for all.
 #' @param level Of the intervals, between 0 and 1.
 #' @param verbose Whether to show progress; `NULL` decides by itself.
@@ -56,13 +59,14 @@ seg_cv <- function(model_fn, dataset, folds = 5, group = NULL, stratify = TRUE, 
   dataset <- counted_dataset(dataset)
   metrics <- check_metric_names(metrics)
   level <- check_level(level)
-  plan <- plan_training(valid, list(...))
+  plan <- plan_training(valid, stratify, list(...))
   groups <- groups_of(dataset, group)
   fold <- deal_folds(dataset, folds, groups, stratify, verbose)
   k <- length(unique(fold))
   progress <- fold_progress(verbose, k, "Fold")
+  call <- rlang::current_env()
   scores <- lapply(seq_len(k), function(i) {
-    in_fold(i, k, {
+    in_fold(i, k, call = call, {
       progress$begin(i)
       scored <- score_held_out(model_fn(), dataset, fold == i, groups, plan, progress$events)
       progress$end(i, list(mean_iou = overall(scored, "mean_iou")))
@@ -259,7 +263,8 @@ check_function <- function(x, arg = rlang::caller_arg(x), call = rlang::caller_e
   # handles of Python's models are functions too
   if (is.function(x) && !inherits(x, "python.builtin.object")) return(x)
   maskr_abort("argument", c(
-    "{.arg {arg}} must be a function that returns a new model, not {describe(x)}.",
+    "{.arg {arg}} must be a function that returns a new model, not
+     {if (inherits(x, 'seg_model')) 'a model' else describe(x)}.",
     i = "Write for example {.code \\() seg_unet(classes = c(background = 0, cell = 1))}."
   ), arg = arg, call = call)
 }
@@ -281,8 +286,9 @@ check_level <- function(x, call = rlang::caller_env()) {
               call = call)
 }
 
-# How each model is trained: the arguments of fit(), and the share of inner validation data.
-plan_training <- function(valid, arguments, call = rlang::caller_env()) {
+# How each model is trained: the arguments of fit(), the share of inner validation data and how it
+# is chosen, and in `before` the module of the model that was trained last.
+plan_training <- function(valid, stratify, arguments, call = rlang::caller_env()) {
   valid <- check_number(valid, min = 0, max = 1, call = call)
   given <- rlang::names2(arguments)
   taken <- intersect(given, c("object", "x", "y", "validation_data"))
@@ -296,7 +302,23 @@ plan_training <- function(valid, arguments, call = rlang::caller_env()) {
       }
     ), arg = if (length(taken) > 0) taken[[1]] else "valid", call = call)
   }
-  list(valid = valid, arguments = arguments)
+  check_no_files(arguments, call)
+  list(valid = valid, stratify = stratify, arguments = arguments, before = new.env())
+}
+
+# All trainings would write to the same files.
+check_no_files <- function(arguments, call) {
+  callbacks <- arguments$callbacks
+  if (inherits(callbacks, "seg_callback") || !is.list(callbacks)) callbacks <- list(callbacks)
+  kinds <- unlist(lapply(callbacks, \(one) if (inherits(one, "seg_callback")) one$kind))
+  writers <- setdiff(kinds, "early_stopping")
+  if (is.null(arguments$resume) && length(writers) == 0) return(invisible())
+  maskr_abort("argument", c(
+    "Many models are trained here, and the files of one would replace those of another.",
+    x = if (length(writers) > 0) "{.fn {paste0('seg_', writers)}} writes files.",
+    x = if (!is.null(arguments$resume)) "{.arg resume} keeps one run, and here are many.",
+    i = "Leave it out, or train the folds by {.fn fit} and {.fn seg_evaluate}."
+  ), arg = if (length(writers) > 0) "callbacks" else "resume", call = call)
 }
 
 # Trains on the images that are not held out, and scores those that are.
@@ -311,11 +333,11 @@ evaluate_by <- function(plan, model, dataset) {
 }
 
 train_without <- function(model, dataset, held_out, groups, plan, progress) {
-  check_model(model, arg = "model_fn")
   parts <- list(train = dataset[!held_out])
   if (plan$valid > 0) {
     prop <- c(1 - plan$valid, plan$valid)
-    part <- deal_out(parts$train, prop, groups[!held_out], TRUE, FALSE)
+    stratify <- if (length(plan$stratify) == 1) plan$stratify else plan$stratify[!held_out]
+    part <- deal_out(parts$train, prop, groups[!held_out], stratify, FALSE)
     parts <- list(train = parts$train[part == 1], valid = parts$train[part == 2])
   }
   train_once(model, parts$train, parts$valid, plan, progress)
@@ -323,12 +345,30 @@ train_without <- function(model, dataset, held_out, groups, plan, progress) {
 
 # One training. An interrupt ends everything, not only this one.
 train_once <- function(model, train, valid, plan, progress) {
+  check_new_model(model, plan)
   history <- tryCatch(
     rlang::exec(fit, model, train, validation_data = valid, !!!plan$arguments,
                 verbose = progress),
     maskr_message_interrupted = \(message) rlang::interrupt()
   )
   list(model = model, history = history)
+}
+
+# A model that was trained before has seen what it would be judged by. The reference to its module
+# keeps the id from being used again.
+check_new_model <- function(model, plan) {
+  check_model(model, arg = "model_fn", call = NULL)
+  module <- model$module
+  if (identical(reticulate::py_id(module), plan$before$id)) {
+    maskr_abort(c("same_model", "argument"), c(
+      "{.arg model_fn} must build a new model each time, and it returned the last one again.",
+      x = "That model was trained on images that would now judge it.",
+      i = "Build it inside of the function, or copy an untrained one:
+           {.code \\() seg_clone(model)}."
+    ), arg = "model_fn", call = NULL)
+  }
+  plan$before$module <- module
+  plan$before$id <- reticulate::py_id(module)
 }
 
 # The overall row of a score.
@@ -340,8 +380,8 @@ overall <- function(scores, metric) {
 in_fold <- function(i, k, expr, call = rlang::caller_env()) {
   tryCatch(expr, error = function(e) {
     kind <- sub("^maskr_error_", "", grep("^maskr_error_", class(e), value = TRUE))
-    maskr_abort(c(kind, "fold")[[1]], "Fold {i} of {k} failed.", arg = e$arg, fold = i,
-                call = call, parent = e)
+    maskr_abort(if (length(kind) > 0) kind else "fold", "Fold {i} of {k} failed.", arg = e$arg,
+                fold = i, call = call, parent = e)
   })
 }
 

@@ -27,10 +27,15 @@
 #' @param x What `seg_tune()` returns.
 #' @inheritParams seg_cv
 #' @return A data frame of class `seg_tune`: the columns of the grid, then `value` (the mean over
-#'   folds), `sd`, `lower`, `upper` (as in [seg_cv()]; `NA` with validation data), `seconds`, `rank`
-#'   (1 is the best) and `error`, the message of a combination that failed, which is a warning of
-#'   class `maskr_warning_failed`. Attributes: `values`, the score of each combination and fold,
-#'   for paired comparisons; `metric`, `class`, `level`.
+#'   folds), `sd`, `lower`, `upper` (as in [seg_cv()]; `NA` with validation data), `folds` (the
+#'   number of folds that count), `seconds`, `rank` (1 is the best) and `error`, the message of a
+#'   combination that failed, which is a warning of class `maskr_warning_failed`. Attributes:
+#'   `values`, the score of each combination and fold, for paired comparisons; `metric`, `class`,
+#'   `level`.
+#'
+#'   A class that is neither in the truth nor in the prediction of a fold has no score there. Only
+#'   folds in which every combination that was trained has a score count, so that all are compared
+#'   by the same images.
 #'
 #'   Ctrl-C ends the search; what was finished is returned. `seg_best()` gives the best combination
 #'   as a list, for `do.call(model_fn, seg_best(result))`.
@@ -56,9 +61,10 @@ seg_tune <- function(model_fn, dataset, grid, folds = NULL, validation_data = NU
   grid <- check_grid(grid, model_fn)
   dataset <- counted_dataset(dataset)
   class <- check_string(class, null = TRUE)
+  check_tuned_class(class, dataset$classes)
   score <- list(metric = check_tuned(metric, class), class = class)
   level <- check_level(level)
-  plan <- plan_training(valid, list(...))
+  plan <- plan_training(valid, stratify, list(...))
   groups <- groups_of(dataset, group)
   fold <- check_judges(dataset, folds, validation_data, groups, stratify, plan$valid, score$metric,
                        verbose)
@@ -85,7 +91,13 @@ seg_best <- function(x) {
                 arg = "x")
   }
   best <- which(x$rank == 1)
-  if (length(best) == 0) maskr_abort("data", "No combination could be trained.", arg = "x")
+  if (length(best) == 0) {
+    maskr_abort("data", c(
+      "No combination has a score.",
+      x = if (all(is.na(x$error))) "In no fold do all combinations have one.",
+      i = "See the column {.field error} and {.code attr(x, \"values\")}."
+    ), arg = "x")
+  }
   lapply(unclass(x)[attr(x, "grid")], \(column) column[[best[[1]]]])
 }
 
@@ -97,7 +109,14 @@ run_grid <- function(rows, try_one, progress, score, call = rlang::caller_env())
     started <- Sys.time()
     outcome <- tryCatch(
       list(values = try_one(rows[[i]], progress$events), error = NA_character_),
-      error = \(e) list(values = NA_real_, error = plain_message(e)),
+      error = function(e) {
+        # no setting is at fault, and all that follow would fail alike
+        if (inherits(e, "maskr_error_same_model")) {
+          e$call <- rlang::error_call(call)
+          rlang::cnd_signal(e)
+        }
+        list(values = NA_real_, error = plain_message(e))
+      },
       interrupt = \(e) NULL
     )
     if (is.null(outcome)) break
@@ -134,6 +153,7 @@ plain_message <- function(error) {
 # The score of one model: of the images held out, or of the validation data.
 judge <- function(model, dataset, held_out, validation_data, groups, plan, score, events) {
   own <- score$metric %in% score_names
+  if (!own) check_reported(model, score$metric)
   if (is.null(held_out)) {
     trained <- train_once(model, dataset, validation_data, plan, events)
     if (!own) return(reported(trained$history, score, attr(trained$history, "best_epoch")))
@@ -148,15 +168,26 @@ judge <- function(model, dataset, held_out, validation_data, groups, plan, score
   reported(history, score, max(history$epoch))
 }
 
-# What training reported of an epoch.
+check_reported <- function(model, metric, call = rlang::caller_env()) {
+  check_model(model, arg = "model_fn", call = call)
+  known <- if (isTRUE(model$compiled)) {
+    py_call("training.conditions", "metric_names", model)
+  } else {
+    c("loss", eval(formals(compile.seg_model)$metrics))
+  }
+  if (metric %in% known) return(invisible())
+  maskr_abort("data", c(
+    "Training reports no {.arg metric} {.val {metric}} of validation data.",
+    i = "It reports {.val {known}}; {.fn seg_metrics} has {.val {score_names}}."
+  ), arg = "metric", call = call)
+}
+
+# What training reported of an epoch; a training that diverged has failed.
 reported <- function(history, score, epoch) {
   value <- history$value[history$metric == score$metric & history$data == "valid" &
                            history$epoch == epoch]
-  if (length(value) == 1) return(value)
-  maskr_abort("data", c(
-    "Training reports no {.arg metric} {.val {score$metric}} of validation data.",
-    i = "It reports {.val {unique(history$metric)}}."
-  ), arg = "metric")
+  if (isTRUE(is.finite(value))) return(value)
+  maskr_abort("data", "Training diverged: {.val {score$metric}} is {value} in epoch {epoch}.")
 }
 
 chosen <- function(scores, score) {
@@ -177,15 +208,18 @@ new_seg_tune <- function(tried, columns, score, level) {
   values <- do.call(rbind, lapply(values, rep_len, folds))
   own <- score$metric %in% score_names
   limits <- if (own) c(0, 1) else c(-Inf, Inf)
-  each <- do.call(rbind, apply(values, 1, interval, level, limits, simplify = FALSE))
+  errors <- vapply(tried, `[[`, "", "error")
+  counts <- colSums(is.na(values[is.na(errors), , drop = FALSE])) == 0
+  each <- do.call(rbind, apply(values[, counts, drop = FALSE], 1, interval, level, limits,
+                               simplify = FALSE))
   falls <- !own && py_call("training.direction", "falls", score$metric)
   frame <- cbind(
     columns,
     data.frame(
-      value = each$mean, sd = each$sd, lower = each$lower, upper = each$upper,
+      value = each$mean, sd = each$sd, lower = each$lower, upper = each$upper, folds = each$folds,
       seconds = vapply(tried, `[[`, 0, "seconds"),
       rank = rank(if (falls) each$mean else -each$mean, na.last = "keep", ties.method = "min"),
-      error = vapply(tried, `[[`, "", "error")
+      error = errors
     )
   )
   structure(frame, values = values, grid = names(columns), metric = score$metric,
@@ -195,7 +229,7 @@ new_seg_tune <- function(tried, columns, score, level) {
 # `rows`: for each combination its arguments; `columns`: a data frame of them.
 check_grid <- function(grid, model_fn, call = rlang::caller_env()) {
   names <- rlang::names2(grid)
-  reserved <- c("value", "sd", "lower", "upper", "seconds", "rank", "error")
+  reserved <- c("value", "sd", "lower", "upper", "folds", "seconds", "rank", "error")
   known <- names(formals(args(model_fn)))
   ok <- is.list(grid) && length(grid) > 0 && all(lengths(grid) > 0) && all(nzchar(names)) &&
     !anyDuplicated(names)
@@ -240,6 +274,13 @@ check_tuned <- function(metric, class, call = rlang::caller_env()) {
   metric
 }
 
+check_tuned_class <- function(class, classes, call = rlang::caller_env()) {
+  if (is.null(class) || is.null(names(classes)) || class %in% names(classes)) return(invisible())
+  maskr_abort("argument", c(
+    "There is no {.arg class} {.val {class}}.", i = "The dataset has {.val {names(classes)}}."
+  ), arg = "class", call = call)
+}
+
 # The fold of each image, or NULL where validation data judge.
 check_judges <- function(dataset, folds, validation_data, groups, stratify, valid, metric, verbose,
                          call = rlang::caller_env()) {
@@ -280,10 +321,15 @@ format.seg_tune <- function(x, digits = 3, n = 20, ...) {
   hidden <- nrow(x) - nrow(shown)
   c(
     paste0("<seg_tune> ", nrow(x), " combinations by ", score, ", ",
-           if (folds > 1) paste(folds, "folds") else "on validation data"),
+           if (folds > 1) fold_words(x$folds, folds) else "on validation data"),
     trimws(do.call(paste, c(unname(aligned), sep = "  ")), "right"),
     if (hidden > 0) paste0("... and ", hidden, " more")
   )
+}
+
+fold_words <- function(counted, folds) {
+  if (max(counted) == folds) return(paste(folds, "folds"))
+  paste(max(counted), "of", folds, "folds, those in which all combinations have a score")
 }
 
 # Values of the grid in few letters.
@@ -341,6 +387,7 @@ tune_rows <- function(x, call = rlang::caller_env()) {
                         lower = x$lower[there], upper = x$upper[there])
   values <- attr(x, "values")[there, , drop = FALSE]
   points <- data.frame(row = as.vector(row(values)), value = as.vector(values))
+  points <- points[!is.na(points$value), ]
   points$name <- summary$name[points$row]
   list(metric = attr(x, "metric"), summary = summary, points = points)
 }

@@ -170,11 +170,56 @@ test_that("wrong arguments are errors before anything is trained", {
   bad(level = 1)
   bad(valid = 1)
   bad(metrics = "hausdorff")
-  expect_error(seg_cv(small(), data), class = "maskr_error_argument")
+  expect_error(seg_cv(small(), data), "not\\s+a model", class = "maskr_error_argument")
   expect_error(seg_cv(never, data, folds = 7), class = "maskr_error_data")
   expect_error(seg_cv(never, data, folds = 4, group = "^p[0-9]+"), class = "maskr_error_data")
   expect_error(seg_cv(never, data, folds = c(1, 2, 1, 2, 1, 2), group = "^p[0-9]+"),
                "in several folds", class = "maskr_error_data")
+})
+
+test_that("a model that was trained before is refused", {
+  skip_if_no_python()
+  data <- squares(6)
+  model <- small()
+  error <- expect_error(seg_cv(\() model, data, folds = 2, epochs = 1), "Fold 2 of 2",
+                        class = "maskr_error_same_model")
+  expect_s3_class(error, "maskr_error_argument")
+  expect_match(conditionMessage(error), "new model each time")
+  expect_equal(as.character(error$call[[1]]), "seg_cv")
+  untrained <- small()
+  expect_s3_class(seg_cv(\() seg_clone(untrained), data, folds = 2, epochs = 1), "seg_cv")
+})
+
+test_that("what writes files is refused, since each fold would replace them", {
+  skip_if_no_python()
+  never <- function() stop("was called")
+  bad <- function(text, ...) {
+    expect_error(seg_cv(never, squares(4), folds = 2, ...), text, class = "maskr_error_argument")
+  }
+  bad("resume", resume = tempfile())
+  bad("seg_csv_log", callbacks = list(seg_early_stopping("loss"), seg_csv_log(tempfile())))
+  bad("seg_checkpoint", callbacks = seg_checkpoint(tempfile()))
+  expect_error(plan_training(0, TRUE, list(callbacks = seg_early_stopping("loss"))), NA)
+})
+
+test_that("inner validation data are chosen as stratify says", {
+  skip_if_no_python()
+  asked <- list()
+  original <- deal_out
+  local_replaced(
+    deal_out = function(x, prop, group, stratify, ...) {
+      asked[[length(asked) + 1]] <<- stratify
+      original(x, prop, group, stratify, ...)
+    },
+    train_once = function(model, train, valid, plan, progress) list(model = model)
+  )
+  scanner <- rep(c("a", "b"), 6)
+  result <- seg_cv(small, squares(12), folds = 2, valid = 0.3, stratify = scanner)
+  expect_equal(asked, list(scanner, scanner[attr(result, "folds") != 1],
+                           scanner[attr(result, "folds") != 2]))
+  asked <- list()
+  seg_cv(small, squares(12), folds = 2, valid = 0.3, stratify = FALSE)
+  expect_equal(asked, list(FALSE, FALSE, FALSE))
 })
 
 test_that("an interrupt ends the whole cross-validation", {

@@ -24,8 +24,8 @@ test_that("all combinations are trained on the same folds and ranked", {
                     folds = c(1, 1, 1, 2, 2, 2), metric = "iou", class = "nucleus", epochs = 6,
                     precision = "float32")
   expect_s3_class(tuned, "seg_tune")
-  expect_named(tuned, c("learning_rate", "features", "value", "sd", "lower", "upper", "seconds",
-                        "rank", "error"))
+  expect_named(tuned, c("learning_rate", "features", "value", "sd", "lower", "upper", "folds",
+                        "seconds", "rank", "error"))
   expect_equal(tuned$rank, c(2, 1))
   expect_equal(seg_best(tuned), list(learning_rate = 0.03, features = 2))
   values <- attr(tuned, "values")
@@ -80,6 +80,36 @@ test_that("losses are best when small", {
                     metric = "loss", epochs = 5, precision = "float32")
   expect_equal(tuned$rank, c(2, 1))
   expect_lt(tuned$value[2], tuned$value[1])
+})
+
+test_that("combinations are compared by the folds in which all have a score", {
+  outcome <- \(values, error = NA_character_) list(values = values, error = error, seconds = 1)
+  tried <- list(outcome(c(0.5, NA, 0.7)), outcome(c(0.6, 0, 0.7)), outcome(NA_real_, "failed"))
+  score <- list(metric = "dice", class = "nucleus")
+  tuned <- new_seg_tune(tried, data.frame(a = 1:3), score, 0.95)
+  expect_equal(tuned$value, c(0.6, 0.65, NA))
+  expect_equal(tuned$folds, c(2, 2, 0))
+  expect_equal(tuned$rank, c(2, 1, NA))
+  expect_match(format(tuned)[[1]], "2 of 3 folds")
+  none <- new_seg_tune(list(outcome(c(NA, 1)), outcome(c(1, NA))), data.frame(a = 1:2), score, 0.95)
+  expect_true(all(is.na(none$rank)))
+  expect_error(seg_best(none), "In no fold", class = "maskr_error_data")
+  expect_match(format(none)[[1]], "0 of 2 folds")
+})
+
+test_that("a training that diverged has failed", {
+  columns <- list(epoch = 1, metric = "loss", data = "valid", value = NaN)
+  expect_error(reported(new_seg_history(columns, 1, "val_loss"), list(metric = "loss"), 1),
+               "diverged", class = "maskr_error_data")
+})
+
+test_that("one model for all combinations ends the search", {
+  skip_if_no_python()
+  model <- build(0.01)
+  expect_error(
+    seg_tune(\(a) model, dots(4), list(a = 1:2), validation_data = dots(2), epochs = 1),
+    class = "maskr_error_same_model"
+  )
 })
 
 test_that("a grid may hold losses, names and whatever else the model is made of", {
@@ -147,10 +177,13 @@ test_that("wrong arguments are errors before anything is trained", {
   bad(metric = "loss", valid = 0.2)
   expect_error(seg_best(data), class = "maskr_error_argument")
   expect_error(seg_tune(\(rank) 1, data, list(rank = 1)), "column", class = "maskr_error_argument")
+  bad(metric = "dice", class = "cat")
+  bad(resume = tempfile())
+  bad(callbacks = seg_csv_log(tempfile()))
   expect_warning(
-    tuned <- seg_tune(build, data, list(learning_rate = 0.1), validation_data = data, epochs = 1,
-                      metric = "dice", class = "cat"),
+    tuned <- seg_tune(build, data, list(learning_rate = 0.1), validation_data = data,
+                      epochs = 1e6, metric = "nope"),
     class = "maskr_warning_failed"
   )
-  expect_match(tuned$error, "no .*cat")
+  expect_match(tuned$error, "no .*nope")
 })
