@@ -25,7 +25,8 @@ new_seg_history <- function(columns, best_epoch, monitor) {
 #' `summary()` sets the best and the last epoch beside each other: where training scores are far
 #' better than validation scores, or the last epoch is far worse than the best, the model
 #' overfits. With a learning rate that changes, its value at the end of each epoch is the metric
-#' `learning_rate`, which is plotted where `metrics` names it.
+#' `learning_rate`, which is plotted where `metrics` names it, by its logarithm (in `autoplot()`
+#' where it is the only one).
 #'
 #' @param x,object A `seg_history`.
 #' @param y Ignored.
@@ -147,41 +148,56 @@ plot.seg_history <- function(x, y, metrics = NULL, ...) {
   columns <- min(length(metrics), 3)
   rows <- ceiling(length(metrics) / columns)
   old <- graphics::par(mfrow = c(rows, columns), mar = c(3.6, 3.8, 2.2, 0.8),
-                       mgp = c(2, 0.6, 0), las = 1)
+                       oma = c(0, 0, 1.4, 0), mgp = c(2, 0.6, 0), las = 1)
   on.exit(graphics::par(old))
   best <- if (attr(x, "monitor") != "epoch") attr(x, "best_epoch")
   for (metric in metrics) plot_metric(x[x$metric == metric, ], metric, best, ...)
+  curves <- setdiff(metrics, "learning_rate")
+  if (length(curves) > 0) draw_history_legend(unique(x$data[x$metric %in% curves]))
   invisible(x)
 }
 
 plot_metric <- function(x, metric, best, ...) {
   wide <- tapply(x$value, list(x$epoch, x$data), mean)
+  wide[!is.finite(wide)] <- NA
   epochs <- as.integer(rownames(wide))
   shown <- colSums(!is.na(wide)) > 0
+  if (!any(shown)) return(plot_nothing(epochs, metric))
   many <- length(epochs) > 30
-  graphics::matplot(epochs, wide[, shown], type = if (many) "l" else "o", pch = 16, cex = 0.6,
-                    lty = 1, lwd = 2, col = history_colours[shown], xlab = "epoch", ylab = "",
-                    main = metric, bty = "l", xaxt = "n",
-                    log = if (metric == "learning_rate") "y" else "", ...)
-  graphics::axis(1, unique(round(pretty(epochs))))
+  graphics::matplot(epochs, wide[, shown, drop = FALSE], type = if (many) "l" else "o", pch = 16,
+                    cex = if (length(epochs) == 1) 1.5 else 0.6, lty = 1, lwd = 2,
+                    col = history_colours[shown], xlab = "epoch", ylab = "", main = metric,
+                    bty = "l", xaxt = "n", log = if (is_rate(metric, x$value)) "y" else "", ...)
+  graphics::axis(1, whole_ticks(epochs))
   if (!is.null(best)) {
     graphics::abline(v = best, lty = 3, col = "grey50")
     graphics::mtext("best", at = best, line = -0.2, cex = 0.6, col = "grey40")
   }
-  if (metric == "learning_rate") return(invisible())
-  graphics::legend(quiet_corner(wide), legend = names(history_colours)[shown],
-                   col = history_colours[shown], lwd = 2, pch = if (!many) 16, pt.cex = 0.6,
-                   bg = "white", box.col = NA, inset = 0.02)
+}
+
+plot_nothing <- function(epochs, metric) {
+  graphics::plot(NULL, xlim = range(epochs), ylim = 0:1, xlab = "epoch", ylab = "", main = metric,
+                 bty = "l", xaxt = "n", yaxt = "n")
+  graphics::axis(1, whole_ticks(epochs))
+  graphics::text(mean(range(epochs)), 0.5, "no finite value")
+}
+
+# One legend above all panels, where it hides no curve.
+draw_history_legend <- function(data) {
+  shown <- names(history_colours) %in% data
+  graphics::legend(
+    graphics::grconvertX(0.5, "ndc"), graphics::grconvertY(1, "ndc"), xjust = 0.5, yjust = 1,
+    legend = names(history_colours)[shown], col = history_colours[shown], lwd = 2, horiz = TRUE,
+    bty = "n", xpd = NA
+  )
 }
 
 history_colours <- c(train = "#0072B2", valid = "#D55E00")
 
-# The right-hand corner that the curves end farther from.
-quiet_corner <- function(wide) {
-  ends <- wide[seq(max(1, ceiling(0.6 * nrow(wide))), nrow(wide)), ]
-  middle <- mean(range(wide, na.rm = TRUE))
-  if (mean(ends, na.rm = TRUE) < middle) "topright" else "bottomright"
-}
+whole_ticks <- function(epochs) unique(round(pretty(epochs)))
+
+# Learning rates go down by factors; one of 0 has no logarithm.
+is_rate <- function(metrics, values) identical(metrics, "learning_rate") && all(values > 0)
 
 #' @rdname seg_history
 #' @exportS3Method ggplot2::autoplot
@@ -192,10 +208,12 @@ autoplot.seg_history <- function(object, metrics = NULL, ...) {
   frame$metric <- factor(frame$metric, metrics)
   best <- if (attr(object, "monitor") != "epoch") attr(object, "best_epoch")
   ggplot2::ggplot(frame, ggplot2::aes(.data$epoch, .data$value, colour = .data$data)) +
-    ggplot2::geom_line() +
-    ggplot2::geom_point() +
+    (if (max(frame$epoch) > min(frame$epoch)) ggplot2::geom_line(na.rm = TRUE)) +
+    ggplot2::geom_point(na.rm = TRUE) +
     (if (!is.null(best)) ggplot2::geom_vline(xintercept = best, linetype = 3)) +
     ggplot2::facet_wrap(~metric, scales = "free_y") +
+    ggplot2::scale_x_continuous(breaks = whole_ticks) +
+    (if (is_rate(metrics, frame$value)) ggplot2::scale_y_log10()) +
     ggplot2::scale_colour_manual(values = history_colours) +
     ggplot2::labs(x = "epoch", y = NULL, colour = NULL)
 }

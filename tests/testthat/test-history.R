@@ -59,3 +59,25 @@ test_that("a history plots in base graphics and ggplot2", {
   panels <- ggplot2::ggplot_build(ggplot2::autoplot(long_history()))$layout$layout$metric
   expect_setequal(as.character(panels), c("loss", "iou"))
 })
+
+test_that("a history of one epoch, or without finite values, can be plotted", {
+  grDevices::pdf(NULL)
+  withr::defer(grDevices::dev.off())
+  columns <- list(epoch = c(1, 1), metric = c("loss", "loss"), data = c("train", "valid"),
+                  value = c(1, NaN))
+  expect_silent(plot(new_seg_history(columns, 1, "val_loss")))
+  columns$value <- c(NaN, Inf)
+  expect_silent(plot(new_seg_history(columns, 1, "val_loss")))
+  skip_if_not_installed("ggplot2")
+  columns$value <- c(1, 2)
+  expect_silent(ggplot2::ggplot_build(ggplot2::autoplot(new_seg_history(columns, 1, "val_loss"))))
+})
+
+test_that("epochs are whole numbers on the axis, and learning rates logarithmic", {
+  skip_if_not_installed("ggplot2")
+  panel <- function(x) ggplot2::ggplot_build(x)$layout$panel_params[[1]]
+  breaks <- panel(ggplot2::autoplot(history))$x$breaks
+  expect_true(all(breaks == round(breaks), na.rm = TRUE))
+  range <- panel(ggplot2::autoplot(long_history(), metrics = "learning_rate"))$y$limits
+  expect_equal(range, c(-8, -1))
+})
