@@ -31,7 +31,7 @@
 #' @param folder Where files go; made if it doesn't exist, in a folder that does.
 #' @param path The CSV file, for [utils::read.csv()].
 #' @param images A [seg_dataset()] or what [seg_example()] returns; or images alone (paths or a
-#'   list), for which no truth is drawn.
+#'   list), for which no truth is drawn. Volumes can't be drawn, and are a `maskr_error_shape`.
 #' @param n How many of the images are drawn, from the first on, at least 1.
 #' @param view Whether to show each picture in the viewer.
 #' @param x A callback.
@@ -120,10 +120,19 @@ print.seg_callback <- function(x, ...) {
 # What crosses to `maskr.training.callbacks.from_r()`: dicts for ours, others as they are.
 callbacks_for_python <- function(callbacks, classes, call = rlang::caller_env()) {
   if (inherits(callbacks, "seg_callback") || !is.list(callbacks)) callbacks <- list(callbacks)
-  lapply(unname(callbacks), function(one) {
-    if (!inherits(one, "seg_callback")) return(one)
+  lapply(unname(Filter(Negate(is.null), callbacks)), function(one) {
+    if (!inherits(one, "seg_callback")) return(check_foreign_callback(one, call))
     if (one$kind == "pictures") pictures_for_python(one, classes, call) else unclass(one)
   })
+}
+
+# Whether a Python object is one of Keras's callbacks is seen in Python.
+check_foreign_callback <- function(x, call) {
+  if (inherits(x, "python.builtin.object")) return(x)
+  maskr_abort("argument", c(
+    "{.arg callbacks} must be those of {.code ?seg_callbacks} or Keras's own, not {describe(x)}.",
+    i = "Write for example {.code callbacks = seg_early_stopping()}."
+  ), arg = "callbacks", call = call)
 }
 
 pictures_for_python <- function(x, classes, call) {

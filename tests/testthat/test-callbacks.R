@@ -102,7 +102,11 @@ test_that("Keras's callbacks and ours go together, and others are errors", {
                "no validation data", class = "maskr_error_data")
   expect_error(fit(tiny_model(), squares(), callbacks = seg_early_stopping("f2")),
                class = "maskr_error_data")
-  expect_error(fit(tiny_model(), squares(), callbacks = list("x")), class = "maskr_error_data")
+  expect_error(fit(tiny_model(), squares(), callbacks = list("x")), "not\\s+\"x\"",
+               class = "maskr_error_argument")
+  expect_error(fit(tiny_model(), squares(), callbacks = seg_early_stopping), "a function",
+               class = "maskr_error_argument")
+  expect_equal(callbacks_for_python(NULL, classes), list())
 })
 
 test_that("TensorBoard's folder is written", {
