@@ -202,6 +202,23 @@ def test_another_run_is_an_error_that_names_what_differs(change, words, tmp_path
     assert (tmp_path / "last.safetensors").read_bytes() == before
 
 
+def test_other_frozen_layers_and_metrics_are_another_run(tmp_path):
+    fit(model_of(), tmp_path, epochs=1)
+    frozen = model_of()
+    frozen.set_trainable(["encoder"], False)
+    before = {name: value.clone() for name, value in frozen.module.state_dict().items()}
+    with pytest.raises(DataError, match=r"frozen is \[\] there and \[\"encoder\""):
+        fit(frozen, tmp_path, 2)
+    ours = frozen.module.state_dict()
+    assert all(torch.equal(value, ours[name]) for name, value in before.items())
+    with pytest.raises(DataError, match=r'metrics is \["iou"\] there and \["dice"\] here'):
+        fit(model_of(metrics=["dice"]), tmp_path, 2)
+    trained = model_of()
+    trained.module.encoder[0].weight.requires_grad_(False)
+    with pytest.raises(DataError, match="encoder.0.weight"):
+        fit(trained, tmp_path, 2)
+
+
 def test_another_network_is_an_error(tmp_path):
     fit(model_of(), tmp_path, epochs=1)
     module = Net()

@@ -39,3 +39,12 @@ def test_precision_follows_the_hardware(monkeypatch):
     assert device.precision("auto", "cuda:1") == "bfloat16"
     with pytest.raises(DataError, match='no precision "int8"'):
         device.precision("int8", "cpu")
+
+
+def test_volumes_train_in_float32_on_the_cpu(monkeypatch):
+    monkeypatch.setattr(device, "_cpu_has_bfloat16", lambda: True)
+    assert device.precision("auto", "cpu", trained_dims=3) == "float32"
+    assert device.precision("auto", "cpu", trained_dims=2) == "bfloat16"
+    assert device.precision("bfloat16", "cuda", trained_dims=3) == "bfloat16"
+    with pytest.raises(DataError, match="wrong gradients of volumes"):
+        device.precision("bfloat16", "cpu", trained_dims=3)

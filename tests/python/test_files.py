@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from maskr.errors import FormatError
-from maskr.files import atomically
+from maskr.files import atomically, remove_leftovers
 
 
 def test_a_file_is_replaced_as_a_whole(tmp_path):
@@ -28,3 +28,33 @@ def test_a_failure_leaves_the_old_file_alone(tmp_path, error):
         atomically(str(path), fail)
     assert path.read_text() == "old"
     assert [p.name for p in tmp_path.iterdir()] == ["a.txt"]
+
+
+def test_the_mode_is_that_of_any_new_file(tmp_path):
+    def replace(part):
+        Path(part).unlink()
+        Path(part).touch(mode=0o600)
+
+    ordinary = tmp_path / "ordinary"
+    ordinary.touch()
+    atomically(str(tmp_path / "a.txt"), replace)
+    assert (tmp_path / "a.txt").stat().st_mode == ordinary.stat().st_mode
+
+
+def test_leftovers_of_a_killed_process_are_removed_and_nothing_else(tmp_path):
+    class KilledError(Exception):
+        """Stands for a process's end: its temporary file is copied before it is cleaned up."""
+
+    def die(part):
+        Path(part.replace(".nii.gz", "")[:-1] + "0.nii.gz").touch()
+        raise KilledError
+
+    path = tmp_path / "a[1].nii.gz"
+    with pytest.raises(KilledError):
+        atomically(str(path), die)
+    assert len(list(tmp_path.iterdir())) == 1
+    others = {"a[1].nii.gz", ".a[1].nii-x.gz", ".a1.nii-12345678.nii.gz"}
+    for name in others:
+        (tmp_path / name).touch()
+    remove_leftovers(str(path))
+    assert {p.name for p in tmp_path.iterdir()} == others

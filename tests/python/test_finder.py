@@ -110,7 +110,7 @@ def test_infinite_losses_end_it():
         model.module.head.bias.fill_(float("nan"))
     result = found(model)
     assert result == {"learning_rate": [], "loss": [], "smoothed": [], "suggestion": None,
-                      "diverged": True}
+                      "still_falling": False, "diverged": True}
 
 
 def test_the_suggestion_is_where_the_loss_falls_most_steeply():
@@ -121,3 +121,10 @@ def test_the_suggestion_is_where_the_loss_falls_most_steeply():
     assert suggest(rates.tolist(), smoothed) == pytest.approx(1e-3, rel=0.15)
     assert suggest(rates.tolist(), rates.tolist()) is None
     assert suggest([], []) is None and smooth([1.0], 10) == [1.0]
+
+
+def test_a_loss_that_still_falls_at_the_end_gives_no_suggestion():
+    result = found(model_of(), lowest=1e-6, highest=3e-2)
+    assert result["still_falling"] and result["suggestion"] is None
+    result = found(model_of(optimizer="sgd"), lowest=1e-4, highest=1e4)
+    assert not result["still_falling"] and result["suggestion"] is not None

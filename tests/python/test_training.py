@@ -165,6 +165,63 @@ def test_a_loss_that_is_not_finite_stops_and_says_so():
     assert max(result["epoch"]) < 9
 
 
+class Ruin(keras.callbacks.Callback):
+    """Makes a network all NaN."""
+
+    def __init__(self, epoch):
+        super().__init__()
+        self.epoch = epoch
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if epoch + 1 == self.epoch:
+            with torch.no_grad():
+                for parameter in self.model.module.parameters():
+                    parameter.fill_(float("nan"))
+
+
+@pytest.mark.parametrize("valid", [None, data(2, seed=5)])
+def test_the_last_finite_epoch_is_kept_and_no_other_is_the_best(valid):
+    model = model_of()
+    result = training.fit(model, data(), valid, epochs=4, precision="float32",
+                          callbacks=[Ruin(3)])
+    assert result["stopped"] == "not finite" and max(result["epoch"]) == 3
+    assert result["best_epoch"] == 2
+    assert all(value.isfinite().all() for value in model.module.state_dict().values())
+    result = training.fit(model_of(), data(), valid, epochs=4, precision="float32",
+                          callbacks=[Ruin(1)])
+    assert result["best_epoch"] == 0
+
+
+def test_without_validation_an_interrupt_keeps_the_last_finished_epoch():
+    def progress(event):
+        if event["event"] == "batch" and event["epoch"] == 3:
+            raise KeyboardInterrupt
+
+    model, whole = model_of(), model_of()
+    result = training.fit(model, data(), epochs=9, precision="float32", seed=1,
+                          progress=progress)
+    training.fit(whole, data(), epochs=2, precision="float32", seed=1)
+    assert (result["stopped"], result["best_epoch"]) == ("interrupted", 2)
+    ours, theirs = model.module.state_dict(), whole.module.state_dict()
+    assert all(torch.equal(value, theirs[name]) for name, value in ours.items())
+
+
+def test_volumes_train_alike_twice():
+    rng = np.random.default_rng(0)
+    volumes = [rng.random((16, 16, 16, 1)) for _ in range(4)]
+    fields = {"images": volumes, "targets": [(v[..., 0] > 0.5).astype(np.int32) for v in volumes],
+              "names": list("abcd"), "class_ids": [0, 1], "batch_size": 4, "threads": 1, "seed": 1}
+
+    def trained():
+        model = builders.build("unet3d", 1, BINARY, {"init_features": 2}, seed=1)
+        loss = values(training.fit(model, fields, epochs=3, seed=3), "loss", "train")
+        return loss, model.module.state_dict()
+
+    (loss, weights), (again, others) = trained(), trained()
+    assert loss == again
+    assert all(torch.equal(value, others[name]) for name, value in weights.items())
+
+
 def test_wrong_names_and_channels_are_errors():
     with pytest.raises(DataError, match='no optimizer "adamm"'):
         model_of(optimizer="adamm")
@@ -299,6 +356,32 @@ def test_keras_own_iou_is_refused():
     for metric in (keras.metrics.MeanIoU(2), keras.metrics.BinaryIoU()):
         with pytest.raises(DataError, match="ignored pixels"):
             model_of(metrics=[metric])
+
+
+@pytest.mark.parametrize("loss", [
+    keras.losses.BinaryCrossentropy(), keras.losses.MeanSquaredError(), keras.losses.Dice(),
+])
+def test_keras_losses_for_one_channel_compare_pixel_with_pixel(loss):
+    model = model_of(loss=loss)
+    # heights are padded to multiples of 16, and what is padded is ignored
+    x, y = Loader(DataSpec(**data(2, shuffle=False)), model.spec)[0]
+    found = float(model.test_step((x, y))["loss"])
+    with torch.no_grad():
+        expected = loss(y[y != IGNORE].float(), model(x)[:, 0][y != IGNORE])
+    assert found == pytest.approx(float(expected), abs=1e-5)
+
+
+def test_what_of_keras_misreads_our_shapes_is_refused():
+    with pytest.raises(DataError, match="BinaryAccuracy does not fit") as error:
+        model_of(metrics=[keras.metrics.BinaryAccuracy()])
+    assert error.value.argument == "metrics"
+    model = builders.build("unet", 1, BINARY | {"debris": 2}, {"init_features": 2}, seed=1)
+    for loss in (keras.losses.MeanSquaredError(), keras.losses.binary_crossentropy):
+        with pytest.raises(DataError, match=r"\[N, 3, H, W\]"):
+            training.compile(model, loss=loss)
+    precise = keras.metrics.Precision()
+    model_of(metrics=[precise])
+    assert float(precise.result()) == 0
 
 
 def test_keras_metrics_and_losses_go_with_ours():

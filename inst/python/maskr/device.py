@@ -65,12 +65,28 @@ def _require(device: str) -> None:
         )
 
 
-def precision(wanted: str, device: str) -> str:
+def precision(wanted: str, device: str, trained_dims: int | None = None) -> str:
     """The precision to compute in: `wanted`, or for "auto" the fastest that keeps classes equal.
 
     bfloat16 on GPUs that have it (compute capability 8 and newer) and on CPUs whose instructions
-    include it (AVX-512 BF16, AMX); float32 elsewhere.
+    include it (AVX-512 BF16, AMX); float32 elsewhere. `trained_dims` is 2 or 3 where a network of
+    images or volumes is to be trained.
+
+    Raises
+    ------
+    DataError
+        If there is no such precision, or it can't train volumes on this device.
     """
+    # oneDNN reads uninitialised memory for weight gradients of bfloat16 volumes of depth 2
+    if trained_dims == 3 and device.startswith("cpu"):
+        if wanted == "auto":
+            return "float32"
+        if wanted == "bfloat16":
+            raise DataError(
+                "On the CPU, torch computes wrong gradients of volumes in bfloat16.",
+                hint='Train volumes with `precision = "float32"`, or on a GPU.',
+                argument="precision",
+            )
     if wanted in DTYPES:
         return wanted
     if wanted != "auto":

@@ -1,5 +1,6 @@
 """Writing files so that they are there as a whole or not at all."""
 
+import glob
 import os
 import shutil
 import tempfile
@@ -28,25 +29,41 @@ def atomically(path: str, save: Callable[[str], None]) -> None:
     if not folder.is_dir():
         raise FormatError(f"The folder {folder} does not exist.", argument="path")
     try:
-        # both endings of names such as "a.nii.gz", which tell writers what to do
-        ending = "".join(Path(path).suffixes[-2:])
-        handle, temporary = tempfile.mkstemp(
-            dir=folder, prefix=f".{Path(path).stem}-", suffix=ending
-        )
+        prefix, ending = _around(path)
+        handle, temporary = tempfile.mkstemp(dir=folder, prefix=prefix, suffix=ending)
         os.close(handle)
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(temporary, 0o666 & ~umask)
     except OSError as error:
         raise FormatError(f"{path} cannot be written: {error.strerror}.") from error
     try:
         save(temporary)
+        # only now: some writers put a file of their own in the place of this one
+        os.chmod(temporary, _permitted(0o666))
         os.replace(temporary, path)
     except OSError as error:
         raise FormatError(f"{path} cannot be written: {error.strerror}.") from error
     finally:
         if os.path.exists(temporary):
             os.unlink(temporary)
+
+
+def remove_leftovers(path: str) -> None:
+    """Remove what processes left beside `path` that were killed while they wrote it."""
+    prefix, ending = _around(path)
+    for left in Path(path).parent.glob(f"{glob.escape(prefix)}????????{glob.escape(ending)}"):
+        left.unlink(missing_ok=True)
+
+
+def _around(path: str) -> tuple[str, str]:
+    """What a temporary name of `path` begins and ends with."""
+    # both endings of names such as "a.nii.gz", which tell writers what to do
+    return f".{Path(path).stem}-", "".join(Path(path).suffixes[-2:])
+
+
+def _permitted(mode: int) -> int:
+    """The part of a mode that the process's umask leaves."""
+    umask = os.umask(0)
+    os.umask(umask)
+    return mode & ~umask
 
 
 def folder_atomically(path: str, save: Callable[[str], None]) -> None:
@@ -76,9 +93,7 @@ def folder_atomically(path: str, save: Callable[[str], None]) -> None:
     temporary = None
     try:
         temporary = tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}-")
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(temporary, 0o777 & ~umask)
+        os.chmod(temporary, _permitted(0o777))
         save(temporary)
         if target.exists():
             target.rmdir()

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import keras
 import torch
 
-from maskr import architectures, device, layers
+from maskr import architectures, device, layers, pixelwise
 from maskr.errors import ShapeError
 from maskr.spec import Spec
 
@@ -84,9 +84,10 @@ class SegModel(keras.Model):
             if "more than 1 value per channel" not in str(error):
                 raise
             raise ShapeError(
-                f"A batch of {x.shape[0]} image(s) of {x.shape[2]} x {x.shape[3]} pixels shrinks "
-                "to one value per channel, on which batch normalisation cannot train.",
-                hint="Train on larger images, or on more of them in a batch.",
+                f"A batch of {x.shape[0]} image(s) of {' x '.join(map(str, x.shape[2:]))} pixels "
+                "shrinks to one value per channel, on which batch normalisation cannot train.",
+                hint="Use larger images, or batch_size = 2 or more.",
+                argument="batch_size",
             ) from error
 
     def _outputs(
@@ -157,8 +158,13 @@ class SegModel(keras.Model):
         if self._loss_takes_logits():
             loss = self.loss(y, predicted, sample_weight=weights)
         else:
+            batch = y, predicted, weights
+            beside_one = predicted.shape[1] == 1 and y.ndim < predicted.ndim
+            if beside_one and pixelwise.is_of_keras(self.loss):
+                batch = pixelwise.counted(*batch)
+            names = "y", "y_pred", "sample_weight"
             loss = self._compute_loss(
-                x=x, y=y, y_pred=predicted, sample_weight=weights, training=training
+                x=x, training=training, **dict(zip(names, batch, strict=True))
             )
         self._loss_tracker.update_state(loss.detach(), sample_weight=y.shape[0])
         return loss

@@ -10,6 +10,7 @@ import numpy as np
 
 from maskr.datasets.spec import DataSpec
 from maskr.model import SegModel
+from maskr.training.conditions import metric_names
 
 SPANNING = ("cosine", "polynomial", "one_cycle")
 """Schedules that depend on the number of epochs, which else may grow while a run goes on."""
@@ -59,11 +60,18 @@ def about_model(model: SegModel) -> dict:
         "classes": spec["classes"],
         "preprocess": spec["preprocess"],
         "layers": digest(layers),
+        "frozen": frozen_names(model),
     }
 
 
+def frozen_names(model: SegModel) -> list[str]:
+    """The modules that keep their weights, and the parameters that do so by themselves."""
+    parameters = {n for n, p in model.module.named_parameters() if not p.requires_grad}
+    return sorted(model.frozen | parameters)
+
+
 def about_compiled(model: SegModel) -> dict:
-    """Loss and optimizer."""
+    """Loss, optimizer and metrics."""
     config = model.optimizer.get_config()
     del config["name"]  # Keras numbers them: "adam_1"
     return {
@@ -71,6 +79,7 @@ def about_compiled(model: SegModel) -> dict:
         "learning_rate": config.pop("learning_rate"),
         "optimizer's settings": config,
         "loss": settings_of(model.loss),
+        "metrics": metric_names(model)[1:],
     }
 
 

@@ -34,10 +34,8 @@ class Best(keras.callbacks.Callback):
             self.stopped = "not finite"
             self.model.stop_training = True
             return
-        if self.monitor is None:
-            return
-        value = logs[self.monitor] * (1 if falls(self.monitor) else -1)
-        if value < self.value:
+        value = self._judged(logs)
+        if self.monitor is None or value < self.value:
             self.value = value
             self.epoch = epoch + 1
             self.weights = self._snapshot()
@@ -55,6 +53,12 @@ class Best(keras.callbacks.Callback):
         if best is not None or self.last is not None:
             self.network.load_state_dict(best if best is not None else self.last)
         self.last = None
+
+    def _judged(self, logs: dict) -> float:
+        """What is to be small; without validation data each finite epoch is better than before."""
+        if self.monitor is None:
+            return math.inf
+        return logs[self.monitor] * (1 if falls(self.monitor) else -1)
 
     def _snapshot(self) -> dict[str, torch.Tensor]:
         return {k: v.detach().clone() for k, v in self.network.state_dict().items()}

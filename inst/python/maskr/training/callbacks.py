@@ -11,7 +11,7 @@ import numpy as np
 
 from maskr import storage
 from maskr.errors import DataError, MissingPackageError
-from maskr.files import atomically
+from maskr.files import atomically, remove_leftovers
 from maskr.training.best import Best, require_metric
 from maskr.training.checkpoint import make_folder, save_best
 from maskr.training.conditions import metric_names
@@ -117,14 +117,16 @@ class SavedModels(keras.callbacks.Callback):
     def __init__(self, context: Context, folder: str) -> None:
         super().__init__()
         self.judge = context.best
-        self.folder = make_folder(folder)
+        folder = make_folder(folder)
+        self.last, self.best = folder / "last.keras", folder / "best.keras"
+        for path in (self.last, self.best):
+            remove_leftovers(str(path))
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         """Write what is new."""
-        storage.save(self.model, str(self.folder / "last.keras"))
-        # without validation data no epoch is the best, and the last counts
-        if self.judge.epoch in (0, epoch + 1):
-            save_best(self.model, self.judge, self.folder / "best.keras")
+        storage.save(self.model, str(self.last))
+        if self.judge.epoch == epoch + 1:
+            save_best(self.model, self.judge, self.best)
 
 
 class CsvLog(keras.callbacks.Callback):
@@ -135,6 +137,7 @@ class CsvLog(keras.callbacks.Callback):
 
     def __init__(self, context: Context, path: str) -> None:
         super().__init__()
+        remove_leftovers(path)
         self.path = path
         self.rows: list[dict] | None = None
 

@@ -16,7 +16,7 @@ import torch
 
 from maskr import storage
 from maskr.errors import DataError
-from maskr.files import atomically
+from maskr.files import atomically, remove_leftovers
 from maskr.model import SegModel
 from maskr.training.about import differences
 from maskr.training.best import Best
@@ -130,7 +130,8 @@ class Checkpoint(keras.callbacks.Callback):
             If the folder holds something else, or a run of other data, model or settings.
         """
         if self.writes:
-            remove_leftovers(self.folder)
+            for name in (LAST, BEST):
+                remove_leftovers(str(self.folder / name))
         path = self.folder / LAST
         if not path.exists():
             return 0
@@ -152,7 +153,7 @@ class Checkpoint(keras.callbacks.Callback):
         """Write the epoch down, unless it is one to go back behind."""
         if not self.writes or not all(math.isfinite(value) for value in logs.values()):
             return
-        if self.best is None or self.best.epoch in (0, epoch + 1):
+        if self.best is None or self.best.epoch == epoch + 1:
             save_best(self.model, self.best, self.folder / BEST)
         run = {
             "epochs": epoch + 1,
@@ -172,13 +173,6 @@ def make_folder(folder: str) -> Path:
             hint="Its own folder must exist, and no file may have its name.",
         ) from error
     return Path(folder)
-
-
-def remove_leftovers(folder: Path) -> None:
-    """Remove the unfinished files of a process that was killed while it wrote."""
-    for name in (LAST, BEST):
-        for path in folder.glob(f".{Path(name).stem}-*{Path(name).suffix}"):
-            path.unlink()
 
 
 def save_best(model: SegModel, best: Best | None, path: Path) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import keras
 
-from maskr.errors import DataError, ShapeError
+from maskr.errors import DataError
 from maskr.model import SegModel
 from maskr.training.best import require_metric
 
@@ -56,14 +56,6 @@ def translated() -> Iterator[None]:
     """Give errors of torch, which users can do something about, words of ours."""
     try:
         yield
-    except ValueError as error:
-        if "more than 1 value per channel" not in str(error):
-            raise
-        raise ShapeError(
-            "The images are so small that batch normalisation has one value to normalise.",
-            hint="Use larger images, or batch_size = 2 or more.",
-            argument="batch_size",
-        ) from error
     except RuntimeError as error:
         if "deterministic implementation" not in str(error):
             raise

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from maskr import device
+from maskr.architectures import dims_of
 from maskr.datasets.loader import Loader
 from maskr.datasets.spec import DataSpec
 from maskr.model import SegModel
@@ -56,7 +57,8 @@ def find(
     -------
     dict
         `learning_rate`, `loss`, `smoothed`: columns of equal length; `suggestion`: a learning
-        rate, or None where the loss falls nowhere; `diverged`: whether the test ended by that.
+        rate, or None where the loss falls nowhere or most steeply at the end of the range;
+        `still_falling`: whether it is the latter; `diverged`: whether the test ended by that.
     """
     random = RandomStates()
     before = random.state()
@@ -69,11 +71,16 @@ def find(
         random.restore_state(before)
     rates = rates[: len(losses)]
     smoothed = smooth(losses, steps)
+    suggestion = suggest(rates, smoothed)
+    still_falling = (
+        suggestion is not None and not diverged and falls_to_the_end(smoothed, rates, suggestion)
+    )
     return {
         "learning_rate": rates,
         "loss": losses,
         "smoothed": smoothed,
-        "suggestion": suggest(rates, smoothed),
+        "suggestion": None if still_falling else suggestion,
+        "still_falling": still_falling,
         "diverged": diverged,
     }
 
@@ -89,7 +96,8 @@ def run(
     where = device.choose()
     losses: list[float] = []
     mean, least = 0.0, math.inf
-    with keras.device(where), Loader(DataSpec.from_r(data), model.spec) as loader:
+    opened = Loader(DataSpec.from_r(data), model.spec, dims=dims_of(model.module))
+    with keras.device(where), opened as loader:
         twin = trainable_copy(model, where, precision)
         for rate, batch in zip(rates, batches(loader), strict=False):
             twin.optimizer.learning_rate = rate
@@ -112,7 +120,7 @@ def trainable_copy(model: SegModel, where: str, precision: str) -> SegModel:
     twin = SegModel(copy.deepcopy(model.module), model.spec)
     twin.frozen = model.frozen
     twin.adopt()
-    twin.precision = device.precision(precision, where)
+    twin.precision = device.precision(precision, where, dims_of(twin.module))
     device.place(twin.module, where)
     if not model.compiled:
         compile(twin)
@@ -159,3 +167,10 @@ def suggest(rates: list[float], smoothed: list[float]) -> float | None:
     slopes = np.gradient(np.asarray(smoothed[:end]), np.log(rates[:end]))
     steepest = int(np.argmin(slopes))
     return rates[steepest] if slopes[steepest] < 0 else None
+
+
+def falls_to_the_end(smoothed: list[float], rates: list[float], suggestion: float) -> bool:
+    """Whether the range is too short: the least loss is the last, and falls most steeply there."""
+    # within the smoothing's reach of the end the slope looks flatter than it is
+    end = len(smoothed) * (1 - 3 * WIDTH) - 1
+    return smoothed[-1] == min(smoothed) and rates.index(suggestion) >= end

@@ -52,11 +52,12 @@ def fit(
         Times to go through the training data.
     monitor
         The metric that judges epochs, such as "val_loss" or "val_iou". Without validation data
-        the last epoch counts as the best.
+        the last epoch with finite metrics counts as the best.
     restore_best
         False keeps the last epoch's weights.
     precision
-        "auto" (bfloat16 where the hardware computes in it), "float32" or "bfloat16".
+        "auto" (bfloat16 where the hardware computes in it, but float32 for volumes on the CPU),
+        "float32" or "bfloat16".
     seed
         Makes order, dropout and whatever else is random repeatable.
     callbacks
@@ -75,8 +76,8 @@ def fit(
     Returns
     -------
     dict
-        `epoch, metric, data, value`: columns of equal length; `best_epoch`; `monitor`, which is
-        "epoch" without validation data;
+        `epoch, metric, data, value`: columns of equal length; `best_epoch`, 0 where no epoch ended
+        with finite metrics; `monitor`, which is "epoch" without validation data;
         `stopped`: "" or why training ended early: "interrupted", "not finite", "early stopping";
         `warnings`: what callbacks warned of.
 
@@ -105,7 +106,7 @@ def fit(
         training = Training(model, loaders, best, recorder, callbacks, resume, run)
         training.run()
     return recorder.columns() | {
-        "best_epoch": best.epoch or len(recorder.logs),
+        "best_epoch": best.epoch,
         "monitor": "epoch" if validation is None else monitor,
         "stopped": training.stopped,
         "warnings": said,
@@ -218,7 +219,7 @@ def weighted(model: SegModel, class_weights: list[float] | None) -> Iterator[Non
 def placed(model: SegModel, precision: str) -> Iterator[None]:
     """The model on the session's device, computing in the wanted precision."""
     where = device.choose()
-    model.precision = device.precision(precision, where)
+    model.precision = device.precision(precision, where, dims_of(model.module))
     try:
         with keras.device(where):
             device.place(model.module, where)
