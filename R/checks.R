@@ -70,11 +70,13 @@ check_positive <- function(x, max = Inf, arg = rlang::caller_arg(x),
 check_whole <- function(x, min = -Inf, max = Inf, null = FALSE, arg = rlang::caller_arg(x),
                         call = rlang::caller_env()) {
   if (null && is.null(x)) return(x)
-  ok <- is.numeric(x) && length(x) == 1 && is.finite(x) && x == round(x) && x >= min && x <= max
-  if (ok) return(as.integer(x))
+  whole <- is.numeric(x) && length(x) == 1 && is.finite(x) && x == round(x)
+  large <- whole && abs(x) > .Machine$integer.max
+  if (whole && !large && x >= min && x <= max) return(as.integer(x))
   maskr_abort("argument", c(
     "{.arg {arg}} must be one whole number{range_words(min, max)}{if (null) ' or NULL'}.",
-    x = "It is {describe(x)}."
+    x = "It is {describe(x)}.",
+    i = if (large) "R's whole numbers end at {(.Machine$integer.max)}."
   ), arg = arg, call = call)
 }
 

@@ -113,7 +113,7 @@ print.summary.seg_model <- function(x, ...) {
 #' model |> compile(optimizer = "adamw", learning_rate = 1e-3, loss = "bce_dice")
 #' model |> compile(
 #'   "sgd", learning_rate = 0.01, schedule = seg_schedule("cosine", warmup = 1), clip_norm = 1,
-#'   accumulate = 2, ema = 0.99, layer_rates = c("encoder*" = 0.1)
+#'   accumulate = 2, ema = 0.99, layer_rates = c(encoder = 0.1)
 #' )
 compile.seg_model <- function(object, optimizer = "adam", learning_rate = NULL, loss = NULL,
                               metrics = c("iou", "dice"), ..., schedule = NULL,
@@ -175,8 +175,8 @@ check_layer_rates <- function(x, call = rlang::caller_env()) {
 #' Train a model
 #'
 #' Trains with progress on the console (none in knitr and tests) and leaves the model at its best
-#' epoch. Ctrl-C stops early and keeps the best so far. A model that was not compiled gets the
-#' defaults of [compile()][compile.seg_model()].
+#' epoch. Ctrl-C stops early and keeps the best so far (without validation data, the last finished
+#' epoch). A model that was not compiled gets the defaults of [compile()][compile.seg_model()].
 #'
 #' @section Transfer learning:
 #' Three ways, which go together: `seg_freeze(model, "encoder")` keeps a pretrained encoder for
@@ -189,7 +189,8 @@ check_layer_rates <- function(x, call = rlang::caller_env()) {
 #' `deterministic = TRUE` too, which is slower.
 #'
 #' @param object A [`seg_model`][seg_model], changed in place.
-#' @param x A [seg_dataset()], what [seg_example()] returns, or images (paths or a list).
+#' @param x A [seg_dataset()], what [seg_example()] returns, images (paths or a list), or a list of
+#'   images and masks.
 #' @param y Masks, where `x` is images.
 #' @param validation_data `NULL`, a [seg_dataset()], what [seg_example()] returns, or a list of
 #'   images and masks.
@@ -197,12 +198,13 @@ check_layer_rates <- function(x, call = rlang::caller_env()) {
 #'   that are done count.
 #' @param batch_size Images per batch, where `x` is not a dataset, which has its own.
 #' @param monitor The metric by which epochs are judged, such as `"val_loss"` or `"val_iou"`: losses
-#'   and errors should fall, all others rise. Without validation data the last epoch counts as the
-#'   best.
+#'   and errors should fall, all others rise. Without validation data the last epoch whose metrics
+#'   are finite counts as the best.
 #' @param restore_best `FALSE` keeps the last epoch's weights instead of the best one's.
 #' @param ... Must be empty.
 #' @param precision `"auto"` (bfloat16 where the hardware computes in it), `"float32"` or
-#'   `"bfloat16"`.
+#'   `"bfloat16"`. On a CPU volumes are trained in float32 alone, for torch's gradients in bfloat16
+#'   are wrong there.
 #' @param callbacks One or a list of [seg_callbacks] and Keras's callbacks, such as
 #'   `keras3::callback_lambda()`. The weights that they leave when training ends are replaced by
 #'   those of the best epoch (without validation data, of the last).
@@ -216,8 +218,8 @@ check_layer_rates <- function(x, call = rlang::caller_env()) {
 #' @param resume `NULL`, or a folder in which the run is kept after each epoch (`last.safetensors`:
 #'   weights, optimizer, schedule, history and random states; `best.keras`: the best epoch's model,
 #'   for [seg_load()]). If the folder holds a run already, training goes on after its last epoch, to
-#'   the same weights that it would have had without a break. A run of other data, model or settings
-#'   is a `maskr_error_data`.
+#'   the same weights that it would have had without a break, by the run's own `seed`. A run of
+#'   other data, model, frozen layers, metrics or settings is a `maskr_error_data`.
 #' @param deterministic `TRUE` lets torch use deterministic algorithms only; an operation that has
 #'   none on this device is a `maskr_error_data`.
 #' @param seed A whole number of at least 0 that decides order, augmentation and dropout, whatever
@@ -241,13 +243,18 @@ fit.seg_model <- function(object, x, y = NULL, validation_data = NULL, epochs = 
                           deterministic = FALSE, seed = NULL) {
   check_no_dots(...)
   check_model(object)
+  if (missing(x)) {
+    maskr_abort("argument", c(
+      "{.arg x} is missing: the data to train on.", i = "It is for example a {.fn seg_dataset}."
+    ), arg = "x")
+  }
   arguments <- fit_arguments(
     object, x, y, validation_data, epochs, batch_size, monitor, restore_best, precision, callbacks,
     verbose, class_weights, freeze_epochs, resume, deterministic, seed
   )
   result <- rlang::exec(py_call, "training", "fit", object, !!!arguments,
                         progress = progress_reporter(verbose))
-  say_why_stopped(result)
+  say_why_stopped(result, restore_best)
   invisible(new_seg_history(result, result$best_epoch, result$monitor))
 }
 
@@ -257,7 +264,7 @@ fit_arguments <- function(object, x, y, validation_data, epochs, batch_size, mon
                           deterministic, seed, call = rlang::caller_env()) {
   classes <- check_has_classes(object, call)
   batch_size <- check_whole(batch_size, min = 1, call = call)
-  train <- as_dataset(x, y, batch_size, classes, call)
+  train <- training_dataset(x, y, batch_size, classes, call)
   if (!is.null(validation_data)) {
     validation_data <- validation_dataset(validation_data, batch_size, classes, call)
   }
@@ -306,25 +313,34 @@ weights_for_fit <- function(x, train, classes, verbose, call = rlang::caller_env
   as.list(as.double(weights_in_order(stats::setNames(as.double(x), names(x)), classes, call)))
 }
 
+# Images and masks may also come as a list of both.
+training_dataset <- function(x, y, batch_size, classes, call = rlang::caller_env()) {
+  pair <- is.null(y) && is.list(x) && !inherits(x, "seg_dataset") && !is_scenes(x) &&
+    length(x) == 2
+  if (pair) return(as_dataset(x[[1]], x[[2]], batch_size, classes, call))
+  as_dataset(x, y, batch_size, classes, call)
+}
+
 validation_dataset <- function(x, batch_size, classes, call = rlang::caller_env()) {
-  pair <- is.list(x) && !inherits(x, "seg_dataset") && !is_scenes(x) && length(x) == 2
-  data <- if (pair) {
-    as_dataset(x[[1]], x[[2]], batch_size, classes, call)
-  } else {
-    as_dataset(x, NULL, batch_size, classes, call)
-  }
+  data <- training_dataset(x, NULL, batch_size, classes, call)
   data$shuffle <- FALSE
   data[c("sample_weights", "augment")] <- list(NULL)
   data
 }
 
-say_why_stopped <- function(result) {
+say_why_stopped <- function(result, restore_best) {
   for (text in unlist(result$warnings)) {
     cli::cli_warn(verbatim(text), class = "maskr_warning_callback")
   }
   if (result$stopped == "interrupted") {
-    cli::cli_inform(c(i = "Interrupted: the model is at its best epoch so far."),
-                    class = "maskr_message_interrupted")
+    epoch <- result$best_epoch
+    cli::cli_inform(c(i = if (!restore_best || epoch == 0) {
+      "Interrupted: the model stays as the last batch left it."
+    } else if (result$monitor == "epoch") {
+      "Interrupted: the model is as it was after epoch {epoch}, the last that was finished."
+    } else {
+      "Interrupted: the model is at its best epoch so far, epoch {epoch}."
+    }), class = "maskr_message_interrupted")
   }
   if (result$stopped == "not finite") {
     cli::cli_warn(c(
@@ -524,7 +540,7 @@ evaluate_tensorflow <- function(object, ...) seg_evaluate(object, ...)
 #' @export
 #' @examplesIf seg_available()
 #' model <- seg_unet(in_channels = 1, classes = c(background = 0, nucleus = 1), init_features = 4)
-#' seg_freeze(model, "encoder*")
+#' seg_freeze(model, "encoder")
 #' model
 #' seg_unfreeze(model)
 seg_freeze <- function(model, layers) set_trainable(model, layers, FALSE)

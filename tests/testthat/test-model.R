@@ -248,7 +248,7 @@ test_that("callbacks are Keras's, one or several", {
   history <- fit(model, blobs(4, 1), epochs = 3,
                  callbacks = keras$callbacks$EarlyStopping("loss", min_delta = 9, patience = 0L))
   expect_equal(max(history$epoch), 2)
-  expect_error(fit(model, blobs(2, 1), callbacks = list("x")), class = "maskr_error_data")
+  expect_error(fit(model, blobs(2, 1), callbacks = list("x")), class = "maskr_error_argument")
 })
 
 test_that("networks that fail, whole models as weights, and folders are said", {

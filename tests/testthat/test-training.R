@@ -135,3 +135,15 @@ test_that("what cannot work is a classed error that names the argument", {
     fit(model, data, epochs = 1)
   })
 })
+
+test_that("data may be a list of images and masks, and are needed", {
+  skip_if_no_python()
+  data <- boxes(3)
+  run <- function(...) {
+    set.seed(1)
+    losses(fit(small_model(), ..., epochs = 1, batch_size = 2, seed = 3, precision = "float32"))
+  }
+  expect_equal(run(list(data$images, data$targets)), run(data$images, data$targets))
+  expect_error(fit(small_model()), "is missing", class = "maskr_error_argument")
+  expect_error(fit(small_model(), data, seed = 2^40), "2147483647", class = "maskr_error_argument")
+})
