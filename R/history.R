@@ -64,11 +64,13 @@ print.seg_history <- function(x, ...) {
 epochs_words <- function(n) if (n == 1) "1 epoch" else paste(n, "epochs")
 
 best_words <- function(best, monitor) {
+  if (best == 0) return("none with finite metrics")
   if (monitor == "epoch") "the last is kept" else paste0("best: ", best, " (by ", monitor, ")")
 }
 
 # A table of values with one row for each metric.
 print_wide <- function(metric, column, value) {
+  if (length(value) == 0) return(invisible())
   wide <- tapply(value, list(metric, column), mean)
   wide <- wide[unique(metric), colSums(!is.na(wide)) > 0, drop = FALSE]
   print(round(wide, 4))
@@ -119,6 +121,7 @@ print.summary.seg_history <- function(x, ...) {
 
 print_best_and_last <- function(x) {
   wide <- x$metrics
+  if (x$best_epoch == 0) return(invisible())
   if (x$best_epoch == x$epochs) return(print_wide(wide$metric, wide$data, wide$best))
   column <- function(epoch) paste0(wide$data, ", epoch ", epoch)
   columns <- c(column(x$best_epoch), column(x$epochs))

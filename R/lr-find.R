@@ -19,13 +19,14 @@
 #' @param ... For `seg_lr_find()` it must be empty; for `plot()`, arguments of
 #'   [graphics::plot.default()].
 #' @param from,to The learning rates of the first and the last step, above 0, `from` the smaller.
-#' @param steps How many batches, at least 10.
+#' @param steps How many batches, at least 25.
 #' @param batch_size Images per batch, where `x` is not a dataset, which has its own.
 #' @param precision As in [fit()][fit.seg_model()].
 #' @param verbose Whether to show progress; `NULL` decides by itself.
 #' @return A data frame of class `seg_lr_find` with columns `learning_rate`, `loss` (of the batch,
 #'   before its step) and `smoothed`. Attributes: `suggestion`, the suggested learning rate, `NA`
-#'   where the loss falls nowhere; `diverged`, whether it ended early. `print()` and `plot()` return
+#'   where the loss falls nowhere, or still falls most steeply at `to`; `still_falling`, whether it
+#'   is the latter; `diverged`, whether it ended early. `print()` and `plot()` return
 #'   their argument invisibly, `autoplot()` a ggplot. [set.seed()] before makes it repeatable.
 #' @references Smith (2017) Cyclical learning rates for training neural networks,
 #'   \url{https://arxiv.org/abs/1506.01186}.
@@ -45,7 +46,7 @@ seg_lr_find <- function(object, x, y = NULL, ..., from = 1e-6, to = 1, steps = 1
   check_model(object)
   classes <- check_has_classes(object)
   check_rates(from, to)
-  steps <- check_whole(steps, min = 10)
+  steps <- check_whole(steps, min = 25)
   train <- as_dataset(x, y, check_whole(batch_size, min = 1), classes)
   found <- py_call(
     "training.finder", "find", object, dataset_for_python(train, classes), as.double(from),
@@ -56,7 +57,8 @@ seg_lr_find <- function(object, x, y = NULL, ..., from = 1e-6, to = 1, steps = 1
     learning_rate = as.double(unlist(found$learning_rate)), loss = as.double(unlist(found$loss)),
     smoothed = as.double(unlist(found$smoothed))
   )
-  structure(frame, suggestion = found$suggestion %||% NA_real_, diverged = found$diverged,
+  structure(frame, suggestion = found$suggestion %||% NA_real_,
+            still_falling = found$still_falling, diverged = found$diverged,
             class = c("seg_lr_find", "data.frame"))
 }
 
@@ -79,7 +81,11 @@ print.seg_lr_find <- function(x, ...) {
   cat("<seg_lr_find> ", nrow(x), " steps", tried,
       if (attr(x, "diverged")) ", then the loss diverged", "\n", sep = "")
   if (is.na(suggestion)) {
-    cat("no suggestion: the loss fell nowhere\n")
+    cat("no suggestion: the loss ", if (isTRUE(attr(x, "still_falling"))) {
+      "still falls at the largest learning rate; try a larger `to`"
+    } else {
+      "fell nowhere"
+    }, "\n", sep = "")
   } else {
     cat("suggestion: learning_rate = ", format_rate(suggestion), ", where the loss (",
         format(x$smoothed[x$learning_rate == suggestion], digits = 3), ") falls most steeply\n",

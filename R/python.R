@@ -150,6 +150,13 @@ abort_from_python <- function(error, call) {
                 arg = if (nzchar(error$argument)) error$argument,
                 call = call, python_error = error)
   }
+  # reticulate's mark of an error that began in R: a callback of the user's
+  if ("r_class" %in% names(error)) {
+    maskr_abort("callback", c(
+      "An R function that was called from Python stopped with an error:",
+      x = verbatim(as.character(error$args[[1]]))
+    ), call = call, python_error = error)
+  }
   if ("python.builtin.ModuleNotFoundError" %in% class(error)) {
     package <- error$name
     maskr_abort("missing", c(

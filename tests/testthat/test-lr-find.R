@@ -5,11 +5,11 @@ scenes <- function() {
        classes = c(background = 0, nucleus = 1))
 }
 
-made <- function(suggestion = 1e-2, diverged = TRUE) {
+made <- function(suggestion = 1e-2, diverged = TRUE, still_falling = FALSE) {
   rate <- 10^seq(-4, 0, length.out = 9)
   frame <- data.frame(learning_rate = rate, loss = c(1, 1, 0.9, 0.7, 0.3, 0.2, 0.2, 1, 9),
                       smoothed = c(1, 1, 0.9, 0.6, 0.3, 0.2, 0.3, 1, 5))
-  structure(frame, suggestion = suggestion, diverged = diverged,
+  structure(frame, suggestion = suggestion, still_falling = still_falling, diverged = diverged,
             class = c("seg_lr_find", "data.frame"))
 }
 
@@ -17,6 +17,7 @@ test_that("the test prints what it suggests", {
   expect_snapshot({
     made()
     made(NA_real_, FALSE)
+    made(NA_real_, FALSE, still_falling = TRUE)
     made(NA_real_)[0, ]
   })
 })

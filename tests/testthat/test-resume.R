@@ -42,6 +42,18 @@ test_that("a run that was interrupted ends as the unbroken one", {
   expect_s3_class(seg_load(file.path(folder, "best.keras")), "seg_model")
 })
 
+test_that("an interrupt says what was kept", {
+  said <- function(best_epoch, monitor, restore_best = TRUE) {
+    result <- list(stopped = "interrupted", best_epoch = best_epoch, monitor = monitor)
+    conditionMessage(expect_message(say_why_stopped(result, restore_best),
+                                    class = "maskr_message_interrupted"))
+  }
+  expect_match(said(2, "val_loss"), "best epoch so far, epoch 2")
+  expect_match(said(3, "epoch"), "after epoch 3")
+  expect_match(said(0, "val_loss"), "as the last batch left it")
+  expect_match(said(2, "val_loss", FALSE), "as the last batch left it")
+})
+
 test_that("another process goes on with the run", {
   skip_if_no_python()
   folder <- file.path(withr::local_tempdir(), "run")

@@ -147,3 +147,17 @@ test_that("data may be a list of images and masks, and are needed", {
   expect_error(fit(small_model()), "is missing", class = "maskr_error_argument")
   expect_error(fit(small_model(), data, seed = 2^40), "2147483647", class = "maskr_error_argument")
 })
+
+test_that("an error of the user's own callback is shown as such", {
+  skip_if_no_python()
+  set.seed(1)
+  images <- lapply(1:2, \(i) matrix(runif(16 * 32), 16))
+  model <- seg_unet(1, c(background = 0, nucleus = 1), init_features = 2)
+  stops <- reticulate::import("keras")$callbacks$LambdaCallback(
+    on_epoch_end = \(epoch, logs) stop("boom {x}")
+  )
+  expect_error(
+    fit(model, images, lapply(images, \(image) (image > 0.5) * 1L), epochs = 1, callbacks = stops),
+    "boom \\{x\\}", class = "maskr_error_callback"
+  )
+})
