@@ -119,7 +119,8 @@ test_that("the summary is a t interval over folds, and pools all pixels", {
   expect_equal(dice$mean, mean(values))
   expect_equal(dice$sd, sd(values))
   half <- qt(0.95, 1) * sd(values) / sqrt(2)
-  expect_equal(c(dice$lower, dice$upper), c(max(mean(values) - half, 0), min(mean(values) + half, 1)))
+  expect_equal(c(dice$lower, dice$upper),
+               c(max(mean(values) - half, 0), min(mean(values) + half, 1)))
   expect_equal(dice$folds, 2)
   expect_equal(dice$pooled, 2 * 25 / (50 + 35))
   accuracy <- rows[rows$metric == "pixel_accuracy", ]
@@ -155,7 +156,8 @@ test_that("an error names the fold and keeps its kind", {
   }
   expect_error(seg_cv(broken, squares(6), folds = 3, epochs = 1), "Fold 2 of 3",
                class = "maskr_error_data")
-  expect_error(seg_cv(\() stop("no {such} thing"), squares(6), folds = 2), class = "maskr_error_fold")
+  expect_error(seg_cv(\() stop("no {such} thing"), squares(6), folds = 2),
+               class = "maskr_error_fold")
   expect_error(seg_cv(\() 7, squares(6), folds = 2), "model_fn", class = "maskr_error_argument")
 })
 

@@ -70,7 +70,9 @@ test_that("a combination that fails is recorded, and the others go on", {
 
 test_that("losses are best when small", {
   skip_if_no_python()
-  tried <- lapply(c(0.7, 0.2, 0.4), \(value) list(values = value, error = NA_character_, seconds = 1))
+  tried <- lapply(c(0.7, 0.2, 0.4), \(value) {
+    list(values = value, error = NA_character_, seconds = 1)
+  })
   columns <- data.frame(a = 1:3)
   expect_equal(new_seg_tune(tried, columns, list(metric = "loss"), 0.95)$rank, c(3, 1, 2))
   expect_equal(new_seg_tune(tried, columns, list(metric = "dice"), 0.95)$rank, c(1, 3, 2))
