@@ -55,7 +55,7 @@ print.seg_history <- function(x, ...) {
     return(invisible(x))
   }
   cat("<seg_history> ", epochs_words(max(x$epoch)), ", ",
-      best_words(attr(x, "best_epoch"), attr(x, "monitor")), "\n", sep = "")
+      best_words(attr(x, "best_epoch"), attr(x, "monitor"), max(x$epoch)), "\n", sep = "")
   best <- x[x$epoch == attr(x, "best_epoch") & x$metric != "learning_rate", ]
   print_wide(best$metric, best$data, best$value)
   invisible(x)
@@ -63,9 +63,15 @@ print.seg_history <- function(x, ...) {
 
 epochs_words <- function(n) if (n == 1) "1 epoch" else paste(n, "epochs")
 
-best_words <- function(best, monitor) {
+best_words <- function(best, monitor, epochs) {
   if (best == 0) return("none with finite metrics")
-  if (monitor == "epoch") "the last is kept" else paste0("best: ", best, " (by ", monitor, ")")
+  if (monitor != "epoch") return(paste0("best: ", best, " (by ", monitor, ")"))
+  if (best == epochs) "the last is kept" else paste0("the last finite one is kept: ", best)
+}
+
+# The epoch that validation data chose, for plots; NULL where none was chosen.
+chosen_epoch <- function(x) {
+  if (attr(x, "monitor") != "epoch" && attr(x, "best_epoch") > 0) attr(x, "best_epoch")
 }
 
 # A table of values with one row for each metric.
@@ -107,8 +113,10 @@ print.summary.seg_history <- function(x, ...) {
   cat("epochs: ", x$epochs, stopped_words(x$stopped), if (!is.na(x$seconds)) {
     paste0(", ", format(signif(x$seconds, 2)), " s each")
   }, "\n", sep = "")
-  if (x$monitor == "epoch") {
-    cat("kept:   the last epoch; there was no validation data to judge by\n\n")
+  if (x$best_epoch == 0) {
+    cat("best:   none with finite metrics\n")
+  } else if (x$monitor == "epoch") {
+    cat("kept:   epoch ", x$best_epoch, "; there was no validation data to judge by\n\n", sep = "")
   } else {
     judge <- x$metrics[paste0(ifelse(x$metrics$data == "valid", "val_", ""), x$metrics$metric) ==
                          x$monitor, ]
@@ -153,7 +161,7 @@ plot.seg_history <- function(x, y, metrics = NULL, ...) {
   old <- graphics::par(mfrow = c(rows, columns), mar = c(3.6, 3.8, 2.2, 0.8),
                        oma = c(0, 0, 1.4, 0), mgp = c(2, 0.6, 0), las = 1)
   on.exit(graphics::par(old))
-  best <- if (attr(x, "monitor") != "epoch") attr(x, "best_epoch")
+  best <- chosen_epoch(x)
   for (metric in metrics) plot_metric(x[x$metric == metric, ], metric, best, ...)
   curves <- setdiff(metrics, "learning_rate")
   if (length(curves) > 0) draw_history_legend(unique(x$data[x$metric %in% curves]))
@@ -209,7 +217,7 @@ autoplot.seg_history <- function(object, metrics = NULL, ...) {
   frame <- as.data.frame(object)
   frame <- frame[frame$metric %in% metrics, ]
   frame$metric <- factor(frame$metric, metrics)
-  best <- if (attr(object, "monitor") != "epoch") attr(object, "best_epoch")
+  best <- chosen_epoch(object)
   ggplot2::ggplot(frame, ggplot2::aes(.data$epoch, .data$value, colour = .data$data)) +
     (if (max(frame$epoch) > min(frame$epoch)) ggplot2::geom_line(na.rm = TRUE)) +
     ggplot2::geom_point(na.rm = TRUE) +

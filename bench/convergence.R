@@ -11,7 +11,7 @@ camvid <- function(part) {
     file.path(root, "camvid", part), file.path(root, "camvid", paste0(part, "annot")),
     classes = c(sky = 0, building = 1, pole = 2, road = 3, pavement = 4, tree = 5, sign = 6,
                 fence = 7, car = 8, pedestrian = 9, bicyclist = 10),
-    ignore = 11, size = c(192, 256), batch_size = 4, cache = TRUE,
+    ignore = 11, size = c(144, 192), batch_size = 4, cache = TRUE,
     augment = if (part == "train") seg_augment(flip_horizontal = 0.5)
   )
 }
@@ -22,7 +22,7 @@ nuclei <- function(part) {
   files <- peer("peers_data")$nuclei(as.list(file.path(root, "nuclei", part)), folder)
   seg_dataset(
     as.list(files[[1]]), as.list(files[[2]]), classes = c(background = 0, nucleus = 1),
-    size = c(160, 192), batch_size = 8, cache = TRUE,
+    size = c(128, 128), batch_size = 8, cache = TRUE,
     augment = if (part == "train") seg_augment(flip_horizontal = 0.5)
   )
 }
@@ -71,6 +71,6 @@ table_of <- function(title, train, valid, epochs) {
 }
 
 if (dir.exists(root)) {
-  table_of("CamVid", camvid("train"), camvid("val"), epochs = 20)
-  table_of("nuclei", nuclei("train"), nuclei("valid"), epochs = 6)
+  table_of("CamVid", camvid("train"), camvid("val"), epochs = 12)
+  table_of("nuclei", nuclei("train"), nuclei("valid"), epochs = 8)
 }

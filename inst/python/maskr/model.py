@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import keras
 import torch
 
-from maskr import architectures, device, layers, pixelwise
+from maskr import architectures, device, keras_losses, layers
 from maskr.errors import ShapeError
 from maskr.spec import Spec
 
@@ -160,8 +160,8 @@ class SegModel(keras.Model):
         else:
             batch = y, predicted, weights
             beside_one = predicted.shape[1] == 1 and y.ndim < predicted.ndim
-            if beside_one and pixelwise.is_of_keras(self.loss):
-                batch = pixelwise.counted(*batch)
+            if beside_one and keras_losses.is_of_keras(self.loss):
+                batch = keras_losses.counted(*batch)
             names = "y", "y_pred", "sample_weight"
             loss = self._compute_loss(
                 x=x, training=training, **dict(zip(names, batch, strict=True))

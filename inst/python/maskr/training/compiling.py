@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 import keras
 
-from maskr import layers, pixelwise
+from maskr import keras_losses, layers
 from maskr.errors import DataError
 from maskr.losses import from_r
 from maskr.metrics.training import ConfusionMetric
@@ -71,7 +71,7 @@ def compile(
     }
     optimizer = make_optimizer(optimizer, named)
     check_settable(optimizer, schedule)
-    pixelwise.check(loss, channels, "loss")
+    keras_losses.check(loss, channels, "loss")
     metrics = [make_metric(metric, channels) for metric in metrics]
     model.compile(optimizer=optimizer, loss=loss, metrics=metrics)
     model.recipe = Recipe(schedule, accumulate, ema, dict(layer_rates or {}))
@@ -104,7 +104,7 @@ def make_metric(metric: str | keras.metrics.Metric, channels: int) -> keras.metr
             hint='Use `metrics = "iou"`.',
             argument="metrics",
         )
-    pixelwise.check(metric, channels, "metrics")
+    keras_losses.check(metric, channels, "metrics")
     return metric
 
 
