@@ -46,6 +46,7 @@ seg_split <- function(x, prop = c(train = 0.8, valid = 0.2), group = NULL, strat
 
 # The part, from 1, that each image of `x` falls to.
 deal_out <- function(x, prop, group, stratify, verbose, call = rlang::caller_env()) {
+  force(call) # asked for deep inside, it would be this function itself
   names <- sample_names(x, call)
   if (is.null(group) && inherits(x, "seg_dataset")) group <- x$groups
   groups <- check_groups(group, names, call)
