@@ -40,13 +40,13 @@ seg_split <- function(x, prop = c(train = 0.8, valid = 0.2), group = NULL, strat
   if (is_scenes(x)) x <- seg_dataset(x)
   if (is.numeric(x)) x <- seq_len(check_whole(x, min = 1))
   prop <- check_proportions(prop)
-  parts <- deal_out(x, prop, group, stratify, verbose)
+  parts <- deal_out(x, prop, group, stratify, verbose, call = rlang::current_env())
   lapply(stats::setNames(seq_along(prop), names(prop)), \(part) x[which(parts == part)])
 }
 
 # The part, from 1, that each image of `x` falls to.
-deal_out <- function(x, prop, group, stratify, verbose, call = rlang::caller_env()) {
-  force(call) # asked for deep inside, it would be this function itself
+deal_out <- function(x, prop, group, stratify, verbose, call) {
+  force(call)
   names <- sample_names(x, call)
   if (is.null(group) && inherits(x, "seg_dataset")) group <- x$groups
   groups <- check_groups(group, names, call)
