@@ -337,7 +337,7 @@ train_without <- function(model, dataset, held_out, groups, plan, progress) {
   if (plan$valid > 0) {
     prop <- c(1 - plan$valid, plan$valid)
     stratify <- if (length(plan$stratify) == 1) plan$stratify else plan$stratify[!held_out]
-    part <- deal_out(parts$train, prop, groups[!held_out], stratify, FALSE)
+    part <- deal_out(parts$train, prop, groups[!held_out], stratify, FALSE, rlang::current_env())
     parts <- list(train = parts$train[part == 1], valid = parts$train[part == 2])
   }
   train_once(model, parts$train, parts$valid, plan, progress)
