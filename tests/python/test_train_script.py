@@ -14,6 +14,7 @@ import torch
 from maskr import builders, storage, training
 from maskr.errors import DataError, FormatError
 from maskr.training import script
+from maskr.training.leaves import put_aside, put_back
 
 BINARY = {"background": 0, "nucleus": 1}
 
@@ -71,8 +72,8 @@ def test_objects_and_files_stay_what_they_are():
     arrays = {}
     value = {"images": ["a.png", np.ones((2, 3))], "size": (4, 5), "none": None, "flag": True,
              "objects": [{"columns": {"id": np.arange(3)}}], "n": np.int32(4)}
-    there = json.loads(json.dumps(script.without_arrays(value, arrays)))
-    back = script.with_arrays(there, arrays)
+    there = json.loads(json.dumps(put_aside(value, np.ndarray, "array", arrays)))
+    back = put_back(there, "array", arrays)
     assert back["images"][0] == "a.png" and back["images"][1].shape == (2, 3)
     assert back["size"] == [4, 5] and back["none"] is None and back["flag"] is True
     assert back["objects"][0]["columns"]["id"].tolist() == [0, 1, 2] and back["n"] == 4

@@ -20,6 +20,7 @@ from maskr.files import atomically, remove_leftovers
 from maskr.model import SegModel
 from maskr.training.about import differences
 from maskr.training.best import Best
+from maskr.training.leaves import put_aside, put_back
 from maskr.training.randomness import RandomStates
 
 LAST, BEST = "last.safetensors", "best.keras"
@@ -194,9 +195,11 @@ def write_run(run: dict, path: Path) -> None:
     """Write nested dicts and lists of tensors and plain values."""
     from safetensors.torch import save_file
 
-    tensors: dict[str, torch.Tensor] = {}
-    values = json.dumps(without_tensors(run, "", tensors))
+    leaves: dict[str, torch.Tensor] = {}
+    values = json.dumps(put_aside(run, torch.Tensor, "tensor", leaves))
     metadata = {"maskr": FORMAT, "values": values}
+    # copies of their own: tied weights share memory, which the format refuses
+    tensors = {k: v.detach().to("cpu", copy=True).contiguous() for k, v in leaves.items()}
     atomically(str(path), lambda temporary: save_file(tensors, temporary, metadata))
 
 
@@ -217,34 +220,10 @@ def read_run(path: Path) -> dict:
             tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
         if metadata.get("maskr") != FORMAT:
             raise ValueError("it holds something else")
-        return with_tensors(json.loads(metadata["values"]), tensors)
+        return put_back(json.loads(metadata["values"]), "tensor", tensors)
     except (SafetensorError, OSError, ValueError, KeyError) as error:
         raise DataError(
             f"The file {path} is damaged or not of a training run: {error}.",
             hint="Name a new folder, or remove this file to begin anew.",
             argument="resume",
         ) from error
-
-
-def without_tensors(value: object, name: str, tensors: dict[str, torch.Tensor]) -> object:
-    """The value with names in the place of tensors, which are put into `tensors`."""
-    if isinstance(value, torch.Tensor):
-        # a copy of its own: tied weights share memory, which the format refuses
-        tensors[name] = value.detach().to("cpu", copy=True).contiguous()
-        return {"tensor": name}
-    if isinstance(value, dict):
-        return {key: without_tensors(one, f"{name}/{key}", tensors) for key, one in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [without_tensors(one, f"{name}/{i}", tensors) for i, one in enumerate(value)]
-    return value
-
-
-def with_tensors(value: object, tensors: dict[str, torch.Tensor]) -> object:
-    """The inverse of `without_tensors()`; tuples come back as lists."""
-    if isinstance(value, dict):
-        if set(value) == {"tensor"} and isinstance(value["tensor"], str):
-            return tensors[value["tensor"]]
-        return {key: with_tensors(one, tensors) for key, one in value.items()}
-    if isinstance(value, list):
-        return [with_tensors(one, tensors) for one in value]
-    return value

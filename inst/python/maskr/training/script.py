@@ -6,7 +6,6 @@ how the model was compiled, what is frozen, the data, and the arguments of `fit(
 
 import json
 import os
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from maskr import storage
 from maskr.errors import DataError
 from maskr.files import atomically, folder_atomically
 from maskr.model import SegModel
+from maskr.training.leaves import put_aside, put_back
 from maskr.training.recipe import Recipe
 
 MODEL, ARRAYS, JOB = "model.keras", "arrays.npz", "job.json"
@@ -103,7 +103,8 @@ def write(
     check_rebuildable(model)
     arrays: dict[str, np.ndarray] = {}
     crossing = {"train": train, "validation": validation, "settings": plain(settings)}
-    job = compiled(model) | frozen(model) | without_arrays(crossing, arrays)
+    crossing = put_aside(crossing, np.ndarray, "array", arrays, "job")
+    job = compiled(model) | frozen(model) | crossing
     text = json.dumps(job, indent=1)
 
     def fill(folder: str) -> None:
@@ -164,32 +165,6 @@ def plain(settings: dict) -> dict:
     return settings | {"callbacks": silent}
 
 
-def without_arrays(value: object, arrays: dict[str, np.ndarray]) -> object:
-    """The value with names in the place of arrays, which are put into `arrays`."""
-    if isinstance(value, np.ndarray):
-        name = f"array{len(arrays)}"
-        arrays[name] = value
-        return {"array": name}
-    if isinstance(value, np.generic):
-        return value.item()
-    if isinstance(value, dict):
-        return {key: without_arrays(one, arrays) for key, one in value.items()}
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        return [without_arrays(one, arrays) for one in value]
-    return value
-
-
-def with_arrays(value: object, arrays: dict[str, np.ndarray]) -> object:
-    """The inverse of `without_arrays()`."""
-    if isinstance(value, dict):
-        if set(value) == {"array"}:
-            return arrays[value["array"]]
-        return {key: with_arrays(one, arrays) for key, one in value.items()}
-    if isinstance(value, list):
-        return [with_arrays(one, arrays) for one in value]
-    return value
-
-
 def read(folder: str) -> Job:
     """The inverse of `write()`.
 
@@ -213,8 +188,8 @@ def read(folder: str) -> Job:
     if job["compile"] is not None:
         model.compile_from_config(job["compile"])
         model.recipe = None if job["recipe"] is None else Recipe(**job["recipe"])
-    train, validation, settings = with_arrays(
-        [job["train"], job["validation"], job["settings"]], arrays
+    train, validation, settings = put_back(
+        [job["train"], job["validation"], job["settings"]], "array", arrays
     )
     settings["resume"] = settings["resume"] or str(where / "run")
     return Job(where, model, train, validation, settings)
