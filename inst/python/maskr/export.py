@@ -25,16 +25,13 @@ from maskr.errors import DataError, FormatError, MissingPackageError
 from maskr.files import atomically
 from maskr.hub import quiet
 from maskr.model import SegModel, activate, take_tensor
-from maskr.preprocess import Preprocess
+from maskr.preprocess import ALMOST_NONE, Preprocess
 
 TOLERANCE = 1e-4
 """Largest difference in probability between the file and the model."""
 
 PACKAGES = ("onnx", "onnxscript", "onnxruntime")
 """What writing and checking ONNX takes."""
-
-ALMOST_NONE = 1e-6
-"""Least spread that an image is divided by, as in `Preprocess`."""
 
 
 @dataclass(frozen=True)

@@ -56,3 +56,8 @@ def within(network: torch.nn.Module, names: list[str]) -> set[str]:
         inside for inside, _ in network.named_modules()
         for name in names if inside == name or inside.startswith(name + ".")
     }
+
+
+def fixed(network: torch.nn.Module) -> list[str]:
+    """Names of the parameters that are not trained."""
+    return [name for name, p in network.named_parameters() if not p.requires_grad]

@@ -6,6 +6,9 @@ import numpy as np
 
 from maskr.errors import DataError
 
+ALMOST_NONE = 1e-6
+"""The least spread that an image is divided by."""
+
 
 @dataclass(frozen=True)
 class Preprocess:
@@ -45,10 +48,10 @@ class Preprocess:
         if self.per_image == "standardise":
             inside = tuple(range(1, image.ndim))
             std = image.std(axis=inside, keepdims=True)
-            image = (image - image.mean(axis=inside, keepdims=True)) / np.maximum(std, 1e-6)
+            image = (image - image.mean(axis=inside, keepdims=True)) / np.maximum(std, ALMOST_NONE)
         elif self.per_image == "percentile":
             low, high = np.percentile(image, self.percentiles)
-            image = np.clip((image - low) / max(high - low, 1e-6), 0, 1)
+            image = np.clip((image - low) / max(high - low, ALMOST_NONE), 0, 1)
         if self.mean is not None:
             image = image - per_channel(self.mean, image.ndim)
         if self.std is not None:

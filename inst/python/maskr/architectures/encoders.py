@@ -1,6 +1,8 @@
 """Encoders by name: those of segmentation-models-pytorch and, behind them, all of timm's."""
 
+import contextlib
 import difflib
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import segmentation_models_pytorch as smp
@@ -138,8 +140,11 @@ def multiple(name: str, output_stride: int) -> int:
     return 32 if name.startswith("mit_b") else output_stride
 
 
-class refused:  # noqa: N801 (reads as a statement)
-    """Turns what the libraries raise for encoders that don't suit a network into a `DataError`.
+@contextlib.contextmanager
+def refused(
+    name: str, dilated: bool = False, instead: str = "another, such as resnet34"
+) -> Iterator[None]:
+    """Turn what the libraries raise for encoders that don't suit a network into a `DataError`.
 
     Parameters
     ----------
@@ -150,27 +155,18 @@ class refused:  # noqa: N801 (reads as a statement)
     instead
         What encoder suits.
     """
-
-    def __init__(
-        self, name: str, dilated: bool = False, instead: str = "another, such as resnet34"
-    ) -> None:
-        self.name = name
-        self.dilated = dilated
-        self.instead = instead
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: type | None, error: Exception | None, trace: object) -> None:
-        refusals = (ValueError, KeyError, TypeError, RuntimeError, AssertionError)
+    try:
+        yield
+    except (ValueError, KeyError, TypeError, RuntimeError, AssertionError) as error:
         # on the meta device, tensors have no values, which says nothing of the encoder
-        if isinstance(error, refusals) and "meta tensor" not in str(error):
-            why = ": it cannot be dilated" if self.dilated else ""
-            raise DataError(
-                f'This network cannot be built on the encoder "{self.name}"{why}.',
-                hint=f"Take {self.instead}.",
-                argument="encoder",
-            ) from error
+        if "meta tensor" in str(error):
+            raise
+        why = ": it cannot be dilated" if dilated else ""
+        raise DataError(
+            f'This network cannot be built on the encoder "{name}"{why}.',
+            hint=f"Take {instead}.",
+            argument="encoder",
+        ) from error
 
 
 def published(name: str, weights_name: str) -> Source:

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from maskr.architectures import encoders
-from maskr.architectures.networks import convolution
+from maskr.architectures.networks import convolution, resize
 
 WIDTH = 512
 """Channels of each branch of the JPU and of the head."""
@@ -64,7 +64,7 @@ class JointPyramidUpsampling(nn.Module):
         """Features `[N, 4 * WIDTH, h, w]` of three `[N, C, h / 2^i, w / 2^i]`."""
         size = features[0].shape[-2:]
         same = [
-            F.interpolate(stage(feature), size=size, mode="bilinear", align_corners=False)
+            resize(stage(feature), size)
             for stage, feature in zip(self.stages, features, strict=True)
         ]
         joint = torch.cat(same, dim=1)
@@ -126,7 +126,7 @@ class FastFCN(nn.Module):
         context = self.context(features)
         gate = self.gate(context).sigmoid()[:, :, None, None]
         logits = self.classify(F.relu(features + features * gate))
-        logits = F.interpolate(logits, size=x.shape[-2:], mode="bilinear", align_corners=False)
+        logits = resize(logits, x.shape[-2:])
         if not self.training:
             return logits
         return {"out": logits, "presence": self.presence(context)}
@@ -139,11 +139,11 @@ class FastFCN(nn.Module):
         Parameters
         ----------
         outputs
-            What `forward()` returns in training.
+            What `forward()` returns in training, in float32.
         target
             Class indices `[N, H, W]` with IGNORE.
         """
-        logits = outputs["presence"].float()
+        logits = outputs["presence"]
         classes = range(logits.shape[1]) if logits.shape[1] > 1 else (1,)
         there = torch.stack([(target == k).flatten(1).any(dim=1) for k in classes], dim=1)
         loss = F.binary_cross_entropy_with_logits(logits, there.to(logits.dtype))

@@ -15,7 +15,7 @@ from torch import nn
 
 from maskr.architectures import encoders
 from maskr.architectures.gscnn_loss import dual_task_loss
-from maskr.architectures.networks import convolution
+from maskr.architectures.networks import convolution, resize
 
 SHAPE_WIDTHS = (64, 32, 16, 8)
 """Channels of the shape stream, before its first gate and after each."""
@@ -28,11 +28,6 @@ WIDTH = 256
 
 SKIP_WIDTH = 48
 """Channels that the features of stride 4 bring to the decoder."""
-
-
-def resize(x: torch.Tensor, size: torch.Size) -> torch.Tensor:
-    """Bilinear interpolation to `size` (H, W)."""
-    return F.interpolate(x, size=size, mode="bilinear", align_corners=False)
 
 
 class ResidualBlock(nn.Module):
@@ -177,11 +172,11 @@ class GatedSCNN(nn.Module):
         Parameters
         ----------
         outputs
-            What `forward()` returns in training.
+            What `forward()` returns in training, in float32.
         target
             Class indices `[N, H, W]` with IGNORE.
         """
-        return dual_task_loss(outputs["out"].float(), outputs["edge"].float(), target)
+        return dual_task_loss(outputs["out"], outputs["edge"], target)
 
 
 def gscnn(in_channels: int, out_channels: int, encoder: str = "resnet50") -> GatedSCNN:

@@ -64,6 +64,11 @@ def convolution(in_channels: int, out_channels: int, size: int, rate: int = 1) -
     )
 
 
+def resize(x: torch.Tensor, size: torch.Size) -> torch.Tensor:
+    """Bilinear interpolation to `size` (H, W)."""
+    return F.interpolate(x, size=size, mode="bilinear", align_corners=False)
+
+
 def pools_to_one(module: nn.Module) -> bool:
     """Does a sequence begin with pooling to a single pixel?"""
     first = next(module.children(), None) if isinstance(module, nn.Sequential) else None

@@ -9,7 +9,7 @@ from segmentation_models_pytorch.decoders.unet.decoder import UnetDecoderBlock
 from torch import nn
 
 from maskr.architectures.networks import on_encoder
-from maskr.architectures.unet import upsampling
+from maskr.architectures.unet import check_upsample, upsampling
 from maskr.errors import DataError
 
 
@@ -32,6 +32,7 @@ def unet(
     upsample
         "transposed" or "bilinear". smp's own default is neither: nearest neighbours.
     """
+    check_upsample(upsample)
     network = on_encoder(
         "Unet",
         encoder,
@@ -43,8 +44,6 @@ def unet(
     if upsample == "transposed":
         network.decoder.blocks = learned_blocks(network, attention)
         network.initialize()
-    else:
-        upsampling(1, 1, upsample)  # refuses what is not known
     return network
 
 

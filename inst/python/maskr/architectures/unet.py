@@ -75,18 +75,23 @@ def upsampling(in_channels: int, out_channels: int, how: str) -> nn.Module:
 
     A 1x1 convolution commutes with interpolation, and costs a quarter before it.
     """
+    check_upsample(how)
     if how == "transposed":
         return nn.ConvTranspose2d(in_channels, out_channels, kernel_size=2, stride=2)
-    if how != "bilinear":
+    return nn.Sequential(
+        nn.Conv2d(in_channels, out_channels, kernel_size=1),
+        nn.Upsample(scale_factor=2, mode="bilinear", align_corners=False),
+    )
+
+
+def check_upsample(how: str) -> None:
+    """Raise a DataError unless there is such a way to upsample."""
+    if how not in ("transposed", "bilinear"):
         raise DataError(
             f'There is no way "{how}" to upsample.',
             hint="It is transposed or bilinear.",
             argument="upsample",
         )
-    return nn.Sequential(
-        nn.Conv2d(in_channels, out_channels, kernel_size=1),
-        nn.Upsample(scale_factor=2, mode="bilinear", align_corners=False),
-    )
 
 
 def unet(

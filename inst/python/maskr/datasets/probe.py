@@ -9,15 +9,13 @@ from typing import TypeVar
 import numpy as np
 
 from maskr.arrays import IGNORE
-from maskr.datasets.samples import by_word, load_image, target_ids, target_objects
+from maskr.datasets.samples import by_word, read_image, target_ids, target_objects
 from maskr.datasets.spec import DataSpec
 from maskr.datasets.statistics import tally
 from maskr.errors import MaskrError
 from maskr.images import is_opaque
-from maskr.spec import Spec
 
 T = TypeVar("T")
-AS_IT_IS = Spec("", in_channels=None)
 
 SHOWN = 3
 """How many ids a message lists."""
@@ -72,7 +70,7 @@ def probe(data: DataSpec, i: int, background: int | None) -> Probe:
     source = data.images[i]
     file = source if isinstance(source, str) else data.names[i]
     found = Probe(data.names[i], file)
-    image = attempt(found, "image", source, lambda: load_image(source, AS_IT_IS))
+    image = attempt(found, "image", source, lambda: read_image(source))
     ids = attempt(found, "mask", data.targets[i], lambda: target_ids(data, i))
     if image is not None:
         describe(found, image)

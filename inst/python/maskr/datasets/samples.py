@@ -11,7 +11,6 @@ from maskr.datasets import volume
 from maskr.datasets.spec import DataSpec
 from maskr.errors import DataError, ShapeError
 from maskr.instances import Instances
-from maskr.spec import Spec
 
 UNKNOWN = -2
 """Class index of an id that is no class."""
@@ -45,11 +44,6 @@ def decode(
 def by_word(size: Sequence[int]) -> str:
     """Write a size as "5 x 7"."""
     return " x ".join(map(str, size))
-
-
-def load_image(source: str | dict | np.ndarray, spec: Spec) -> np.ndarray:
-    """Read a source as float32 `[C, ...]` with the model's number of channels."""
-    return with_channels(read_image(source), spec.in_channels)
 
 
 def read_image(source: str | dict | np.ndarray) -> np.ndarray:

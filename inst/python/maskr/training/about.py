@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import keras
 import numpy as np
 
+from maskr import layers
 from maskr.datasets.spec import DataSpec
 from maskr.model import SegModel
 from maskr.training.conditions import metric_names
@@ -66,8 +67,7 @@ def about_model(model: SegModel) -> dict:
 
 def frozen_names(model: SegModel) -> list[str]:
     """The modules that keep their weights, and the parameters that do so by themselves."""
-    parameters = {n for n, p in model.module.named_parameters() if not p.requires_grad}
-    return sorted(model.frozen | parameters)
+    return sorted(model.frozen.union(layers.fixed(model.module)))
 
 
 def about_compiled(model: SegModel) -> dict:

@@ -11,7 +11,7 @@ from PIL import Image, ImageColor, ImageDraw, ImageFont
 from maskr import inference
 from maskr.arrays import IGNORE
 from maskr.datasets.loader import Loader
-from maskr.datasets.samples import read_image
+from maskr.datasets.samples import class_indices, class_lookup, read_image
 from maskr.datasets.spec import DataSpec
 from maskr.errors import ShapeError
 from maskr.files import atomically
@@ -134,8 +134,7 @@ def flat(sample: Sample) -> Sample:
 
 def indices_of(ids: np.ndarray, class_ids: Sequence[int]) -> np.ndarray:
     """Class ids as class indices."""
-    order = np.argsort(class_ids)
-    return order[np.searchsorted(np.asarray(class_ids)[order], ids)]
+    return class_indices(ids, class_lookup(class_ids), "prediction")
 
 
 def draw(rows: Sequence[Sequence], key: Key, title: str) -> np.ndarray:

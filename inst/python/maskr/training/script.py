@@ -13,7 +13,7 @@ import keras
 import numpy as np
 
 import maskr
-from maskr import storage
+from maskr import layers, storage
 from maskr.errors import DataError
 from maskr.files import atomically, folder_atomically
 from maskr.model import SegModel
@@ -147,7 +147,7 @@ def compiled(model: SegModel) -> dict:
 
 def frozen(model: SegModel) -> dict:
     """What is not to be trained: modules, and parameters by name."""
-    fixed = [name for name, p in model.module.named_parameters() if not p.requires_grad]
+    fixed = layers.fixed(model.module)
     return {"frozen": {"modules": sorted(model.frozen), "parameters": fixed}}
 
 
