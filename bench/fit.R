@@ -8,9 +8,9 @@ lightning <- peer("peers_lightning")
 epochs <- 2L
 batch <- 4L
 
-scenes <- function(n, seed) {
-  made <- seg_example("nuclei", n = n, size = c(128, 128), seed = seed)
-  made$images <- lapply(made$images, function(image) array(image, c(128, 128, 3)))
+scenes <- function(n, seed, size = 128) {
+  made <- seg_example("nuclei", n = n, size = c(size, size), seed = seed)
+  made$images <- lapply(made$images, function(image) array(image, c(size, size, 3)))
   made$masks <- lapply(made$masks, as.matrix)
   made
 }
@@ -70,7 +70,7 @@ for (who in rownames(learned)) {
 }
 
 # Each in a fresh R process of its own, since memory that was once taken stays with a process.
-peak <- function(who) {
+peak <- function(who, size) {
   script <- tempfile(fileext = ".R")
   writeLines(c(
     'set.seed(1)',
@@ -95,13 +95,16 @@ peak <- function(who) {
     'cat("\\n", as.numeric(gsub("[^0-9]", "", status)) / 1024, sep = "")'
   ), script)
   files <- tempfile(fileext = ".rds")
-  saveRDS(train[c("images", "masks", "classes")], files)
+  saveRDS(scenes(8, 1, size)[c("images", "masks", "classes")], files)
   said <- system2(file.path(R.home("bin"), "Rscript"), c(script, files), stdout = TRUE)
   as.numeric(utils::tail(said, 1))
 }
 if (file.exists("/proc/self/status")) {
   who <- c("torch", "lightning", "maskr")
-  peaks <- replicate(3, vapply(who, peak, numeric(1)))
-  cat("\nfit: peak resident memory of the R process, U-Net of 32 features, median of 3, MiB\n")
-  cat(sprintf("  %-12s %.0f\n", who, apply(peaks, 1, stats::median)), sep = "")
+  for (size in c(128, 256)) {
+    peaks <- replicate(3, vapply(who, peak, numeric(1), size = size))
+    cat(sprintf("\nfit: peak resident memory of the R process, U-Net of 32 features, batches of 4 of
+%d x %d, median of 3, MiB\n", size, size))
+    cat(sprintf("  %-12s %.0f\n", who, apply(peaks, 1, stats::median)), sep = "")
+  }
 }

@@ -21,8 +21,9 @@ from maskr.datasets import volume
 from maskr.datasets.loader import DataSpec, Loader
 from maskr.datasets.samples import check_dims, read_image, with_channels
 from maskr.errors import DataError, DeviceError, ShapeError
-from maskr.metrics import semantic
+from maskr.metrics.accumulator import Accumulator
 from maskr.metrics.confusion import count
+from maskr.metrics.semantic import Semantic
 from maskr.model import SegModel, activate, logits_of, take_tensor
 
 PIXELS_PER_BATCH = {"cpu": 256 * 256, "cuda": 16 * 512 * 512, "mps": 4 * 512 * 512}
@@ -142,22 +143,22 @@ def finish(out: torch.Tensor, model: SegModel, kind: str, threshold: float) -> n
 def evaluate(model: SegModel, data: dict, precision: str = "auto") -> dict:
     """Metrics of a model on a dataset (the fields of `DataSpec`), from one confusion matrix.
 
-    Returns the `columns` of `maskr.metrics.semantic.table()` and the `confusion` matrix.
+    Returns the `columns` of `maskr.metrics.Accumulator.table()` and the `confusion` matrix.
     """
     where = device.choose()
     precision = device.precision(precision, where)
     network = evaluation_copy(model, where)
     size = len(model.spec.class_ids)
-    confusion = np.zeros((size, size), dtype=np.int64)
+    counted = Accumulator([Semantic(model.spec.class_ids)])
     with Loader(DataSpec.from_r(data), model.spec, dims=dims_of(model.module)) as loader:
         for x, y in map(loader.__getitem__, range(len(loader))):
             out = run(network, x.to(where), where, precision)
             out = out if model.spec.activated != "none" else activate(out)
             binary = out.shape[1] == 1
             predicted = (out[:, 0] >= 0.5).long() if binary else out.argmax(dim=1)
-            confusion += count(y.numpy(), predicted.cpu().numpy(), list(range(size)))
-    columns = semantic.table(confusion, model.spec.class_ids)
-    return {"columns": columns, "confusion": confusion}
+            confusion = count(y.numpy(), predicted.cpu().numpy(), range(size))
+            counted.add([[confusion]])
+    return {"columns": counted.table(), "confusion": counted.parts[0][0]}
 
 
 @dataclass(frozen=True)

@@ -1,1 +1,5 @@
-"""Metrics: what is counted (`confusion`) and the scores that follow from it (`semantic`)."""
+"""Metrics: images are counted one by one by families, and scored together by `Accumulator`."""
+
+from maskr.metrics.accumulator import Accumulator
+
+__all__ = ["Accumulator"]

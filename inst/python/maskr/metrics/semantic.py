@@ -1,19 +1,24 @@
 """Scores of semantic segmentation, all from one confusion matrix.
 
-With n_ij pixels of class i predicted as class j, t_i = sum_j n_ij of the truth and p_j = sum_i n_ij
-of the prediction:
+With n_ij pixels of class i predicted as class j, t_i = sum_j n_ij of the truth, p_j = sum_i n_ij
+of the prediction and n of both:
 
-pixel accuracy       sum_i n_ii / sum_i t_i
+pixel accuracy       sum_i n_ii / n
 recall               n_ii / t_i
 precision            n_ii / p_i
+specificity          (n - t_i - p_i + n_ii) / (n - t_i)
 IoU                  n_ii / (t_i + p_i - n_ii)
 Dice and F1          2 n_ii / (t_i + p_i), the same number for classes of pixels
-mean accuracy        mean of the recalls
+mean accuracy        mean of the recalls; balanced accuracy is the same number
 mean IoU             mean of the IoUs
-frequency-weighted   sum_i t_i IoU_i / sum_i t_i
+frequency-weighted   sum_i t_i IoU_i / n
+Cohen's kappa        (a - e) / (1 - e), a the pixel accuracy and e = sum_i t_i p_i / n^2
+generalised Dice     2 sum_i w_i n_ii / sum_i w_i (t_i + p_i), w_i = 1 / t_i^2 where t_i > 0, else 0
 
-A ratio whose denominator is 0 is NaN and enters no mean. Source: Long, Shelhamer and Darrell
-(2015), Fully convolutional networks for semantic segmentation, section 5.
+A ratio whose denominator is 0 is NaN and enters no mean. Sources: Long, Shelhamer and Darrell
+(2015), Fully convolutional networks for semantic segmentation, section 5; Cohen (1960), A
+coefficient of agreement for nominal scales; Sudre et al. (2017), Generalised Dice overlap as a
+deep learning loss function, equation 1 for class labels.
 """
 
 import os
@@ -22,19 +27,35 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from maskr.arrays import IGNORE, NA_INTEGER
-from maskr.errors import DataError, MaskrError
+from maskr.metrics.accumulator import Accumulator
 from maskr.metrics.confusion import Pairs, count_pairs, ids_seen, matrix
+from maskr.metrics.families import FAMILIES
+from maskr.metrics.family import (
+    CLASS,
+    Additive,
+    Family,
+    Score,
+    Scores,
+    in_image,
+    mean_defined,
+    ratio,
+)
+from maskr.metrics.masks import Mask
+from maskr.metrics.results import Options, result
 
-PER_CLASS = ("iou", "dice", "precision", "recall", "f1")
+PER_CLASS = ("iou", "dice", "precision", "recall", "specificity", "f1")
 OVERALL = {
     "pixel_accuracy": "pixel_accuracy",
     "mean_accuracy": "mean_accuracy",
+    "balanced_accuracy": "mean_accuracy",
     "mean_iou": "mean_iou",
     "fw_iou": "fw_iou",
+    "kappa": "kappa",
+    "generalised_dice": "generalised_dice",
     "dice": "mean_dice",
     "precision": "mean_precision",
     "recall": "mean_recall",
+    "specificity": "mean_specificity",
     "f1": "mean_f1",
 }
 """Names of the overall rows in R, and of the scores that they hold."""
@@ -43,190 +64,181 @@ THREADS = 4
 """More would only wait for each other: part of the counting holds Python's lock."""
 
 
-def scores(confusion: np.ndarray) -> dict[str, float | np.ndarray]:
-    """Every score of a confusion matrix.
+def scores(confusion: np.ndarray) -> dict[str, np.ndarray]:
+    """Every score of confusion matrices.
 
     Parameters
     ----------
     confusion
-        `[K, K]` pixels, rows are the truth, columns the prediction.
+        `[..., K, K]` pixels, rows are the truth, columns the prediction.
 
     Returns
     -------
     dict
-        Floats `pixel_accuracy`, `mean_accuracy`, `fw_iou` and `mean_<name>` for each name in
-        `PER_CLASS`; float64 `[K]` `<name>`. NaN where undefined.
+        float64 `[...]` `pixel_accuracy`, `mean_accuracy`, `fw_iou`, `kappa`, `generalised_dice` and
+        `mean_<name>` for each name in `PER_CLASS`; `[..., K]` `<name>`. NaN where undefined.
     """
     confusion = np.asarray(confusion, dtype=np.float64)
-    hit = np.diagonal(confusion)
-    truth = confusion.sum(axis=1)
-    prediction = confusion.sum(axis=0)
-    iou = ratio(hit, truth + prediction - hit)
-    recall = ratio(hit, truth)
-    dice = ratio(2 * hit, truth + prediction)
+    hit = np.diagonal(confusion, axis1=-2, axis2=-1)
+    truth = confusion.sum(axis=-1)
+    prediction = confusion.sum(axis=-2)
+    n = truth.sum(axis=-1)
+    both = truth + prediction
+    iou = ratio(hit, both - hit)
+    dice = ratio(2 * hit, both)
     per_class = {
         "iou": iou,
         "dice": dice,
         "precision": ratio(hit, prediction),
-        "recall": recall,
+        "recall": ratio(hit, truth),
+        "specificity": ratio(n[..., None] - both + hit, n[..., None] - truth),
         "f1": dice,
     }
+    accuracy = ratio(hit.sum(axis=-1), n)
     return {
-        "pixel_accuracy": float(ratio(hit.sum(), truth.sum())),
-        "mean_accuracy": mean_defined(recall),
-        "fw_iou": float(ratio(np.nansum(truth * iou), truth.sum())),
+        "pixel_accuracy": accuracy,
+        "mean_accuracy": mean_defined(per_class["recall"]),
+        "fw_iou": ratio(np.nansum(truth * iou, axis=-1), n),
+        "kappa": kappa(accuracy, ratio((truth * prediction).sum(axis=-1), n**2)),
+        "generalised_dice": generalised_dice(hit, truth, prediction),
         **per_class,
         **{f"mean_{name}": mean_defined(values) for name, values in per_class.items()},
     }
 
 
-def ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
-    """`part / whole`, NaN where `whole` is 0."""
-    with np.errstate(invalid="ignore"):
-        return np.divide(part, whole)
+def kappa(observed: np.ndarray, expected: np.ndarray) -> np.ndarray:
+    """Agreement beyond that of chance, by the shares that agree and that would by chance."""
+    return ratio(observed - expected, 1 - expected)
 
 
-def mean_defined(values: np.ndarray) -> float:
-    """The mean of the values that are not NaN; NaN if there is none."""
-    defined = values[~np.isnan(values)]
-    return float(defined.mean()) if defined.size else float("nan")
+def generalised_dice(hit: np.ndarray, truth: np.ndarray, prediction: np.ndarray) -> np.ndarray:
+    """Dice over all classes, each weighted by the inverse of its squared size in the truth."""
+    weight = np.divide(1, truth**2, out=np.zeros_like(truth), where=truth > 0)
+    return ratio(2 * (weight * hit).sum(axis=-1), (weight * (truth + prediction)).sum(axis=-1))
 
 
-def table(
-    confusion: np.ndarray, class_ids: Sequence[int], per_image: np.ndarray | None = None
-) -> dict[str, np.ndarray | list[str]]:
-    """Scores in long form, for R's data frame of class `seg_metrics`.
+class Semantic(Additive):
+    """The scores of one confusion matrix; its parts are those of the images, int64 `[K, K]`.
 
     Parameters
     ----------
-    confusion
-        `[K, K]` pixels over all images.
     class_ids
-        The K class ids.
-    per_image
-        `[N, K, K]` pixels of every image; None where only the whole is asked for.
-
-    Returns
-    -------
-    dict
-        Columns `metric`, `class` (int32, R's NA in overall rows), `value` (NaN where undefined),
-        `n` (pixels: of the class in the truth; in overall rows all that count); with `per_image`
-        also `image` (int32 from 1, R's NA in the rows over all images, which come first).
+        The K class ids that may occur.
     """
-    columns = rows(confusion, class_ids)
-    if per_image is None:
-        return columns
-    blocks = [columns] + [rows(one, class_ids) for one in per_image]
-    size = len(columns["metric"])
-    image = np.repeat(np.array([NA_INTEGER, *range(1, len(blocks))], dtype=np.int32), size)
-    joined = {
-        name: np.concatenate([block[name] for block in blocks]) for name in ("class", "value", "n")
-    }
-    return {"image": image, "metric": columns["metric"] * len(blocks), **joined}
 
+    name = "semantic"
 
-def rows(confusion: np.ndarray, class_ids: Sequence[int]) -> dict[str, np.ndarray | list[str]]:
-    """The long form of one confusion matrix."""
-    found = scores(confusion)
-    support = np.asarray(confusion).sum(axis=1)
-    overall = [found[name] for name in OVERALL.values()]
-    ids = np.asarray(class_ids, dtype=np.int32)
-    return {
-        "metric": [*OVERALL] + [name for name in PER_CLASS for _ in ids],
-        "class": np.concatenate(
-            [np.full(len(overall), NA_INTEGER, dtype=np.int32), np.tile(ids, len(PER_CLASS))]
-        ),
-        "value": np.concatenate([overall, *(found[name] for name in PER_CLASS)]),
-        "n": np.concatenate(
-            [np.full(len(overall), support.sum()), np.tile(support, len(PER_CLASS))]
-        ).astype(np.float64),
-    }
+    def __init__(self, class_ids: Sequence[int]) -> None:
+        self.class_ids = tuple(int(one) for one in np.atleast_1d(class_ids))
+        self.shape = (len(self.class_ids),) * 2
+
+    def arguments(self) -> dict:
+        """The class ids."""
+        return {"class_ids": list(self.class_ids)}
+
+    def count(self, truth: Mask | np.ndarray, prediction: Mask | np.ndarray) -> np.ndarray:
+        """Count an image's pixels.
+
+        Raises
+        ------
+        ShapeError, DataError
+            As `confusion.count()`.
+        """
+        return self.count_all([truth], [prediction])[0]
+
+    def count_all(self, truths: Sequence, predictions: Sequence) -> list[np.ndarray]:
+        """Count several images, some at once."""
+        pairs = [[Mask.of(x) for x in masks] for masks in (truths, predictions)]
+        counted = pairs_of_all(*pairs, self.class_ids)
+        return [matrix(one, self.class_ids) for one in counted]
+
+    def figures(self, counts: np.ndarray) -> Scores:
+        """Scores of confusion matrices `[..., K, K]`."""
+        found = scores(counts)
+        support = np.asarray(counts).sum(axis=-1)
+        pixels = support.sum(axis=-1)
+        overall = {name: Score(found[key], pixels) for name, key in OVERALL.items()}
+        return overall | {
+            name + CLASS: Score(found[name], support, per_class=True) for name in PER_CLASS
+        }
 
 
 def compare(
-    truth: list[np.ndarray | str],
-    prediction: list[np.ndarray | str],
+    truth: list,
+    prediction: list,
     ids: list[int] | None = None,
-    per_image: bool = False,
+    more: Sequence[dict] = (),
+    options: dict | None = None,
 ) -> dict:
-    """The whole of R's `seg_metrics()`: count pairs of masks and score them.
+    """The whole of R's `seg_metrics()` for masks: count pairs of masks and score them.
 
     Parameters
     ----------
     truth, prediction
-        Equally many masks: R's integer arrays (NA is INT_MIN) or paths of mask files.
+        Equally many masks, as `Mask.from_r()` takes them.
     ids
         The class ids that may occur; None for those that are seen.
-    per_image
-        Should every image be scored too?
+    more
+        Names and arguments of further families, without their class ids.
+    options
+        Fields of `results.Options`.
 
     Returns
     -------
     dict
-        `columns` of `table()`, `confusion` float64 `[K, K]`, `ids` int32 `[K]`, and `confusions`
-        float64 `[K, K, N]` or None.
+        As `results.result()`, with `confusion` float64 `[K, K]`, `ids` int32 `[K]`, and
+        `confusions` float64 `[K, K, N]` or None.
 
     Raises
     ------
     ShapeError, DataError, FormatError
         As `confusion.count()` and `masks.load()`; the message says which image.
     """
-    counted = count_all(list(zip(truth, prediction, strict=True)), ids)
+    options = Options(**(options or {}))
+    counted = pairs_of_all(truth, prediction, ids)
     if ids is None:
         ids = ids_seen(counted).tolist()
-    each = np.stack([matrix(one, ids) for one in counted])
-    confusion = each.sum(axis=0)
-    # int64 would cross as well, as double
-    return {
-        "columns": table(confusion, ids, each if per_image else None),
-        "confusion": confusion.astype(np.float64),
+    families = [Semantic(ids)] + [
+        FAMILIES[one["name"]]()(class_ids=ids, **one["arguments"]) for one in more
+    ]
+    parts = [[matrix(one, ids) for one in counted], *parts_of_all(families[1:], truth, prediction)]
+    accumulator = Accumulator(families, keep=options.keep)
+    accumulator.add(parts)
+    each = np.stack(parts[0]).astype(np.float64)  # int64 would cross as well, as double
+    return result(accumulator, options) | {
+        "confusion": each.sum(axis=0),
         "ids": np.asarray(ids, dtype=np.int32),
-        "confusions": each.transpose(1, 2, 0).astype(np.float64) if per_image else None,
+        "confusions": each.transpose(1, 2, 0) if options.per_image else None,
     }
 
 
-def count_all(masks: list[tuple], ids: list[int] | None) -> list[Pairs]:
+def pairs_of_all(truth: list, prediction: list, ids: Sequence[int] | None) -> list[Pairs]:
     """Count pairs of masks, several at once: numpy works outside Python's lock for the most part.
 
     With `ids`, others are an error that says which image holds them.
     """
 
-    def one(image: int, truth: np.ndarray | str, prediction: np.ndarray | str) -> Pairs:
-        # in R's arrays -1 is a mistake, in those of `masks.load()` it is the ignore index
-        ignore = (IGNORE,) if isinstance(truth, str) else (NA_INTEGER,)
-        try:
-            pairs = count_pairs(as_ids(truth, ids), as_ids(prediction, ids), ignore)
+    def one(number: int, *pair: Mask | np.ndarray | str | dict) -> Pairs:
+        with in_image(number, len(truth)):
+            of_truth, of_prediction = (Mask.from_r(x, ids) for x in pair)
+            pairs = count_pairs(of_truth.ids, of_prediction.ids, of_truth.ignore)
             if ids is not None:
                 matrix(pairs, ids)
-        except MaskrError as error:
-            if len(masks) > 1:
-                error.text = f"Image {image}: {error.text}"
-                error.args = (error.text,)
-            raise
         return pairs
 
     with ThreadPoolExecutor(min(THREADS, os.cpu_count() or 1)) as pool:
-        numbered = enumerate(masks, start=1)
-        return list(pool.map(lambda item: one(item[0], *item[1]), numbered))
+        return list(pool.map(one, range(1, len(truth) + 1), truth, prediction))
 
 
-def as_ids(x: np.ndarray | str, ids: list[int] | None) -> np.ndarray:
-    """The class ids of an array or a mask file."""
-    if not isinstance(x, str):
-        return x
-    from maskr import masks  # noqa: PLC0415, arrays need no reader of files
-
-    try:
-        return masks.load(x, ignore=masks_ignore(ids), classes=ids)
-    except DataError as error:
-        if error.argument == "values":
-            error.hint = (
-                "Read it with seg_read_mask(), which takes values = c(0, 255) if 255 is the "
-                "object, or ignore = 255 if those pixels are to be left out."
-            )
-        raise
-
-
-def masks_ignore(ids: list[int] | None) -> int | None:
-    """The value that files use for "ignore", unless it is a class here."""
-    return None if ids is not None and 255 in ids else 255
+def parts_of_all(families: Sequence[Family], truth: list, prediction: list) -> list[list]:
+    """What each family counts of each image, which is read once and forgotten."""
+    parts: list[list] = [[] for _ in families]
+    if not families:
+        return parts
+    ids = families[0].class_ids
+    for number, pair in enumerate(zip(truth, prediction, strict=True), start=1):
+        with in_image(number, len(truth)):
+            masks = [Mask.from_r(x, ids) for x in pair]
+            for family, found in zip(families, parts, strict=True):
+                found.append(family.count(*masks))
+    return parts

@@ -7,7 +7,8 @@ import torch
 from maskr.arrays import IGNORE
 from maskr.errors import DataError
 from maskr.losses import target_indices
-from maskr.metrics.semantic import mean_defined, scores
+from maskr.metrics.family import mean_defined
+from maskr.metrics.semantic import scores
 
 
 @keras.saving.register_keras_serializable(package="maskr")

@@ -1,0 +1,116 @@
+"""What metrics of masks are given: class ids, or the probabilities that they follow from."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from maskr.arrays import IGNORE, NA_INTEGER
+from maskr.errors import DataError
+
+
+@dataclass(frozen=True)
+class Mask:
+    """A mask, in any memory order.
+
+    Parameters
+    ----------
+    ids
+        Class ids `[H, W]` or `[D, H, W]`: integer or bool.
+    spacing
+        Size of a pixel along each axis, such as mm; None for 1.
+    probabilities
+        float64 `[H, W, K]` or `[D, H, W, K]`, in the order of the K classes; None where the mask
+        holds ids only.
+    ignore
+        Values of `ids` whose pixels are not counted, where this is the truth.
+    """
+
+    ids: np.ndarray
+    spacing: tuple[float, ...] | None = None
+    probabilities: np.ndarray | None = None
+    ignore: tuple[int, ...] = (IGNORE, NA_INTEGER)
+
+    @classmethod
+    def of(cls, x: "Mask | np.ndarray") -> "Mask":
+        """A mask as it is; an array as a mask of its ids."""
+        return x if isinstance(x, cls) else cls(np.asarray(x))
+
+    @classmethod
+    def from_r(cls, x: np.ndarray | str | dict, ids: Sequence[int] | None) -> "Mask":
+        """A mask as R hands it over.
+
+        Parameters
+        ----------
+        x
+            An integer array (NA is INT_MIN), the path of a mask file, or a dict of `array` and
+            `spacing`, or of `probabilities` (and `spacing`).
+        ids
+            The class ids that may occur; needed for probabilities.
+        """
+        if isinstance(x, str):
+            return cls(load(x, ids), ignore=(IGNORE,))
+        if isinstance(x, cls):
+            return x
+        if not isinstance(x, dict):
+            # in R's arrays -1 is a mistake, in those of files it is the ignore index
+            return cls(x, ignore=(NA_INTEGER,))
+        spacing = None if x.get("spacing") is None else tuple(np.atleast_1d(x["spacing"]).tolist())
+        if "probabilities" in x:
+            return of_probabilities(x["probabilities"], ids, spacing)
+        return cls(x["array"], spacing, ignore=(NA_INTEGER,))
+
+    @property
+    def counted(self) -> np.ndarray:
+        """Which pixels count, bool, where this is the truth."""
+        return np.logical_and.reduce([self.ids != value for value in self.ignore])
+
+
+def of_probabilities(
+    probabilities: np.ndarray, ids: Sequence[int], spacing: tuple[float, ...] | None = None
+) -> Mask:
+    """The mask of the most probable classes; of two, the second from one half on.
+
+    Raises
+    ------
+    DataError
+        If a value is missing or outside 0..1, or there are not as many channels as classes.
+    """
+    if probabilities.shape[-1] != len(ids):
+        raise DataError(
+            f"The probabilities have {probabilities.shape[-1]} channels, and there are {len(ids)} "
+            "classes.",
+            hint="The last dimension must hold one channel for each class, in their order.",
+            argument="prediction",
+        )
+    # NaN fails every comparison
+    if not (probabilities.min() >= 0 and probabilities.max() <= 1):
+        raise DataError(
+            "The probabilities hold "
+            + ("missing values." if np.isnan(probabilities).any() else
+               f"values from {probabilities.min():g} to {probabilities.max():g}."),
+            hint="They must lie between 0 and 1; logits become such by a sigmoid or softmax.",
+            argument="prediction",
+        )
+    ids = np.asarray(ids, dtype=np.int32)
+    if ids.size == 2:
+        chosen = ids[(probabilities[..., 1] >= probabilities[..., 0]).view(np.uint8)]
+    else:
+        chosen = ids[probabilities.argmax(axis=-1)]
+    return Mask(chosen, spacing, probabilities)
+
+
+def load(path: str, ids: Sequence[int] | None) -> np.ndarray:
+    """The class ids of a mask file; 255 is "ignore", unless it is a class."""
+    from maskr import masks  # noqa: PLC0415, arrays need no reader of files
+
+    ignore = None if ids is not None and 255 in ids else 255
+    try:
+        return masks.load(path, ignore=ignore, classes=ids)
+    except DataError as error:
+        if error.argument == "values":
+            error.hint = (
+                "Read it with seg_read_mask(), which takes values = c(0, 255) if 255 is the "
+                "object, or ignore = 255 if those pixels are to be left out."
+            )
+        raise
