@@ -119,11 +119,16 @@ print.seg_callback <- function(x, ...) {
 
 # What crosses to `maskr.training.callbacks.from_r()`: dicts for ours, others as they are.
 callbacks_for_python <- function(callbacks, classes, call = rlang::caller_env()) {
-  if (inherits(callbacks, "seg_callback") || !is.list(callbacks)) callbacks <- list(callbacks)
-  lapply(unname(Filter(Negate(is.null), callbacks)), function(one) {
+  lapply(unname(as_callbacks(callbacks)), function(one) {
     if (!inherits(one, "seg_callback")) return(check_foreign_callback(one, call))
     if (one$kind == "pictures") pictures_for_python(one, classes, call) else unclass(one)
   })
+}
+
+# One callback, or a list in which some may be NULL, as a list.
+as_callbacks <- function(x) {
+  if (inherits(x, "seg_callback") || !is.list(x)) x <- list(x)
+  Filter(Negate(is.null), x)
 }
 
 # Whether a Python object is one of Keras's callbacks is seen in Python.

@@ -167,6 +167,10 @@ print.seg_cv <- function(x, digits = 3, ...) {
 #' @return `plot()` returns `x` invisibly, `autoplot()` a ggplot.
 #' @concept training
 #' @export
+#' @examplesIf seg_available()
+#' scenes <- seg_example("nuclei", n = 4, size = c(32, 48))
+#' build <- \() seg_unet(in_channels = 1, classes = scenes$classes, init_features = 2)
+#' plot(seg_cv(build, scenes, folds = 2, epochs = 1), metric = "dice")
 plot.seg_cv <- function(x, metric = NULL, main = NULL, ...) {
   draw_intervals(cv_rows(x, metric), main)
   invisible(x)
@@ -308,8 +312,7 @@ plan_training <- function(valid, stratify, arguments, call = rlang::caller_env()
 
 # All trainings would write to the same files.
 check_no_files <- function(arguments, call) {
-  callbacks <- arguments$callbacks
-  if (inherits(callbacks, "seg_callback") || !is.list(callbacks)) callbacks <- list(callbacks)
+  callbacks <- as_callbacks(arguments$callbacks)
   kinds <- unlist(lapply(callbacks, \(one) if (inherits(one, "seg_callback")) one$kind))
   writers <- setdiff(kinds, "early_stopping")
   if (is.null(arguments$resume) && length(writers) == 0) return(invisible())

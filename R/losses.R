@@ -158,21 +158,17 @@
 #' seg_loss("dice", smooth = 0)(truth, prob)
 seg_loss <- function(name, ..., weight = 1) {
   name <- check_choice(name, names(loss_arguments))
-  weight <- check_loss_weight(weight)
+  weight <- check_at_least_0(weight, arg = "weight", call = rlang::current_env())
   arguments <- check_arguments(list(...), loss_arguments[[name]], "loss", name)
   new_seg_loss(list(list(name = name, arguments = arguments, weight = weight)))
 }
 
-check_at_least_0 <- function(x, arg, call) {
+check_at_least_0 <- function(x, arg = rlang::caller_arg(x), call = rlang::caller_env()) {
   if (is.numeric(x) && length(x) == 1 && is.finite(x) && x >= 0) return(as.double(x))
   maskr_abort("argument", c(
     "{.arg {arg}} must be one number of at least 0.",
     x = "It is {describe(x)}."
   ), arg = arg, call = call)
-}
-
-check_loss_weight <- function(weight, arg = "weight", call = rlang::caller_env()) {
-  check_at_least_0(weight, arg, call)
 }
 
 # One number per class; names, where there are any, are matched to the model's classes later.
@@ -195,10 +191,9 @@ check_class_weights <- function(x, arg, call) {
 loss_arguments <- local({
   share <- \(x, arg, call) check_number(x, min = 0, max = 1, arg = arg, call = call)
   positive_share <- \(x, arg, call) check_positive(x, max = 1, arg = arg, call = call)
-  above_0 <- \(x, arg, call) check_positive(x, arg = arg, call = call)
-  tversky <- list(alpha = check_at_least_0, beta = above_0, smooth = check_at_least_0)
+  tversky <- list(alpha = check_at_least_0, beta = check_positive, smooth = check_at_least_0)
   list(
-    bce = list(pos_weight = above_0, label_smoothing = share, class_weights = check_class_weights),
+    bce = list(pos_weight = check_positive, label_smoothing = share, class_weights = check_class_weights),
     cross_entropy = list(class_weights = check_class_weights, label_smoothing = share),
     focal = list(gamma = check_at_least_0, alpha = share, class_weights = check_class_weights),
     dice = list(smooth = check_at_least_0),
@@ -210,7 +205,7 @@ loss_arguments <- local({
     )),
     lovasz = list(per_image = check_flag),
     boundary = list(),
-    hausdorff = list(alpha = above_0),
+    hausdorff = list(alpha = check_positive),
     l1 = list(),
     l2 = list(),
     topk = list(fraction = positive_share, class_weights = check_class_weights),
@@ -308,7 +303,7 @@ Ops.seg_loss <- function(e1, e2) {
 }
 
 times <- function(loss, number, arg, call) {
-  number <- check_loss_weight(number, arg, call)
+  number <- check_at_least_0(number, arg, call)
   new_seg_loss(lapply(attr(loss, "terms"), function(term) {
     term$weight <- number * term$weight
     term

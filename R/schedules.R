@@ -56,12 +56,11 @@ seg_schedule <- function(name, ..., warmup = 0) {
 schedule_arguments <- local({
   share <- \(x, ...) check_number(x, min = 0, max = 1, ...)
   count <- \(x, ...) check_whole(x, min = 0, ...)
-  positive <- \(x, ...) check_positive(x, ...)
   list(
     cosine = list(floor = share),
-    polynomial = list(power = positive, floor = share),
+    polynomial = list(power = check_positive, floor = share),
     one_cycle = list(rise = share, start = share, floor = share),
-    step = list(every = positive, factor = share),
+    step = list(every = check_positive, factor = share),
     plateau = list(factor = share, patience = count, cooldown = count, floor = share,
                    min_delta = \(x, ...) check_number(x, min = 0, ...)),
     constant = list()

@@ -366,6 +366,12 @@ as.data.frame.seg_tune <- function(x, ...) {
 #' @return `plot()` returns `x` invisibly, `autoplot()` a ggplot.
 #' @concept training
 #' @export
+#' @examplesIf seg_available()
+#' scenes <- seg_example("nuclei", n = 4, size = c(32, 48))
+#' build <- function(init_features) {
+#'   seg_unet(in_channels = 1, classes = scenes$classes, init_features = init_features)
+#' }
+#' plot(seg_tune(build, scenes, list(init_features = c(2, 4)), folds = 2, epochs = 1))
 plot.seg_tune <- function(x, main = NULL, ...) {
   draw_intervals(tune_rows(x), main)
   invisible(x)

@@ -27,6 +27,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
+from maskr.metrics import tables
 from maskr.metrics.accumulator import Accumulator
 from maskr.metrics.confusion import Pairs, count_pairs, ids_seen, matrix
 from maskr.metrics.families import FAMILIES
@@ -161,6 +162,11 @@ class Semantic(Additive):
         return overall | {
             name + CLASS: Score(found[name], support, per_class=True) for name in PER_CLASS
         }
+
+
+def table(confusion: np.ndarray, class_ids: Sequence[int]) -> dict:
+    """The long form of the scores of one confusion matrix; columns as `Accumulator.table()`."""
+    return tables.rows(Semantic(class_ids).figures(confusion), class_ids)
 
 
 def compare(
