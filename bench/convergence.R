@@ -72,5 +72,5 @@ table_of <- function(title, train, valid, epochs) {
 
 if (dir.exists(root)) {
   table_of("CamVid", camvid("train"), camvid("val"), epochs = 12)
-  table_of("nuclei", nuclei("train"), nuclei("valid"), epochs = 16)
+  table_of("nuclei", nuclei("train"), nuclei("valid"), epochs = 24)
 }
