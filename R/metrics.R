@@ -67,135 +67,196 @@
 #' scores[scores$metric == "mean_iou", ]
 #' attr(scores, "confusion")
 #' plot(scores)
-seg_metrics <- function(truth, prediction, classes = NULL, per_image = FALSE) {
+seg_metrics <- function(truth, prediction, classes = NULL, per_image = FALSE, ..., metrics = NULL,
+                        aggregate = c("pooled", "mean"), ci = FALSE, tolerance = "0.75%",
+                        width = "2%", thresholds = NULL, type = c("mask", "box", "boundary")) {
+  check_no_dots(...)
   classes <- check_classes(classes)
-  per_image <- check_flag(per_image)
-  if (is_scenes(truth)) truth <- truth$masks
-  truth <- as_mask_list(truth)
-  prediction <- pair_masks(as_mask_list(prediction), truth)
-  known <- classes %||% named_classes(c(truth, prediction))
-  images <- names(truth) %||% names(prediction)
-  truth <- unname(lapply(truth, countable_mask, classes = known, arg = "truth"))
-  prediction <- unname(lapply(prediction, countable_mask, classes = known, arg = "prediction"))
-  ids <- if (!is.null(classes)) as.list(unname(classes))
-  result <- py_call("metrics.semantic", "compare", truth, prediction, ids, per_image)
-  new_seg_metrics(
-    result$columns, result$confusion, classes %||% name_ids(as.vector(result$ids), known),
-    confusion_per_image = result$confusions, images = images
+  options <- metric_options(per_image, aggregate, ci)
+  kind <- kind_of_scores(truth, prediction, metrics)
+  metrics <- check_scores(metrics, kind)
+  call <- rlang::current_env()
+  out <- switch(
+    kind,
+    masks = metrics_of_masks(truth, prediction, classes, options, metrics, tolerance, width,
+                             thresholds, call),
+    objects = metrics_of_objects(truth, prediction, classes, options, metrics, type, call),
+    segments = metrics_of_segments(truth, prediction, classes, options, metrics, call)
+  )
+  chosen_rows(out, metrics, options)
+}
+
+# The rows of each kind's results, by the families that are computed together.
+metric_families <- list(
+  masks = list(
+    semantic = c(
+      "pixel_accuracy", "mean_accuracy", "balanced_accuracy", "mean_iou", "fw_iou", "kappa",
+      "generalised_dice", "iou", "dice", "precision", "recall", "specificity", "f1"
+    ),
+    thresholds = c("average_precision", "best_dice", "best_threshold"),
+    calibration = "ece",
+    boundary = c("boundary_f1", "boundary_iou", "trimap_iou"),
+    surface = c("hausdorff", "hd95", "assd", "nsd")
+  ),
+  objects = list(
+    coco = c(
+      "ap", "ap50", "ap75", "ap_small", "ap_medium", "ap_large", "ar1", "ar10", "ar100",
+      "ar_small", "ar_medium", "ar_large"
+    ),
+    bioimage = c(
+      "dsb_ap", "dsb_ap50", "dsb_ap75", "precision", "recall", "f1", "mean_iou", "seg", "aji",
+      "missed", "false", "merged", "split", "poorly_outlined"
+    )
+  ),
+  segments = list(
+    panoptic = c(
+      "pq", "sq", "rq", "pq_things", "sq_things", "rq_things", "pq_stuff", "sq_stuff", "rq_stuff"
+    )
+  )
+)
+
+# What is compared: "masks", "objects" or "segments".
+kind_of_scores <- function(truth, prediction, metrics) {
+  things <- setdiff(c(thing_in(truth), thing_in(prediction)), "scenes")
+  if (any(things == "masks") || length(things) == 0) return("masks")
+  if (any(things == "objects")) return("objects")
+  # the things of a panoptic result are objects, for those who ask for scores of objects
+  if (!is.null(metrics) && !any(metrics %in% score_words("segments")) &&
+        any(metrics %in% score_words("objects"))) {
+    return("objects")
+  }
+  "segments"
+}
+
+thing_in <- function(x) {
+  if (is_scenes(x)) return("scenes")
+  if (inherits(x, "seg_annotations")) {
+    return(if (identical(x$format, "coco_panoptic")) "segments" else "objects")
+  }
+  one <- if (is.list(x) && !is.object(x) && length(x) > 0) x[[1]] else x
+  if (inherits(one, "seg_instances")) return("objects")
+  if (inherits(one, "seg_panoptic")) "segments" else "masks"
+}
+
+# Names of rows and of families.
+score_words <- function(kind) {
+  families <- metric_families[[kind]]
+  unique(c(names(families), unlist(families, use.names = FALSE)))
+}
+
+# The families that hold the rows or families named by `metrics`.
+families_of <- function(metrics, kind) {
+  families <- metric_families[[kind]]
+  holds <- vapply(names(families), \(name) any(metrics %in% c(name, families[[name]])), NA)
+  names(families)[holds]
+}
+
+check_scores <- function(metrics, kind, call = rlang::caller_env()) {
+  if (is.null(metrics)) return(NULL)
+  known <- score_words(kind)
+  if (!is.character(metrics) || length(metrics) == 0 || anyNA(metrics)) {
+    maskr_abort("argument", c(
+      "{.arg metrics} must be names of scores, such as {.val {known[[2]]}}, not
+       {describe(metrics)}."
+    ), arg = "metrics", call = call)
+  }
+  unknown <- setdiff(metrics, known)
+  if (length(unknown) == 0) return(unique(metrics))
+  first <- unknown[[1]]
+  elsewhere <- Filter(\(other) first %in% score_words(other), names(metric_families))
+  distance <- utils::adist(first, known, ignore.case = TRUE)
+  close <- utils::head(known[order(distance)], 3)
+  near <- sort(distance)[seq_along(close)] <= max(2, nchar(first) / 3)
+  maskr_abort("argument", c(
+    "{.val {first}} is no score of {kind_words[[kind]]}.",
+    x = if (length(elsewhere) > 0) "It is one of {kind_words[[elsewhere[[1]]]]}.",
+    i = if (any(near) && length(elsewhere) == 0) "Did you mean {.or {.val {close[near]}}}?",
+    i = if (!any(near)) "There {?is/are} {.val {known}}."
+  ), arg = "metrics", call = call)
+}
+
+kind_words <- c(masks = "masks", objects = "objects", segments = "panoptic results")
+
+# What becomes `results.Options` in Python.
+metric_options <- function(per_image, aggregate, ci, call = rlang::caller_env()) {
+  level <- check_ci(ci, call)
+  list(
+    aggregate = check_choice(aggregate, c("pooled", "mean"), arg = "aggregate", call = call),
+    per_image = check_flag(per_image, arg = "per_image", call = call),
+    resampling = if (!is.null(level)) resampling(level)
   )
 }
 
-# No checks. `columns` comes from Python's `table()`; `confusion` is a matrix [truth, prediction]
-# of pixel counts in the order of `classes`, `confusion_per_image` an array with the images last.
-new_seg_metrics <- function(columns, confusion, classes, confusion_per_image = NULL,
-                            images = NULL) {
-  columns <- lapply(columns, as.vector)
-  columns$value[is.nan(columns$value)] <- NA
+# R's random numbers decide which images are drawn.
+resampling <- function(level) list(level = level, replicates = 1000L, seed = draw_seed())
+
+# The level of the intervals; NULL for none.
+check_ci <- function(x, call = rlang::caller_env()) {
+  if (isFALSE(x)) return(NULL)
+  if (isTRUE(x)) return(0.95)
+  if (is.numeric(x) && length(x) == 1 && !is.na(x) && x > 0 && x < 1) return(as.double(x))
+  maskr_abort("argument", c(
+    "{.arg ci} must be TRUE, FALSE or the level of the intervals, such as 0.9.",
+    x = "It is {describe(x)}."
+  ), arg = "ci", call = call)
+}
+
+# No checks. `result` is what Python's `results.result()` gives: `columns`, `details`, `state`, for
+# masks also `confusion` [truth, prediction] in the order of `classes`, and `confusions` with the
+# images last. `images` are the names of the images.
+new_seg_metrics <- function(result, classes, images = NULL, kind = "masks") {
+  columns <- plain_columns(result$columns)
   if (!is.null(columns$image) && !is.null(images)) columns$image <- images[columns$image]
-  names <- list(truth = names(classes), prediction = names(classes))
-  size <- length(classes)
-  if (!is.null(confusion_per_image)) {
-    confusion_per_image <- array(
-      confusion_per_image, dim = c(size, size, length(confusion_per_image) / max(size, 1)^2),
-      dimnames = c(names, list(image = images))
-    )
-  }
   structure(
-    as.data.frame(columns, stringsAsFactors = FALSE),
-    confusion = array(confusion, dim = c(size, size), dimnames = names),
-    confusion_per_image = confusion_per_image,
-    classes = classes,
+    columns,
+    confusion = named_confusion(result$confusion, classes),
+    confusion_per_image = named_confusion(result$confusions, classes, images),
+    classes = classes, kind = kind, tables = lapply(result$details, plain_columns),
+    state = result$state,
     class = c("seg_metrics", "data.frame")
   )
 }
 
-# One mask, several paths or a list of both, as a list.
-as_mask_list <- function(x, arg = rlang::caller_arg(x), call = rlang::caller_env()) {
-  if (is.character(x) && is.null(dim(x))) {
-    x <- check_paths(x, arg = arg, call = call)
-    return(as.list(stats::setNames(x, names(x) %||% basename(x))))
-  }
-  if (!is.list(x) || is.object(x)) return(list(x))
-  if (length(x) == 0) {
-    maskr_abort("argument", "{.arg {arg}} holds no mask: it is an empty list.",
-                arg = arg, call = call)
-  }
-  paths <- vapply(x, \(one) is.character(one) && is.null(dim(one)), logical(1))
-  x[paths] <- lapply(x[paths], check_paths, arg = arg, call = call)
-  if (all(lengths(x[paths]) == 1)) return(x)
-  maskr_abort("argument", "Each element of {.arg {arg}} must be one mask or one path.",
-              arg = arg, call = call)
+# Python's columns as a data frame; what is undefined is NA in R.
+plain_columns <- function(columns) {
+  columns <- lapply(columns, function(x) {
+    x <- as.vector(x)
+    if (is.double(x)) x[is.nan(x)] <- NA
+    x
+  })
+  as.data.frame(columns, stringsAsFactors = FALSE)
 }
 
-# The predictions in the order of the truths: by name where both have the same names.
-pair_masks <- function(prediction, truth, call = rlang::caller_env()) {
-  if (length(prediction) != length(truth)) {
-    maskr_abort("argument", c(
-      "{.arg truth} and {.arg prediction} must hold equally many masks.",
-      x = "{.arg truth} holds {length(truth)}, {.arg prediction} {length(prediction)}."
-    ), arg = "prediction", call = call)
-  }
-  by_name <- !anyDuplicated(names(truth)) && setequal(names(truth), names(prediction))
-  if (by_name && !is.null(names(truth))) prediction[names(truth)] else prediction
+# Pixel counts with the names of the classes: [truth, prediction] or [truth, prediction, image].
+named_confusion <- function(counts, classes, images = NULL) {
+  if (is.null(counts)) return(NULL)
+  size <- length(classes)
+  several <- length(dim(counts)) == 3
+  array(
+    counts,
+    dim = c(size, size, if (several) dim(counts)[[3]]),
+    dimnames = c(list(truth = names(classes), prediction = names(classes)),
+                 if (several) list(image = images))
+  )
 }
 
-# The classes that the masks themselves name: those of `seg_mask`s, else the levels of factors.
-named_classes <- function(masks, call = rlang::caller_env()) {
-  known <- unlist(lapply(unname(masks), attr, "classes"))
-  if (!is.null(known)) return(one_name_each(known, call))
-  levels <- unique(unlist(lapply(masks, \(x) if (holds_names(x)) levels(as.factor(x)))))
-  if (!is.null(levels)) stats::setNames(seq_along(levels) - 1L, levels)
-}
-
-# Named ids of all masks as one vocabulary. Names that were made up for want of better ones give
-# way; two real names for one id mean that the masks speak of different things.
-one_name_each <- function(known, call) {
-  made_up <- names(known) == as.character(known) | names(known) %in% c("background", "foreground")
-  known <- known[order(made_up)]
-  real <- known[sort(!made_up, decreasing = TRUE)]
-  pairs <- unique(data.frame(id = real, name = names(real)))
-  twice <- pairs$id[duplicated(pairs$id)]
-  if (length(twice) > 0) {
-    words <- pairs$name[pairs$id == twice[[1]]]
-    maskr_abort("data", c(
-      "The masks disagree about the name of class {twice[[1]]}: {.or {.val {words}}}.",
-      i = "Masks are compared by class id. If the ids mean the same, say so by {.arg classes}."
-    ), arg = "classes", call = call)
-  }
-  known <- known[!duplicated(known)]
-  sort(known[!duplicated(names(known))])
-}
-
-# Ids with their names where they have one.
-name_ids <- function(ids, known) {
-  name <- as.character(names(known))[match(ids, known)]
-  stats::setNames(ids, ifelse(is.na(name), as.character(ids), name))
-}
-
-holds_names <- function(x) is.factor(x) || is.character(x) && !is.null(dim(x))
-
-# What Python counts: an integer array as it lies in memory, or a path.
-countable_mask <- function(x, classes, arg, call = rlang::caller_env(2)) {
-  if (is.character(x) && is.null(dim(x))) return(unname(x))
-  if (inherits(x, c("seg_image", "seg_instances", "seg_panoptic"))) {
-    maskr_abort("argument", c(
-      "{.arg {arg}} must hold masks, and holds an object of class {.cls {class(x)[[1]]}}.",
-      i = if (!inherits(x, "seg_image")) "{.fn as_seg_mask} makes a mask of it."
-    ), arg = arg, call = call)
-  }
-  if (holds_names(x)) x <- as_seg_mask(x, classes = classes)
-  # a mask's other attributes stay behind at the border; to strip them here would copy it
-  if (is.integer(x) && length(dim(x)) %in% 2:3 && length(x) > 0) return(x)
-  bare_mask(x, arg = arg, call = call)
+# The rows that were asked for, and how they were made.
+chosen_rows <- function(x, metrics, options) {
+  attr(x, "aggregate") <- options$aggregate
+  attr(x, "level") <- options$resampling$level
+  if (is.null(metrics)) return(x)
+  families <- metric_families[[attr(x, "kind")]]
+  wanted <- unlist(c(setdiff(metrics, names(families)), families[intersect(metrics, names(families))]))
+  x <- x[x$metric %in% wanted, ]
+  rownames(x) <- NULL
+  x
 }
 
 #' @export
 `[.seg_metrics` <- function(x, i, j, drop = if (missing(i)) TRUE else NCOL(out) == 1) {
   out <- NextMethod(drop = FALSE)
   if (all(metrics_columns %in% names(out))) {
-    for (kept in c("confusion", "confusion_per_image", "classes")) {
-      attr(out, kept) <- attr(x, kept)
-    }
+    for (kept in metrics_attributes) attr(out, kept) <- attr(x, kept)
     return(out)
   }
   class(out) <- "data.frame"
@@ -203,6 +264,8 @@ countable_mask <- function(x, classes, arg, call = rlang::caller_env(2)) {
 }
 
 metrics_columns <- c("metric", "class", "value", "n")
+metrics_attributes <- c("confusion", "confusion_per_image", "classes", "kind", "tables", "state",
+                        "aggregate", "level")
 
 #' @export
 as.data.frame.seg_metrics <- function(x, row.names = NULL, optional = FALSE, ...) {
@@ -298,129 +361,3 @@ format_score <- function(x, digits) {
   formatC(ifelse(is.na(x), "NA", formatC(x, format = "f", digits = digits)), width = digits + 2)
 }
 
-#' Draw a confusion matrix
-#'
-#' A heat map of how the pixels of each true class (rows) were predicted (columns).
-#'
-#' @param x,object What [seg_metrics()] returned.
-#' @param normalise What the shares in the cells refer to: `"truth"`, each class of the truth (the
-#'   diagonal is the recall); `"prediction"`, each predicted class (the diagonal is the precision);
-#'   or `"all"` pixels.
-#' @param main Title.
-#' @param ... Not used.
-#' @return `plot()` returns `x` invisibly, `autoplot()` a ggplot. A class without pixels to refer to
-#'   is left white.
-#' @concept metrics
-#' @export
-#' @examplesIf seg_available()
-#' truth <- matrix(c(0, 0, 1, 1, 2, 2), nrow = 2)
-#' prediction <- matrix(c(0, 1, 1, 1, 2, 2), nrow = 2)
-#' plot(seg_metrics(truth, prediction, classes = c(background = 0, cell = 1, border = 2)))
-plot.seg_metrics <- function(x, normalise = c("truth", "prediction", "all"), main = NULL, ...) {
-  normalise <- check_choice(normalise, c("truth", "prediction", "all"))
-  share <- confusion_share(x, normalise)
-  size <- nrow(share)
-  # many classes: letters as small as is legible, then only every so manieth label
-  fits <- 0.6 * min(graphics::par("din")) / size / graphics::strheight("M", units = "inches")
-  cex <- min(1, max(fits, 0.5))
-  labels <- short_labels(rownames(share))
-  labels[seq_len(size) %% ceiling(cex / fits) != 1 %% ceiling(cex / fits)] <- ""
-  room <- max(graphics::strwidth(labels, units = "inches", cex = cex)) + 0.45
-  top <- room + if (is.null(main)) 0.05 else 0.35
-  old <- graphics::par(mai = c(0.4, room, top, 0.2), pty = "s", xpd = NA)
-  on.exit(graphics::par(old))
-  graphics::plot.new()
-  graphics::plot.window(c(0.5, size + 0.5), c(size + 0.5, 0.5), xaxs = "i", yaxs = "i")
-  draw_cells(share)
-  graphics::axis(2, seq_len(size), labels, las = 1, tick = FALSE, line = -0.8, cex.axis = cex,
-                 gap.axis = -1)
-  graphics::axis(3, seq_len(size), labels, las = 2, tick = FALSE, line = -0.8, cex.axis = cex,
-                 gap.axis = -1)
-  line <- room / graphics::par("csi") - 1.3
-  graphics::mtext("truth", side = 2, line = line)
-  graphics::mtext("prediction", side = 3, line = line)
-  graphics::mtext(share_meaning[[normalise]], side = 1, line = 0.6, cex = 0.8)
-  if (!is.null(main)) graphics::title(main, line = line + 1.5)
-  invisible(x)
-}
-
-#' @rdname plot.seg_metrics
-#' @exportS3Method ggplot2::autoplot
-autoplot.seg_metrics <- function(object, normalise = c("truth", "prediction", "all"), ...) {
-  normalise <- check_choice(normalise, c("truth", "prediction", "all"))
-  share <- confusion_share(object, normalise)
-  cells <- expand.grid(truth = rownames(share), prediction = colnames(share))
-  cells$share <- as.vector(share)
-  cells$words <- if (nrow(share) <= 30) share_words(share) else ""
-  cells$strong <- !is.na(cells$share) & cells$share > 0.55
-  column <- rlang::syms(stats::setNames(nm = names(cells)))
-  ggplot2::ggplot(cells, ggplot2::aes(!!column$prediction, !!column$truth)) +
-    ggplot2::geom_tile(ggplot2::aes(fill = !!column$share), colour = "grey85") +
-    ggplot2::geom_text(
-      ggplot2::aes(label = !!column$words, colour = !!column$strong),
-      size = 3.5 * min(1, 16 / nrow(share)), show.legend = FALSE
-    ) +
-    ggplot2::scale_fill_gradientn(
-      colours = share_palette(64), limits = c(0, 1), na.value = "white", labels = percent
-    ) +
-    ggplot2::scale_colour_manual(values = c("FALSE" = "grey20", "TRUE" = "white")) +
-    ggplot2::scale_y_discrete(limits = rev) +
-    ggplot2::scale_x_discrete(position = "top", guide = ggplot2::guide_axis(angle = 90)) +
-    ggplot2::coord_equal() +
-    ggplot2::labs(fill = NULL, caption = share_meaning[[normalise]]) +
-    ggplot2::theme_minimal() +
-    ggplot2::theme(
-      panel.grid = ggplot2::element_blank(),
-      plot.background = ggplot2::element_rect(fill = "white", colour = NA)
-    )
-}
-
-# The confusion matrix as shares of what `normalise` names; NaN where that is empty.
-confusion_share <- function(x, normalise, call = rlang::caller_env()) {
-  confusion <- attr(x, "confusion")
-  if (is.null(confusion) || length(confusion) == 0) {
-    maskr_abort("data", "These scores have no confusion matrix: no pixel was counted.",
-                arg = "x", call = call)
-  }
-  switch(
-    normalise,
-    truth = confusion / rowSums(confusion),
-    prediction = t(t(confusion) / colSums(confusion)),
-    all = confusion / sum(confusion)
-  )
-}
-
-draw_cells <- function(share) {
-  size <- nrow(share)
-  cell <- expand.grid(truth = seq_len(size), prediction = seq_len(size))
-  graphics::rect(cell$prediction - 0.5, cell$truth - 0.5, cell$prediction + 0.5, cell$truth + 0.5,
-                 col = share_colour(share), border = if (size <= 40) "grey85" else NA)
-  cex <- min(1, 0.8 / graphics::strwidth("100"))
-  if (cex < 0.4) return(invisible())
-  graphics::text(cell$prediction, cell$truth, share_words(share), cex = cex,
-                 col = ifelse(!is.na(share) & share > 0.55, "white", "grey20"))
-}
-
-share_meaning <- c(
-  truth = "per cent of the true class", prediction = "per cent of the predicted class",
-  all = "per cent of all pixels"
-)
-
-share_palette <- function(n) grDevices::hcl.colors(n, "Blues 3", rev = TRUE)
-
-share_colour <- function(share) {
-  colours <- c("#FFFFFF", share_palette(99))[1 + ceiling(99 * share)]
-  ifelse(is.na(colours), "#FFFFFF", colours)
-}
-
-# Shares in per cent; empty cells stay empty, small ones are told from none.
-share_words <- function(share) {
-  words <- ifelse(share < 0.005, "<1", as.character(round(100 * share)))
-  as.vector(ifelse(is.na(share) | share == 0, "", words))
-}
-
-percent <- function(x) as.character(100 * x)
-
-short_labels <- function(x, width = 18) {
-  ifelse(nchar(x) > width, paste0(substr(x, 1, width - 3), "..."), x)
-}

@@ -516,7 +516,7 @@ seg_evaluate <- function(model, dataset, y = NULL, ...,
   if (!is.null(y)) dataset <- list(dataset, y)
   dataset <- validation_dataset(dataset, 8L, classes)
   out <- py_call("inference", "evaluate", model, dataset_for_python(dataset, classes), precision)
-  new_seg_metrics(out$columns, out$confusion, classes)
+  new_seg_metrics(out, classes)
 }
 
 # `evaluate` has two owners whose first arguments differ; both find ours.
