@@ -8,7 +8,8 @@ from hypothesis.extra import numpy as hnp
 from maskr import masks
 from maskr.arrays import IGNORE, NA_INTEGER
 from maskr.errors import DataError, ShapeError
-from maskr.metrics import confusion, semantic
+from maskr.metrics import Accumulator, confusion, semantic
+from maskr.metrics.semantic import Semantic
 
 TRUTH = np.array([[0, 1, 2], [0, 1, IGNORE]])
 PREDICTION = np.array([[0, 1, 2], [1, 1, 2]])
@@ -195,24 +196,47 @@ def test_hard_counterpart_of_the_soft_dice_example():
 # tables -------------------------------------------------------------------------------------------
 
 
+def table(confusions, ids, **options):
+    accumulator = Accumulator([Semantic(ids)], keep=True)
+    accumulator.add([list(confusions)])
+    return accumulator.table(**options)
+
+
 def test_table_has_overall_rows_then_classes():
-    columns = semantic.table(MATRIX, [0, 4, 7])
-    assert columns["metric"][:4] == ["pixel_accuracy", "mean_accuracy", "mean_iou", "fw_iou"]
+    columns = table([MATRIX], [0, 4, 7])
+    overall = list(semantic.OVERALL)
+    assert columns["metric"][: len(overall)] == overall
     rows = list(zip(columns["metric"], columns["class"].tolist(), columns["n"], strict=True))
     assert rows[0] == ("pixel_accuracy", NA_INTEGER, 5)
     assert ("iou", 4, 2) in rows
     assert ("recall", 7, 1) in rows
-    assert len(rows) == 8 + 5 * 3
+    assert len(rows) == 12 + 6 * 3
     assert columns["value"][rows.index(("iou", 4, 2))] == pytest.approx(2 / 3)
 
 
 def test_per_image_rows_follow_those_of_all_images():
     second = np.diag([3, 0, 1])
-    columns = semantic.table(MATRIX + second, [0, 1, 2], np.stack([MATRIX, second]))
-    assert columns["image"].tolist() == [NA_INTEGER] * 23 + [1] * 23 + [2] * 23
-    assert columns["value"][0] == pytest.approx(8 / 9)
-    assert columns["value"][23] == pytest.approx(4 / 5)
-    assert columns["value"][46] == 1
+    columns = table([MATRIX, second], [0, 1, 2], per_image=True)
+    assert columns["image"].tolist() == [NA_INTEGER] * 30 + [1] * 30 + [2] * 30
+    assert columns["metric"] == columns["metric"][:30] * 3
+    assert columns["class"].tolist() == columns["class"][:30].tolist() * 3
+    assert columns["value"][[0, 30, 60]] == pytest.approx([8 / 9, 4 / 5, 1])
+    assert columns["n"][[0, 30, 60]].tolist() == [9, 5, 4]
+    iou = columns["metric"].index("iou") + 1  # of class 1, which the second image lacks
+    assert columns["value"][[iou, iou + 30, iou + 60]] == pytest.approx(
+        [2 / 3, 2 / 3, np.nan], nan_ok=True
+    )
+
+
+def test_mean_of_images_leaves_out_those_without_the_class():
+    second = np.diag([3, 0, 1])
+    columns = table([MATRIX, second], [0, 1, 2], aggregate="mean")
+    value = dict(zip(zip(columns["metric"], columns["class"].tolist(), strict=True),
+                     columns["value"], strict=True))
+    assert value["pixel_accuracy", NA_INTEGER] == pytest.approx((4 / 5 + 1) / 2)
+    assert value["iou", 0] == pytest.approx((1 / 2 + 1) / 2)
+    assert value["iou", 1] == pytest.approx(2 / 3)
+    assert value["mean_iou", NA_INTEGER] == pytest.approx(((1 / 2 + 2 / 3 + 1) / 3 + 1) / 2)
 
 
 def test_compare_says_which_image():
@@ -271,7 +295,12 @@ def test_equals_scikit_learn(rng):
     assert scores["iou"] == pytest.approx(sk.jaccard_score(t, p, average=None))
     assert scores["fw_iou"] == pytest.approx(sk.jaccard_score(t, p, average="weighted"))
     assert scores["mean_accuracy"] == pytest.approx(sk.balanced_accuracy_score(t, p))
+    assert scores["mean_accuracy"] == scores["mean_recall"]
     assert scores["pixel_accuracy"] == pytest.approx(sk.accuracy_score(t, p))
+    assert scores["kappa"] == pytest.approx(sk.cohen_kappa_score(t, p), abs=1e-12)
+    # of one class against the rest it is the recall of the rest
+    rest = [sk.recall_score(t == k, p == k, pos_label=False) for k in range(6)]
+    assert scores["specificity"] == pytest.approx(rest)
 
 
 def test_equals_torchmetrics_with_ignored_pixels(rng):
@@ -288,6 +317,64 @@ def test_equals_torchmetrics_with_ignored_pixels(rng):
     assert scores["iou"] == pytest.approx(iou, abs=1e-6)
     f1 = tm.multiclass_f1_score(p, t, average="macro", **options).item()
     assert scores["mean_f1"] == pytest.approx(f1, abs=1e-6)
+
+
+def test_specificity_equals_torchmetrics_and_leaves_out_absent_classes(rng):
+    tm = pytest.importorskip("torchmetrics.functional.classification")
+    truth, prediction = rng.integers(0, 6, (2, 40, 30))  # class 6 is nowhere
+    scores = semantic.scores(confusion.count(truth, prediction, range(7)))
+    expected = [
+        tm.multiclass_specificity(*tensors(prediction, truth), num_classes=7, average=average)
+        for average in ("none", "macro")
+    ]
+    assert scores["specificity"][:6] == pytest.approx(expected[0].numpy()[:6], abs=1e-6)
+    assert scores["mean_specificity"] == pytest.approx(expected[1].item(), abs=1e-6)
+
+
+def test_generalised_dice_equals_torchmetrics_and_monai(rng):
+    # theirs differ for a class that the truth lacks: it gets the largest weight of the others
+    torch = pytest.importorskip("torch")
+    tm = pytest.importorskip("torchmetrics.functional.segmentation")
+    monai = pytest.importorskip("monai.metrics")
+    truth = rng.choice(4, (1, 40, 30), p=[0.6, 0.3, 0.08, 0.02])
+    prediction = np.where(rng.random(truth.shape) < 0.7, truth, rng.integers(0, 4, truth.shape))
+    one_hot = [
+        torch.nn.functional.one_hot(x, 4).movedim(-1, 1) for x in tensors(prediction, truth)
+    ]
+    found = semantic.scores(confusion.count(truth, prediction, range(4)))["generalised_dice"]
+    expected = tm.generalized_dice_score(*one_hot, num_classes=4, weight_type="square").item()
+    assert found == pytest.approx(expected, abs=1e-6)
+    expected = monai.compute_generalized_dice(
+        *(x.float() for x in one_hot), sum_over_classes=True
+    )
+    assert found == pytest.approx(expected.item(), abs=1e-6)
+
+
+def test_generalised_dice_weighs_by_the_truth_alone():
+    # class 2 is predicted, but not in the truth: weights 1/25, 1/4, 0
+    found = semantic.scores(np.array([[4, 0, 1], [0, 2, 0], [0, 0, 0]]))["generalised_dice"]
+    assert found == pytest.approx(2 * (4 / 25 + 2 / 4) / (9 / 25 + 4 / 4))
+
+
+def test_mean_of_images_equals_torchmetrics(rng):
+    tm = pytest.importorskip("torchmetrics.functional.classification")
+    truth = rng.integers(0, 3, (5, 16, 12))
+    prediction = np.where(rng.random(truth.shape) < 0.7, truth, rng.integers(0, 3, truth.shape))
+    accumulator = Accumulator([Semantic(range(3))], keep=True)
+    accumulator.update_all(list(truth), list(prediction))
+    found = accumulator.scores("mean")
+    pairs = [tensors(*pair) for pair in zip(prediction, truth, strict=True)]
+    for name, metric in (("iou@class", tm.multiclass_jaccard_index),
+                         ("precision@class", tm.multiclass_precision)):
+        expected = np.mean([metric(*pair, 3, average="none").numpy() for pair in pairs], axis=0)
+        assert found[name].value == pytest.approx(expected, abs=1e-6)
+    kappas = [tm.multiclass_cohen_kappa(*pair, 3).item() for pair in pairs]
+    assert found["kappa"].value == pytest.approx(np.mean(kappas), abs=1e-6)
+
+
+def tensors(*arrays):
+    torch = pytest.importorskip("torch")
+    return [torch.from_numpy(np.ascontiguousarray(x)) for x in arrays]
 
 
 def test_equals_scikit_learn_on_real_masks(shared_data):
@@ -364,5 +451,8 @@ def test_swapping_the_two_transposes_the_matrix(pair):
 @given(pair_of_masks())
 def test_perfect_prediction_scores_one(pair):
     scores = semantic.scores(confusion.count(pair[0], pair[0], range(5)))
+    alone = np.unique(pair[0]).size == 1
     for name in semantic.OVERALL.values():
-        assert scores[name] == pytest.approx(1)
+        # nothing is left to agree on, or to keep apart from the class
+        undefined = alone and name in ("kappa", "mean_specificity")
+        assert scores[name] == pytest.approx(np.nan if undefined else 1, nan_ok=True)

@@ -6,7 +6,7 @@ of the prediction and n of both:
 pixel accuracy       sum_i n_ii / n
 recall               n_ii / t_i
 precision            n_ii / p_i
-specificity          (n - t_i - p_i + n_ii) / (n - t_i)
+specificity          (n - t_i - p_i + n_ii) / (n - t_i), of a class that is in either
 IoU                  n_ii / (t_i + p_i - n_ii)
 Dice and F1          2 n_ii / (t_i + p_i), the same number for classes of pixels
 mean accuracy        mean of the recalls; balanced accuracy is the same number
@@ -15,10 +15,12 @@ frequency-weighted   sum_i t_i IoU_i / n
 Cohen's kappa        (a - e) / (1 - e), a the pixel accuracy and e = sum_i t_i p_i / n^2
 generalised Dice     2 sum_i w_i n_ii / sum_i w_i (t_i + p_i), w_i = 1 / t_i^2 where t_i > 0, else 0
 
-A ratio whose denominator is 0 is NaN and enters no mean. Sources: Long, Shelhamer and Darrell
+A ratio whose denominator is 0 is NaN and enters no mean; so is kappa where both hold one and the
+same class only, and specificity of that class. Sources: Long, Shelhamer and Darrell
 (2015), Fully convolutional networks for semantic segmentation, section 5; Cohen (1960), A
 coefficient of agreement for nominal scales; Sudre et al. (2017), Generalised Dice overlap as a
-deep learning loss function, equation 1 for class labels.
+deep learning loss function, equation 1 for class labels. (For a class that the truth lacks, others
+take the largest weight of the rest instead of 0.)
 """
 
 import os
@@ -92,7 +94,10 @@ def scores(confusion: np.ndarray) -> dict[str, np.ndarray]:
         "dice": dice,
         "precision": ratio(hit, prediction),
         "recall": ratio(hit, truth),
-        "specificity": ratio(n[..., None] - both + hit, n[..., None] - truth),
+        # a class that is nowhere would only raise the mean
+        "specificity": np.where(
+            both > 0, ratio(n[..., None] - both + hit, n[..., None] - truth), np.nan
+        ),
         "f1": dice,
     }
     accuracy = ratio(hit.sum(axis=-1), n)
