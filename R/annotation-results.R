@@ -46,7 +46,8 @@ as_seg_panoptic.seg_annotations <- function(x, image = NULL, ...) {
   seg_panoptic(
     out$ids,
     data.frame(id = as.integer(rows$id), class = as.integer(rows$class),
-               isthing = as.logical(rows$isthing), score = na_for_nan(rows$score)),
+               isthing = as.logical(rows$isthing), score = na_for_nan(rows$score),
+               iscrowd = as.logical(rows$iscrowd)),
     mask_classes(x)
   )
 }
@@ -175,9 +176,11 @@ check_text <- function(x, arg = rlang::caller_arg(x), call = rlang::caller_env()
   if (identical(x, "")) x else check_string(x, arg = arg, call = call)
 }
 
-# Instances of annotations have a column for it.
+# Instances and segments have a column for it where there is one.
 crowds_of <- function(x, objects) {
-  as.logical(if (is.data.frame(x) && !is.null(x$iscrowd)) x$iscrowd else rep(FALSE, nrow(objects)))
+  segments <- attr(x, "segments")
+  iscrowd <- if (is.data.frame(x)) x$iscrowd else segments$iscrowd[match(objects$id, segments$id)]
+  as.logical(iscrowd %||% rep(FALSE, nrow(objects)))
 }
 
 image_size <- function(x) as.integer(if (is.data.frame(x)) attr(x, "size") else dim(x)[1:2])

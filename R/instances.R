@@ -287,7 +287,9 @@ as_seg_instances.seg_panoptic <- function(x, ...) {
   things <- things[match(columns$id, things$id), ]
   columns$class <- things$class
   columns$score <- things$score
-  new_seg_instances(columns, dim(x), attr(x, "classes"))
+  found <- new_seg_instances(columns, dim(x), attr(x, "classes"))
+  found$iscrowd <- things$iscrowd
+  found
 }
 
 #' @rdname as_seg_instances

@@ -11,7 +11,8 @@
 #'   class is one segment of stuff) or [seg_instances()] (each object is a segment; where they
 #'   overlap, the one with the higher score wins, and of equal or missing scores the later row).
 #' @param segments A data frame with the columns `id` and `class` (or `label`), and optionally
-#'   `isthing` (default `TRUE`) and `score`; `area` is counted. Every id of `x` must be there.
+#'   `isthing` (default `TRUE`), `score` and `iscrowd` (regions of many things that were not told
+#'   apart); `area` is counted. Every id of `x` must be there.
 #' @param classes A named vector of class ids.
 #' @param spacing Size of a voxel in mm, `c(D, H, W)` or `c(H, W)`.
 #' @param class For an array of object numbers: the class of all objects, one named id.
@@ -19,7 +20,7 @@
 #'   matched by name and added where the mask lacks them.
 #' @param ... Not used.
 #' @return A `seg_panoptic` with the attributes `segments` (data frame `id, class, label, isthing,
-#'   score, area`) and `classes`. `as_seg_mask()` makes a mask of its classes, `as_seg_instances()`
+#'   score, area`, and `iscrowd` where there is a crowd) and `classes`. `as_seg_mask()` makes a mask of its classes, `as_seg_instances()`
 #'   objects of its things.
 #' @concept types
 #' @export
@@ -41,7 +42,7 @@ seg_panoptic <- function(x, segments, classes, spacing = NULL) {
 }
 
 # No checks. `x` is a bare integer array [H, W] or [D, H, W], 0 is void; `segments` has the columns
-# id, class, label, isthing, score, area.
+# id, class, label, isthing, score, area, and iscrowd where there is a crowd.
 new_seg_panoptic <- function(x, segments, classes, spacing = NULL) {
   structure(x, segments = segments, classes = classes, spacing = spacing, class = "seg_panoptic")
 }
@@ -67,11 +68,24 @@ check_segments <- function(segments, x, classes, call = rlang::caller_env()) {
   n <- nrow(segments)
   class <- if (n == 0) integer() else
     check_object_classes(segments$class %||% segments$label, n, classes, call = call)
-  data.frame(
+  complete <- data.frame(
     id = as.integer(segments$id), class = class, label = class_labels(class, classes),
     isthing = rep_len(as.logical(segments$isthing %||% TRUE), n),
     score = rep_len(as.double(segments$score %||% NA), n), area = count_ids(x, segments$id)
   )
+  with_crowds(complete, segments$iscrowd, call)
+}
+
+# Segments with a column that tells crowds, where there is one.
+with_crowds <- function(segments, iscrowd, call = rlang::caller_env()) {
+  segments$iscrowd <- NULL
+  if (is.null(iscrowd)) return(segments)
+  if (!(is.logical(iscrowd) || is.numeric(iscrowd)) || !all(iscrowd %in% 0:1)) {
+    maskr_abort("data", "The column {.field iscrowd} of {.arg segments} must be TRUE or FALSE.",
+                arg = "segments", call = call)
+  }
+  if (any(iscrowd == 1)) segments$iscrowd <- iscrowd == 1
+  segments
 }
 
 count_ids <- function(x, ids) as.double(tabulate(match(x, ids), length(ids)))
@@ -100,6 +114,7 @@ as_seg_panoptic.seg_instances <- function(x, ...) {
   rows <- py_call("instances", "r_flatten", instance_columns(x), as.list(attr(x, "size")))
   ids <- if (anyDuplicated(x$id) || any(x$id < 1)) seq_len(nrow(x)) else x$id
   segments <- data.frame(id = ids, class = x$class, score = x$score)
+  segments$iscrowd <- x$iscrowd
   seg_panoptic(array(c(0L, ids)[rows + 1L], dim = dim(rows)), segments, attr(x, "classes"))
 }
 
@@ -121,9 +136,11 @@ as_seg_panoptic.seg_mask <- function(x, instances = NULL, ...) {
   rows <- attr(things, "segments")
   ids[over] <- length(attr(x, "classes")) + match(things[over], rows$id)
   rows <- data.frame(id = length(attr(x, "classes")) + seq_len(nrow(rows)),
-                     class = unname(classes[labels]), isthing = TRUE, score = rows$score)
+                     class = unname(classes[labels]), isthing = TRUE, score = rows$score,
+                     iscrowd = rows$iscrowd %||% rep(FALSE, nrow(rows)))
   # stuff that is covered altogether is no segment any more
   stuff <- stuff[stuff$id %in% ids, ]
+  stuff$iscrowd <- rep(FALSE, nrow(stuff))
   seg_panoptic(array(ids, dim(x)), rbind(stuff, rows), classes)
 }
 
@@ -174,6 +191,7 @@ like_panoptic <- function(out, x, spacing = NULL) {
   segments$area <- count_ids(out, segments$id)
   segments <- segments[segments$area > 0, ]
   rownames(segments) <- NULL
+  segments <- with_crowds(segments, segments$iscrowd)
   new_seg_panoptic(out, segments, attr(x, "classes"), spacing = spacing)
 }
 
@@ -218,7 +236,8 @@ format.seg_panoptic <- function(x, ...) {
 print.seg_panoptic <- function(x, n = 10, ...) {
   cat(format(x), sep = "\n")
   segments <- attr(x, "segments")
-  shown <- utils::head(segments, n)[c("id", "label", "isthing", "score", "area")]
+  columns <- c("id", "label", "isthing", "score", "area", "iscrowd")
+  shown <- utils::head(segments, n)[intersect(columns, names(segments))]
   if (all(is.na(shown$score))) shown$score <- NULL
   if (nrow(shown) > 0) print(shown, row.names = FALSE, digits = 3)
   if (nrow(segments) > n) cat("... and", nrow(segments) - n, "more\n")

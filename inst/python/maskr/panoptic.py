@@ -26,6 +26,8 @@ class Panoptic:
         bool `[S]`: countable objects, as against stuff.
     scores
         float64 `[S]`; NaN where there is none.
+    iscrowd
+        bool `[S]`: regions of many things that were not told apart; None for none.
     """
 
     ids: np.ndarray
@@ -33,8 +35,11 @@ class Panoptic:
     class_ids: np.ndarray
     isthing: np.ndarray
     scores: np.ndarray
+    iscrowd: np.ndarray | None = None
 
     def __post_init__(self) -> None:
+        if self.iscrowd is None:
+            self.iscrowd = np.zeros(len(self.segment_ids), dtype=bool)
         unknown = np.setdiff1d(self.ids, np.append(self.segment_ids, 0))
         if unknown.size > 0:
             raise DataError(f"Segment id {unknown[0]} has no entry among the segments.")
@@ -89,6 +94,7 @@ class Panoptic:
                 "isthing": self.isthing,
                 "score": self.scores,
                 "area": self.areas,
+                "iscrowd": self.iscrowd,
             },
         }
 
@@ -101,4 +107,7 @@ class Panoptic:
             np.asarray(segments["class"], dtype=np.int32).reshape(-1),
             np.asarray(segments["isthing"], dtype=bool).reshape(-1),
             np.asarray(segments["score"], dtype=float).reshape(-1),
+            np.asarray(segments["iscrowd"], dtype=bool).reshape(-1)
+            if "iscrowd" in segments
+            else None,
         )

@@ -150,7 +150,8 @@ def panoptic(annotations: Annotations, i: int) -> Panoptic:
     table = annotations.objects
     own, classes = table.ids[rows].astype(np.int32), table.class_ids[rows].astype(np.int32)
     is_thing = np.isin(classes, list(annotations.things()))
-    return Panoptic(np.where(np.isin(ids, own), ids, 0), own, classes, is_thing, table.scores[rows])
+    ids = np.where(np.isin(ids, own), ids, 0)
+    return Panoptic(ids, own, classes, is_thing, table.scores[rows], table.iscrowd[rows])
 
 
 def pixel_ids(annotations: Annotations, i: int) -> np.ndarray:
@@ -289,10 +290,9 @@ def segments_of(annotations: Annotations, i: int, report: Report) -> tuple[np.nd
 
 def crowds_of(annotations: Annotations, i: int, made: Panoptic) -> set[int]:
     """Find which segments are crowds: those of things that are no single object."""
-    if annotations.format == "coco_panoptic":
-        rows = annotations.rows(i)
-        return set(annotations.objects.ids[rows[annotations.objects.iscrowd[rows]]].tolist())
-    crowd = ~made.isthing & np.isin(made.class_ids, list(annotations.things()))
+    crowd = made.iscrowd
+    if annotations.format != "coco_panoptic":
+        crowd = crowd | (~made.isthing & np.isin(made.class_ids, list(annotations.things())))
     return set(made.segment_ids[crowd].tolist())
 
 

@@ -185,7 +185,10 @@ class Annotations:
         return Labels(classes, objects)
 
     def panoptic(self, i: int) -> Panoptic:
-        """Make the segments of image `i`: one for each thing, one for each class of stuff."""
+        """Make the segments of image `i`: one for each thing, one for each class of stuff.
+
+        Pixels of things that belong to no single object are a crowd, where objects are told apart.
+        """
         if self.images.mask_files[i]:
             own = getattr(module_of(self.format), "panoptic", None)
             if own is not None:
@@ -200,12 +203,15 @@ class Annotations:
         ids = np.where(things > 0, things, np.where(stuff > 0, stuff + first - 1, 0))
         numbers, places = np.unique(ids, return_index=True)
         places, numbers = places[numbers > 0], numbers[numbers > 0]
+        classes = labels.classes.ravel()[places]
+        crowd = (numbers >= first) & np.isin(classes, list(self.things()))
         return Panoptic(
             ids.astype(np.int32),
             numbers.astype(np.int32),
-            labels.classes.ravel()[places],
+            classes,
             numbers < first,
             np.full(len(numbers), np.nan),
+            crowd & (labels.objects is not None),
         )
 
     def to_r(self) -> dict:

@@ -19,5 +19,5 @@ FAMILIES: dict[str, Callable[[], type[Family]]] = {
     "surface": at("surface", "Surface"),
     "coco": at("coco", "Coco"),
     "bioimage": at("bioimage", "Bioimage"),
-    "panoptic": at("panoptic", "PanopticQuality"),
+    "panoptic": at("panoptic_quality", "PanopticQuality"),
 }
