@@ -3,21 +3,129 @@
 metrics_of_masks <- function(truth, prediction, classes, options, metrics, tolerance, width,
                              thresholds, call) {
   if (is_scenes(truth)) truth <- truth$masks
-  truth <- as_mask_list(truth, call = call)
-  prediction <- pair_masks(as_mask_list(prediction, call = call), truth, call = call)
-  known <- classes %||% named_classes(c(truth, prediction), call)
-  images <- names(truth) %||% names(prediction)
-  truth <- unname(lapply(truth, countable_mask, classes = known, arg = "truth", call = call))
-  prediction <- unname(lapply(prediction, countable_mask, classes = known, arg = "prediction",
-                              call = call))
+  pairs <- paired_masks(truth, prediction, call)
+  probable <- are_probabilities(pairs, thresholds, call)
+  more <- more_families(metrics, probable, tolerance, width, thresholds, call)
+  known <- classes %||% named_classes(c(pairs$truth, if (!probable) pairs$prediction), call)
+  if (probable) classes <- known <- classes_of_probabilities(known, pairs$prediction, call)
+  ready <- countable_pairs(pairs, known, probable, geometric(more), call)
   ids <- if (!is.null(classes)) as.list(unname(classes))
-  result <- py_call("metrics.semantic", "compare", truth, prediction, ids, list(), options,
+  result <- py_call("metrics.semantic", "compare", ready$truth, ready$prediction, ids, more, options,
                     .call = call)
-  new_seg_metrics(result, classes %||% name_ids(as.vector(result$ids), known), images)
+  new_seg_metrics(result, classes %||% name_ids(as.vector(result$ids), known), pairs$images)
 }
 
+# The families beside the confusion matrix: the default's, or those of the named scores. `calibrate`
+# says whether the default holds the calibration.
+more_families <- function(metrics, probable, tolerance, width, thresholds, call,
+                          calibrate = probable) {
+  wanted <- setdiff(families_of(metrics, "masks"), "semantic")
+  if (is.null(metrics) && calibrate) wanted <- "calibration"
+  if (!is.null(thresholds)) wanted <- union("thresholds", wanted)
+  of_probabilities <- intersect(wanted, c("thresholds", "calibration"))
+  if (length(of_probabilities) > 0 && !probable) {
+    maskr_abort("argument", c(
+      if (!is.null(thresholds)) {
+        "{.arg thresholds} are for probabilities, and {.arg prediction} holds class ids."
+      } else {
+        "{.val {metrics_in(metrics, of_probabilities)}} {?is/are} computed from probabilities, and
+         {.arg prediction} holds class ids."
+      },
+      i = "{.code predict(type = \"prob\")} gives probabilities: arrays [H, W, class]."
+    ), arg = if (is.null(thresholds)) "metrics" else "thresholds", call = call)
+  }
+  lapply(wanted, \(name) list(name = name, arguments = switch(
+    name,
+    thresholds = list(thresholds = as.list(check_thresholds(thresholds, call))),
+    calibration = list(bins = 15L),
+    boundary = list(tolerance = check_reach(tolerance, "tolerance", call),
+                    width = check_reach(width, "width", call)),
+    surface = list(tolerance = check_reach(tolerance, "tolerance", call))
+  )))
+}
+
+metrics_in <- function(metrics, families) {
+  intersect(metrics, c(families, unlist(metric_families$masks[families])))
+}
+
+# Do families measure lengths, so that they need to know the size of a pixel?
+geometric <- function(more) {
+  any(vapply(more, \(one) one$name %in% c("boundary", "surface"), logical(1)))
+}
+
+check_thresholds <- function(x, call) {
+  x <- x %||% seq(0, 1, 0.05)
+  if (is.numeric(x) && length(x) > 0 && !anyNA(x) && all(x >= 0 & x <= 1)) return(sort(unique(x)))
+  maskr_abort("argument", c(
+    "{.arg thresholds} must be numbers from 0 to 1, such as {.code seq(0, 1, 0.05)}.",
+    x = "It is {describe(x)}."
+  ), arg = "thresholds", call = call)
+}
+
+# A length, or a share of the image's diagonal such as "0.75%".
+check_reach <- function(x, arg, call) {
+  if (is.numeric(x) && length(x) == 1 && is.finite(x) && x >= 0) return(as.double(x))
+  share <- "^[0-9]*[.]?[0-9]+ *%$"
+  if (is.character(x) && length(x) == 1 && grepl(share, trimws(x))) return(trimws(x))
+  maskr_abort("argument", c(
+    "{.arg {arg}} must be a number of pixels (or in units of the spacing), or a share of the
+     image's diagonal such as {.val 0.75%}.",
+    x = "It is {describe(x)}."
+  ), arg = arg, call = call)
+}
+
+# pairing ------------------------------------------------------------------------------------------
+
+# Truths and predictions that belong together, as lists, and the names of the images.
+paired_masks <- function(truth, prediction, call) {
+  truth <- mask_files(truth, "truth", call)
+  prediction <- mask_files(prediction, "prediction", call)
+  by_file <- are_files(truth) && are_files(prediction)
+  truth <- as_mask_list(truth, "truth", call)
+  prediction <- as_mask_list(prediction, "prediction", call)
+  ordered <- pair_masks(prediction, truth, call)
+  if (by_file && length(truth) > 1 && !setequal(names(truth), names(prediction))) {
+    ordered <- pair_files(prediction, truth, call)
+  }
+  list(truth = unname(truth), prediction = unname(ordered),
+       images = names(truth) %||% names(ordered))
+}
+
+# A folder as its mask files; anything else as it is.
+mask_files <- function(x, arg, call) {
+  is_folder <- is.character(x) && length(x) == 1 && !is.na(x) && dir.exists(x)
+  volumes <- if (is_folder) {
+    list.files(path.expand(x), "[.]nii([.]gz)?$", full.names = TRUE, ignore.case = TRUE)
+  }
+  if (length(volumes) > 0) unname(volumes) else files_in(x, arg, call)
+}
+
+are_files <- function(x) is.character(x) && is.null(dim(x)) && is.null(names(x))
+
+# Predictions in the order of the truths whose files have their names, as data sets are paired.
+pair_files <- function(prediction, truth, call) {
+  files <- unlist(prediction, use.names = FALSE)
+  stem <- bare_stem(files, prediction_words)
+  plain <- file.path(dirname(files), ifelse(nzchar(stem), paste0(stem, ".png"), basename(files)))
+  truths <- unlist(truth, use.names = FALSE)
+  found <- tryCatch(
+    targets_by_file_name(plain, truths, call),
+    maskr_error_data = function(e) {
+      maskr_abort("data", c(
+        "The files of {.arg truth} and {.arg prediction} cannot be paired by their names.",
+        x = "{.arg truth} holds {first_names(basename(truths))}.",
+        x = "{.arg prediction} holds {first_names(basename(files))}.",
+        i = "Name them alike, or pair them in their order by lists: {.code as.list(files)}."
+      ), arg = "prediction", call = call)
+    }
+  )
+  prediction[match(truths, found)]
+}
+
+prediction_words <- "preds?|predictions?|predicted|results?|outputs?|out"
+
 # One mask, several paths or a list of both, as a list.
-as_mask_list <- function(x, arg = rlang::caller_arg(x), call = rlang::caller_env()) {
+as_mask_list <- function(x, arg, call) {
   if (is.character(x) && is.null(dim(x))) {
     x <- check_paths(x, arg = arg, call = call)
     return(as.list(stats::setNames(x, names(x) %||% basename(x))))
@@ -35,7 +143,7 @@ as_mask_list <- function(x, arg = rlang::caller_arg(x), call = rlang::caller_env
 }
 
 # The predictions in the order of the truths: by name where both have the same names.
-pair_masks <- function(prediction, truth, call = rlang::caller_env()) {
+pair_masks <- function(prediction, truth, call) {
   if (length(prediction) != length(truth)) {
     maskr_abort("argument", c(
       "{.arg truth} and {.arg prediction} must hold equally many masks.",
@@ -46,8 +154,89 @@ pair_masks <- function(prediction, truth, call = rlang::caller_env()) {
   if (by_name && !is.null(names(truth))) prediction[names(truth)] else prediction
 }
 
+# probabilities ------------------------------------------------------------------------------------
+
+# Are the predictions probabilities rather than class ids? All must be alike.
+are_probabilities <- function(pairs, thresholds, call) {
+  probable <- mapply(is_probability, pairs$prediction, pairs$truth,
+                     MoreArgs = list(sweep = !is.null(thresholds)))
+  if (all(probable == probable[[1]])) return(probable[[1]])
+  maskr_abort("argument", c(
+    "{.arg prediction} must hold masks only or probabilities only.",
+    x = "Number {which(probable)[[1]]} holds probabilities, number {which(!probable)[[1]]} does not."
+  ), arg = "prediction", call = call)
+}
+
+# Arrays with one dimension more than their truth; those with as many only where thresholds are
+# given.
+is_probability <- function(x, truth, sweep) {
+  if (!is.double(x) || is.object(x)) return(FALSE)
+  if (is_foreground(x, truth)) sweep else length(dim(x)) %in% 3:4
+}
+
+# Is there no dimension of classes?
+is_foreground <- function(x, truth) {
+  is_volume <- length(dim(truth)) == 3 || are_files(truth) && grepl("[.]nii", truth, TRUE)
+  length(dim(x)) == 2 + is_volume
+}
+
+# The classes of the channels: those that are known, else 0 and 1 where there are two.
+classes_of_probabilities <- function(known, prediction, call) {
+  if (!is.null(known)) return(known)
+  channels <- channel_names(prediction[[1]])
+  if (is.null(channels)) return(c(background = 0L, foreground = 1L))
+  maskr_abort("argument", c(
+    "{.arg classes} is needed to tell the class ids of the channels.",
+    i = "Write for example {.code classes = {channels_as_code(channels)}}."
+  ), arg = "classes", call = call)
+}
+
+channels_as_code <- function(channels) {
+  syntactic <- make.names(channels) == channels
+  words <- ifelse(syntactic, channels, paste0("\"", channels, "\""))
+  paste0("c(", paste0(words, " = ", seq_along(words) - 1, collapse = ", "), ")")
+}
+
+# Names along the last dimension of [H, W, K]; NULL for the matrix of one foreground.
+channel_names <- function(x) {
+  channels <- dimnames(x)[[length(dim(x))]]
+  if (is.null(channels) && length(dim(x)) > 2 && dim(x)[[length(dim(x))]] != 2) {
+    channels <- as.character(seq_len(dim(x)[[length(dim(x))]]) - 1)
+  }
+  channels
+}
+
+# What Python takes as probabilities: channels in the order of the classes.
+countable_probabilities <- function(x, truth, classes, call) {
+  if (is_foreground(x, truth)) {
+    if (length(classes) != 2) {
+      maskr_abort("shape", c(
+        "Probabilities of one foreground need two {.arg classes}, and there are
+         {length(classes)}.",
+        i = "For several classes the last dimension of {.arg prediction} is that of the classes."
+      ), arg = "prediction", call = call)
+    }
+    return(array(c(1 - x, x), c(dim(x), 2)))
+  }
+  channels <- dimnames(x)[[length(dim(x))]]
+  x <- only_dim(x)
+  if (is.null(channels) || identical(channels, names(classes))) return(x)
+  if (!setequal(channels, names(classes)) || anyDuplicated(channels)) {
+    maskr_abort("data", c(
+      "The channels of {.arg prediction} and the classes have different names.",
+      x = "Channels: {.val {channels}}.", x = "Classes: {.val {names(classes)}}.",
+      i = "Say by {.arg classes} which class id each channel has."
+    ), arg = "prediction", call = call)
+  }
+  order <- match(names(classes), channels)
+  size <- dim(x)
+  array(matrix(x, ncol = length(channels))[, order], size)
+}
+
+# classes ------------------------------------------------------------------------------------------
+
 # The classes that the masks themselves name: those of `seg_mask`s, else the levels of factors.
-named_classes <- function(masks, call = rlang::caller_env()) {
+named_classes <- function(masks, call) {
   known <- unlist(lapply(unname(masks), attr, "classes"))
   if (!is.null(known)) return(one_name_each(known, call))
   levels <- unique(unlist(lapply(masks, \(x) if (holds_names(x)) levels(as.factor(x)))))
@@ -81,8 +270,45 @@ name_ids <- function(ids, known) {
 
 holds_names <- function(x) is.factor(x) || is.character(x) && !is.null(dim(x))
 
+# counting -----------------------------------------------------------------------------------------
+
+# Both lists as Python counts them.
+countable_pairs <- function(pairs, classes, probable, geometric, call) {
+  count <- function(truth, prediction) {
+    spacing <- if (geometric) common_spacing(truth, prediction, call)
+    prediction <- if (probable) {
+      list(probabilities = countable_probabilities(prediction, truth, classes, call))
+    } else {
+      countable_mask(prediction, classes, "prediction", call)
+    }
+    truth <- countable_mask(truth, classes, "truth", call)
+    list(truth = with_spacing(truth, spacing), prediction = with_spacing(prediction, spacing))
+  }
+  ready <- unname(Map(count, pairs$truth, pairs$prediction))
+  list(truth = lapply(ready, `[[`, "truth"), prediction = lapply(ready, `[[`, "prediction"))
+}
+
+# The size of the pixels of both; NULL where neither says.
+common_spacing <- function(truth, prediction, call) {
+  sizes <- Filter(Negate(is.null), list(attr(truth, "spacing"), attr(prediction, "spacing")))
+  if (length(sizes) < 2 || isTRUE(all.equal(sizes[[1]], sizes[[2]], tolerance = 1e-4))) {
+    return(if (length(sizes) > 0) sizes[[1]])
+  }
+  maskr_abort("data", c(
+    "{.arg truth} and {.arg prediction} have different spacing:
+     {.val {sizes[[1]]}} and {.val {sizes[[2]]}}.",
+    i = "Distances are measured in one; set {.code attr(prediction, \"spacing\")} if it is wrong."
+  ), arg = "prediction", call = call)
+}
+
+with_spacing <- function(x, spacing) {
+  if (is.null(spacing) || is.character(x)) return(x)
+  if (!is.list(x)) x <- list(array = x)
+  c(x, list(spacing = as.list(as.double(spacing))))
+}
+
 # What Python counts: an integer array as it lies in memory, or a path.
-countable_mask <- function(x, classes, arg, call = rlang::caller_env(2)) {
+countable_mask <- function(x, classes, arg, call) {
   if (is.character(x) && is.null(dim(x))) return(unname(x))
   if (inherits(x, c("seg_image", "seg_instances", "seg_panoptic"))) {
     maskr_abort("argument", c(

@@ -49,7 +49,7 @@ class Mask:
             The class ids that may occur; needed for probabilities.
         """
         if isinstance(x, str):
-            return cls(load(x, ids), ignore=(IGNORE,))
+            return cls(load(x, ids), spacing_of(x), ignore=(IGNORE,))
         if isinstance(x, cls):
             return x
         if not isinstance(x, dict):
@@ -62,14 +62,34 @@ class Mask:
 
     @property
     def counted(self) -> np.ndarray:
-        """Which pixels count, bool, where this is the truth."""
-        return np.logical_and.reduce([self.ids != value for value in self.ignore])
+        """Which pixels count, bool in the memory order of `ids`, where this is the truth."""
+        counted = np.ones_like(self.ids, dtype=bool)
+        for value in self.ignore:
+            counted &= self.ids != value
+        return counted
 
 
 def of_probabilities(
     probabilities: np.ndarray, ids: Sequence[int], spacing: tuple[float, ...] | None = None
 ) -> Mask:
     """The mask of the most probable classes; of two, the second from one half on.
+
+    Raises
+    ------
+    DataError
+        As `check_probabilities()`.
+    """
+    check_probabilities(probabilities, ids)
+    ids = np.asarray(ids, dtype=np.int32)
+    if ids.size == 2:
+        chosen = ids[(probabilities[..., 1] >= probabilities[..., 0]).view(np.uint8)]
+    else:
+        chosen = ids[probabilities.argmax(axis=-1)]
+    return Mask(chosen, spacing, probabilities)
+
+
+def check_probabilities(probabilities: np.ndarray, ids: Sequence[int]) -> None:
+    """Refuse probabilities that are none, or not one for each class.
 
     Raises
     ------
@@ -83,21 +103,18 @@ def of_probabilities(
             hint="The last dimension must hold one channel for each class, in their order.",
             argument="prediction",
         )
+    if probabilities.size == 0:
+        return
+    lowest, highest = probabilities.min(), probabilities.max()
     # NaN fails every comparison
-    if not (probabilities.min() >= 0 and probabilities.max() <= 1):
+    if not (lowest >= 0 and highest <= 1):
         raise DataError(
-            "The probabilities hold "
-            + ("missing values." if np.isnan(probabilities).any() else
-               f"values from {probabilities.min():g} to {probabilities.max():g}."),
+            "The probabilities hold missing values."
+            if np.isnan(lowest)
+            else f"The probabilities hold values from {lowest:g} to {highest:g}.",
             hint="They must lie between 0 and 1; logits become such by a sigmoid or softmax.",
             argument="prediction",
         )
-    ids = np.asarray(ids, dtype=np.int32)
-    if ids.size == 2:
-        chosen = ids[(probabilities[..., 1] >= probabilities[..., 0]).view(np.uint8)]
-    else:
-        chosen = ids[probabilities.argmax(axis=-1)]
-    return Mask(chosen, spacing, probabilities)
 
 
 def load(path: str, ids: Sequence[int] | None) -> np.ndarray:
@@ -114,3 +131,13 @@ def load(path: str, ids: Sequence[int] | None) -> np.ndarray:
                 "object, or ignore = 255 if those pixels are to be left out."
             )
         raise
+
+
+def spacing_of(path: str) -> tuple[float, ...] | None:
+    """The size of the voxels of a volume's file; None for other files."""
+    from maskr import volumes  # noqa: PLC0415
+
+    if not volumes.is_volume(path):
+        return None
+    spacing = volumes.open_volume(path).geometry()["spacing"]
+    return None if spacing is None else tuple(np.asarray(spacing, dtype=float).tolist())
