@@ -48,11 +48,13 @@ CLASS = "@class"
 class Family(ABC, Generic[Part]):
     """Metrics that are computed from the same counts.
 
-    `name` is the family's in `families.FAMILIES`, `class_ids` are the K class ids of its scores.
+    `name` is the family's in `families.FAMILIES`, `class_ids` are the K class ids of its scores;
+    `needs_probabilities` says that predictions must be masks with probabilities.
     """
 
     name: str
     class_ids: tuple[int, ...]
+    needs_probabilities: bool = False
 
     @abstractmethod
     def count(self, truth: Any, prediction: Any) -> Part:
