@@ -73,7 +73,7 @@ def compare(
     options
         Fields of `results.Options`.
     every_class
-        Score classes that no segment has, too?
+        Score classes that do not occur, too?
 
     Returns
     -------
@@ -89,8 +89,8 @@ def compare(
     ids, things = np.atleast_1d(ids), np.atleast_1d(things)
     family = PanopticQuality(ids, things)
     parts = count_sources(family, sources(truth), sources(prediction))
-    if not every_class:
-        seen = family.occurs(sum(parts, start=np.zeros(family.shape)))
+    seen = family.occurs(sum(parts, start=np.zeros(family.shape)))
+    if not every_class and seen.any():
         family = PanopticQuality(ids[seen], things[seen])
         parts = [part[seen] for part in parts]
     accumulator = Accumulator([family], keep=options.keep)
