@@ -6,6 +6,7 @@ import torch
 from maskr import builders, inference
 from maskr.architectures import dims_of
 from maskr.errors import DataError, ShapeError
+from maskr.metrics import semantic
 from maskr.model import SegModel
 from maskr.spec import Spec
 from torch import nn
@@ -166,6 +167,51 @@ def test_evaluation_equals_counting_predictions(rng):
     truth, masks = np.stack(truth), np.stack(masks)
     expected = [[((truth == a) & (masks == b)).sum() for b in (0, 1, 5)] for a in (0, 1, 5)]
     np.testing.assert_array_equal(confusion, expected)
+
+
+def pixelwise(classes, out):
+    """A model without neighbourhood, so that padding changes nothing."""
+    torch.manual_seed(5)
+    return SegModel(nn.Conv2d(3, out, 1), Spec("wrapped", {}, in_channels=3, classes=classes))
+
+
+@pytest.mark.parametrize(("classes", "out"), [(THREE, 3), (BINARY, 1)])
+def test_evaluation_scores_images_as_single_predictions_do(rng, classes, out):
+    model = pixelwise(classes, out)
+    ids = list(classes.values())
+    images = [rng.random((h, w, 3)) * 3 for h, w in [(12, 17), (9, 23), (20, 8)]]
+    truth = [rng.choice(ids, image.shape[:2]).astype(np.int32) for image in images]
+    truth[1][2:4] = np.iinfo(np.int32).min
+    data = {"images": images, "targets": truth, "names": list("abc"), "class_ids": ids,
+            "batch_size": 2}
+    more = [{"name": "thresholds", "arguments": {"thresholds": [0.3, 0.5]}},
+            {"name": "calibration", "arguments": None}]
+    options = {"per_image": True, "resampling": {"replicates": 50}, "aggregate": "mean"}
+    found = inference.evaluate(model, data, "float32", more, options)
+    predicted = [{"probabilities": p} for p in predict(model, images, "prob")]
+    expected = semantic.compare(truth, predicted, ids, more, options)
+    assert found["columns"]["metric"] == expected["columns"]["metric"]
+    for name in ("image", "class", "value", "n", "lower", "upper"):
+        np.testing.assert_allclose(found["columns"][name], expected["columns"][name], atol=1e-6)
+    np.testing.assert_array_equal(found["confusions"], expected["confusions"])
+    np.testing.assert_array_equal(found["ids"], ids)
+    assert found["confusion"].sum() == sum((t >= 0).sum() for t in truth)
+    assert set(found["details"]) == {"curve", "calibration"}
+
+
+def test_volumes_in_files_are_evaluated_with_their_spacing(rng, tmp_path):
+    nib = pytest.importorskip("nibabel")
+    path = str(tmp_path / "labels.nii.gz")
+    affine = np.diag([1.5, 2, 3, 1])  # of i, j, k: W, H, D
+    nib.save(nib.Nifti1Image(rng.integers(0, 3, (7, 6, 5)).astype(np.uint8), affine), path)
+    part = {"volume": path, "box": [1, 0, 0, 3, 6, 7], "axis": -1, "ignored": []}
+    data = {"images": [None], "targets": [part], "names": ["a"], "class_ids": [0, 1, 2]}
+    assert inference.spacing_of(inference.DataSpec(**data), 0) == (3, 2, 1.5)
+    data["targets"] = [part | {"axis": 1}, rng.integers(0, 3, (4, 5))]
+    assert inference.spacing_of(inference.DataSpec(**data), 0) == (3, 1.5)
+    assert inference.spacing_of(inference.DataSpec(**data), 1) is None
+    resized = inference.DataSpec(**data, size=(8, 8))
+    assert inference.spacing_of(resized, 0) is None
 
 
 def test_a_network_that_fails_says_so_quietly(image, capfd):

@@ -8,7 +8,7 @@ import math
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -16,14 +16,15 @@ from torch.fx.experimental.optimization import fuse
 
 from maskr import device
 from maskr.architectures import dims_of
-from maskr.arrays import image_to_r, mask_to_r
+from maskr.arrays import IGNORE, image_to_r, mask_to_r
 from maskr.datasets import volume
 from maskr.datasets.loader import DataSpec, Loader
-from maskr.datasets.samples import check_dims, read_image, with_channels
+from maskr.datasets.samples import check_dims, is_part, read_image, with_channels
 from maskr.errors import DataError, DeviceError, ShapeError
-from maskr.metrics.accumulator import Accumulator
-from maskr.metrics.confusion import count
-from maskr.metrics.semantic import Semantic
+from maskr.metrics import Accumulator, semantic
+from maskr.metrics.family import in_image
+from maskr.metrics.masks import Mask
+from maskr.metrics.results import Options
 from maskr.model import SegModel, activate, logits_of, take_tensor
 
 PIXELS_PER_BATCH = {"cpu": 256 * 256, "cuda": 16 * 512 * 512, "mps": 4 * 512 * 512}
@@ -140,25 +141,94 @@ def finish(out: torch.Tensor, model: SegModel, kind: str, threshold: float) -> n
     return mask_to_r(np.asarray(model.spec.class_ids, dtype=np.int32)[index.cpu().numpy()])
 
 
-def evaluate(model: SegModel, data: dict, precision: str = "auto") -> dict:
-    """Metrics of a model on a dataset (the fields of `DataSpec`), from one confusion matrix.
+def evaluate(
+    model: SegModel,
+    data: dict,
+    precision: str = "auto",
+    more: Sequence[dict] = (),
+    options: dict | None = None,
+) -> dict:
+    """Metrics of a model on a dataset, of which one batch at a time is in memory.
 
-    Returns the `columns` of `maskr.metrics.Accumulator.table()` and the `confusion` matrix.
+    Parameters
+    ----------
+    model
+        The model.
+    data
+        Fields of `DataSpec`. Images are compared at the size that the model sees.
+    precision
+        As `predict()`.
+    more, options
+        As `metrics.semantic.compare()`.
+
+    Returns
+    -------
+    dict
+        As `metrics.semantic.compare()`.
     """
+    choices = Options(**(options or {}))
+    counted = Accumulator(semantic.families_of(model.spec.class_ids, more), keep=choices.keep)
+    probable = any(family.needs_probabilities for family in counted.families)
+    spec = replace(DataSpec.from_r(data), shuffle=False)
+    for i, pair in enumerate(compared_masks(model, spec, precision, probable)):
+        with in_image(i + 1, len(spec.images)):
+            counted.update(*pair)
+    return semantic.scored(counted, choices)
+
+
+def compared_masks(
+    model: SegModel, data: DataSpec, precision: str, probable: bool
+) -> Iterator[tuple[Mask, Mask]]:
+    """Truth and prediction of each image; `probable` keeps the probabilities."""
     where = device.choose()
     precision = device.precision(precision, where)
     network = evaluation_copy(model, where)
-    size = len(model.spec.class_ids)
-    counted = Accumulator([Semantic(model.spec.class_ids)])
-    with Loader(DataSpec.from_r(data), model.spec, dims=dims_of(model.module)) as loader:
-        for x, y in map(loader.__getitem__, range(len(loader))):
+    place = itertools.count()
+    with SizedLoader(data, model.spec, dims=dims_of(model.module)) as loader:
+        for x, y, sizes in map(loader.__getitem__, range(len(loader))):
             out = run(network, x.to(where), where, precision)
             out = out if model.spec.activated != "none" else activate(out)
-            binary = out.shape[1] == 1
-            predicted = (out[:, 0] >= 0.5).long() if binary else out.argmax(dim=1)
-            confusion = count(y.numpy(), predicted.cpu().numpy(), range(size))
-            counted.add([[confusion]])
-    return {"columns": counted.table(), "confusion": counted.parts[0][0]}
+            for found, known, size in zip(out, y.numpy(), sizes, strict=True):
+                inside = tuple(map(slice, size))
+                truth = true_mask(known[inside], model, spacing_of(data, next(place)))
+                yield truth, predicted_mask(found[(slice(None), *inside)], model, probable)
+
+
+class SizedLoader(Loader):
+    """Batches `(x, y, sizes)`: with the size of each image before it was padded."""
+
+    def _collate(self, samples: list) -> tuple[torch.Tensor, torch.Tensor, list[tuple[int, ...]]]:
+        return *super()._collate(samples), [target.shape for _, target in samples]
+
+
+def spacing_of(data: DataSpec, i: int) -> tuple[float, ...] | None:
+    """The size of a pixel of target `i`, where it is a part of a volume in its own size."""
+    part = data.targets[i]
+    if not is_part(part) or data.size is not None:
+        return None
+    spacing = volume.opened(part["volume"], as_labels=True).spacing
+    if spacing is None:
+        return None
+    # a slice lacks the axis that it lies across; a box lacks none, which -1 says
+    return tuple(step for axis, step in enumerate(spacing) if axis != part["axis"])
+
+
+def true_mask(indices: np.ndarray, model: SegModel, spacing: tuple[float, ...] | None) -> Mask:
+    """The mask of a target of class indices with IGNORE."""
+    # IGNORE is -1, the last entry
+    ids = np.array([*model.spec.class_ids, IGNORE], dtype=np.int32)
+    return Mask(ids[indices], spacing)
+
+
+def predicted_mask(out: torch.Tensor, model: SegModel, probable: bool) -> Mask:
+    """The mask of an image's activated output `[K, ...]`, with its probabilities if asked for."""
+    binary = out.shape[0] == 1
+    index = (out[0] >= 0.5).int() if binary else out.argmax(dim=0)
+    ids = np.asarray(model.spec.class_ids, dtype=np.int32)[index.cpu().numpy()]
+    if not probable:
+        return Mask(ids)
+    probabilities = torch.cat((1 - out, out)) if binary else out
+    return Mask(ids, probabilities=probabilities.movedim(0, -1).cpu().numpy())
 
 
 @dataclass(frozen=True)

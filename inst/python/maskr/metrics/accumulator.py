@@ -81,6 +81,22 @@ class Accumulator:
             if not self.keep and self.parts[i]:
                 self.parts[i] = family.fold(self.parts[i])
 
+    def gathered(self) -> "Accumulator":
+        """What all processes of `torch.distributed` counted, the first one's images first.
+
+        Every process must ask; each is given the whole. One process alone has the whole already.
+        """
+        import torch.distributed as dist  # noqa: PLC0415, counting needs no torch
+
+        states = [self.state()]
+        if dist.is_available() and dist.is_initialized():
+            states = [None] * dist.get_world_size()
+            dist.all_gather_object(states, self.state())
+        whole, *others = map(Accumulator.from_state, states)
+        for other in others:
+            whole.merge(other)
+        return whole
+
     def compute(self) -> Scores:
         """The scores of all images together, by name."""
         return self.scores()

@@ -150,7 +150,8 @@ class Semantic(Additive):
         ShapeError, DataError
             As `confusion.count()`.
         """
-        return self.count_all([truth], [prediction])[0]
+        truth, prediction = Mask.of(truth), Mask.of(prediction)
+        return matrix(count_pairs(truth.ids, prediction.ids, truth.ignore), self.class_ids)
 
     def count_all(self, truths: Sequence, predictions: Sequence) -> list[np.ndarray]:
         """Count several images, some at once."""
@@ -209,17 +210,29 @@ def compare(
     counted = pairs_of_all(truth, prediction, ids)
     if ids is None:
         ids = ids_seen(counted).tolist()
-    families = [Semantic(ids)] + [
-        FAMILIES[one["name"]]()(class_ids=ids, **one["arguments"]) for one in more
+    accumulator = Accumulator(families_of(ids, more), keep=options.keep)
+    confusions = [matrix(one, ids) for one in counted]
+    further = parts_of_all(accumulator.families[1:], truth, prediction)
+    accumulator.add([confusions, *further])
+    return scored(accumulator, options)
+
+
+def families_of(ids: Sequence[int], more: Sequence[dict]) -> list[Family]:
+    """The family of the confusion matrix, and those of other names and arguments."""
+    return [
+        Semantic(ids),
+        *(FAMILIES[one["name"]]()(class_ids=ids, **(one["arguments"] or {})) for one in more),
     ]
-    parts = [[matrix(one, ids) for one in counted], *parts_of_all(families[1:], truth, prediction)]
-    accumulator = Accumulator(families, keep=options.keep)
-    accumulator.add(parts)
-    each = np.stack(parts[0]).astype(np.float64)  # int64 would cross as well, as double
+
+
+def scored(accumulator: Accumulator, options: Options) -> dict:
+    """`compare()`'s value, of an accumulator whose first family is `Semantic`."""
+    first = accumulator.families[0]
+    confusions = first.pack(accumulator.parts[0])
     return result(accumulator, options) | {
-        "confusion": each.sum(axis=0),
-        "ids": np.asarray(ids, dtype=np.int32),
-        "confusions": each.transpose(1, 2, 0) if options.per_image else None,
+        "confusion": confusions.sum(axis=0),
+        "ids": np.asarray(first.class_ids, dtype=np.int32),
+        "confusions": confusions.transpose(1, 2, 0) if options.per_image else None,
     }
 
 
