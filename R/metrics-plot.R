@@ -1,26 +1,315 @@
 # Pictures of scores.
 
-#' Draw a confusion matrix
+#' Plot scores
 #'
-#' A heat map of how the pixels of each true class (rows) were predicted (columns).
+#' Draws what [seg_metrics()] found:
+#' - `"confusion"`, the default for masks: a heat map of how the pixels of each true class (rows)
+#'   were predicted (columns).
+#' - `"scores"`: one score by class, with its interval where `ci` was asked for, a circle for each
+#'   image where `per_image` was, and the value over all classes.
+#' - `"curve"`, where probabilities came with `thresholds`: precision against recall, with the
+#'   threshold of the best Dice marked.
+#' - `"calibration"`, for probabilities: how often the predicted class is right against how probable
+#'   it was said to be, where the area of a point is its share of the pixels. Points below the
+#'   diagonal are too confident.
+#' - `"thresholds"`, the default for the scores of objects in microscopy: how they fall as the IoU
+#'   that makes a match rises.
+#' - `"errors"`: how many objects were missed, false, merged, split or poorly outlined.
 #'
 #' @param x,object What [seg_metrics()] returned.
-#' @param normalise What the shares in the cells refer to: `"truth"`, each class of the truth (the
-#'   diagonal is the recall); `"prediction"`, each predicted class (the diagonal is the precision);
-#'   or `"all"` pixels.
+#' @param type What to draw; by default the first of the above that the result has.
+#' @param metric For `"scores"`, a score such as `"dice"` (by default the first that classes have);
+#'   for `"thresholds"`, one of `"ap"`, `"precision"`, `"recall"` and `"f1"`, to see it by class.
+#' @param normalise For `"confusion"`, what the shares in the cells refer to: `"truth"`, each class
+#'   of the truth (the diagonal is the recall); `"prediction"`, each predicted class (the diagonal is
+#'   the precision); or `"all"` pixels. A class without pixels to refer to is left white.
 #' @param main Title.
 #' @param ... Not used.
-#' @return `plot()` returns `x` invisibly, `autoplot()` a ggplot. A class without pixels to refer to
-#'   is left white.
+#' @return `plot()` returns `x` invisibly, `autoplot()` a ggplot. A picture that the result has no
+#'   material for is a `maskr_error_data` that says how to get it.
 #' @concept metrics
 #' @export
 #' @examplesIf seg_available()
 #' truth <- matrix(c(0, 0, 1, 1, 2, 2), nrow = 2)
 #' prediction <- matrix(c(0, 1, 1, 1, 2, 2), nrow = 2)
-#' plot(seg_metrics(truth, prediction, classes = c(background = 0, cell = 1, border = 2)))
-plot.seg_metrics <- function(x, normalise = c("truth", "prediction", "all"), main = NULL, ...) {
-  normalise <- check_choice(normalise, c("truth", "prediction", "all"))
-  share <- confusion_share(x, normalise)
+#' scores <- seg_metrics(truth, prediction, classes = c(background = 0, cell = 1, border = 2))
+#' plot(scores)
+#' plot(scores, "scores", metric = "dice")
+plot.seg_metrics <- function(x, type = NULL, metric = NULL,
+                             normalise = c("truth", "prediction", "all"), main = NULL, ...) {
+  shown <- shown_scores(x, type, metric, normalise)
+  switch(
+    shown$type,
+    confusion = draw_confusion(shown, main),
+    scores = draw_intervals(shown, main),
+    curve = draw_curve(shown, main),
+    calibration = draw_calibration(shown, main),
+    thresholds = draw_thresholds(shown, main),
+    errors = draw_errors(shown, main)
+  )
+  invisible(x)
+}
+
+#' @rdname plot.seg_metrics
+#' @exportS3Method ggplot2::autoplot
+autoplot.seg_metrics <- function(object, type = NULL, metric = NULL,
+                                 normalise = c("truth", "prediction", "all"), ...) {
+  shown <- shown_scores(object, type, metric, normalise)
+  switch(
+    shown$type,
+    confusion = gg_confusion(shown),
+    scores = gg_intervals(shown),
+    curve = gg_curve(shown),
+    calibration = gg_calibration(shown),
+    thresholds = gg_thresholds(shown),
+    errors = gg_errors(shown)
+  )
+}
+
+# What is drawn, and which kind of picture it is.
+shown_scores <- function(x, type, metric, normalise, call = rlang::caller_env()) {
+  has <- pictures_of(x)
+  type <- check_choice(type %||% c(names(has)[has], "confusion")[[1]], names(has), arg = "type",
+                       call = call)
+  if (!has[[type]]) {
+    maskr_abort("data", paste0("These scores have ", picture_needs[[type]], "."), arg = "type",
+                call = call)
+  }
+  classes <- attr(x, "classes")
+  tables <- attr(x, "tables")
+  shown <- switch(
+    type,
+    confusion = {
+      normalise <- check_choice(normalise, c("truth", "prediction", "all"), "normalise", call)
+      list(share = confusion_share(x, normalise), normalise = normalise)
+    },
+    scores = score_rows(x, metric, call),
+    curve = curve_rows(tables$curve, classes),
+    calibration = calibration_rows(tables$calibration),
+    thresholds = threshold_rows(tables$thresholds, classes, metric, call),
+    errors = error_rows(x)
+  )
+  c(list(type = type), shown)
+}
+
+# Which pictures there is material for, the default first.
+pictures_of <- function(x) {
+  tables <- attr(x, "tables")
+  rows <- all_images(x)
+  c(
+    confusion = length(attr(x, "confusion")) > 0, thresholds = !is.null(tables$thresholds),
+    scores = any(!is.na(rows$value)), curve = !is.null(tables$curve),
+    calibration = !is.null(tables$calibration), errors = any(rows$metric %in% count_scores)
+  )
+}
+
+picture_needs <- c(
+  confusion = "no confusion matrix: they are not of masks, or no pixel was counted",
+  scores = "no value that is defined",
+  curve = "no curve: it needs probabilities and {.code seg_metrics(thresholds = )}",
+  calibration = "no calibration: it needs probabilities as {.arg prediction}",
+  thresholds = "no thresholds of IoU: {.code seg_metrics(metrics = \"bioimage\")} has them",
+  errors = "no counts of errors: {.code seg_metrics(metrics = \"bioimage\")} has them"
+)
+
+# one score by class -------------------------------------------------------------------------------
+
+# As `draw_intervals()` takes it: a row for each class and for all of them, points for images.
+score_rows <- function(x, metric, call) {
+  all <- as.data.frame(x)
+  kind <- attr(x, "kind")
+  metric <- check_choice(metric %||% first_metric(all), unique(all$metric), "metric", call)
+  overall <- if (kind == "masks" && metric == "iou") "mean_iou" else metric
+  all <- all[all$metric == metric & !is.na(all$class) | all$metric == overall & is.na(all$class), ]
+  name <- if (kind == "masks" && any(!is.na(all$class))) "mean" else "all"
+  all$name <- ifelse(is.na(all$class), name, all$label)
+  all <- all[is.finite(all$value), ]
+  rows <- all_images(all)
+  rows <- rows[order(is.na(rows$class)), ]
+  points <- if (is.null(all$image)) all[0, ] else all[!is.na(all$image), ]
+  points$row <- match(points$name, rows$name)
+  none <- rep(NA_real_, nrow(rows))
+  bound <- function(values) ifelse(is.finite(values), values, rows$value)
+  list(
+    metric = metric, points = points,
+    summary = data.frame(name = rows$name, mean = rows$value, lower = bound(rows$lower %||% none),
+                         upper = bound(rows$upper %||% none))
+  )
+}
+
+first_metric <- function(rows) {
+  defined <- rows[!is.na(rows$value), ]
+  c(defined$metric[!is.na(defined$class)], defined$metric)[[1]]
+}
+
+# precision and recall -----------------------------------------------------------------------------
+
+# A line for each class that has one; `best` are the points of the best Dice.
+curve_rows <- function(curve, classes) {
+  curve$label <- names(classes)[match(curve$class, classes)]
+  curve <- curve[!is.na(curve$precision) & !is.na(curve$recall), ]
+  curve <- curve[order(match(curve$class, classes), curve$threshold), ]
+  best <- lapply(split(curve, factor(curve$label, unique(curve$label))),
+                 \(one) one[which.max(one$dice), ])
+  list(lines = curve, best = do.call(rbind, best))
+}
+
+draw_curve <- function(shown, main) {
+  best <- shown$best
+  colours <- stats::setNames(okabe_lines(nrow(best)), best$label)
+  old <- graphics::par(mar = c(3.4, 3.6, if (is.null(main)) 0.8 else 2.4, 0.8),
+                       mgp = c(2, 0.6, 0), las = 1, pty = "s")
+  on.exit(graphics::par(old))
+  graphics::plot(NULL, xlim = 0:1, ylim = 0:1, xlab = "recall", ylab = "precision", bty = "l",
+                 main = main)
+  for (label in best$label) {
+    one <- shown$lines[shown$lines$label == label, ]
+    graphics::lines(one$recall, one$precision, lwd = 2, col = colours[[label]])
+  }
+  graphics::points(best$recall, best$precision, pch = 16, cex = 1.4, col = colours)
+  graphics::legend("bottomleft", curve_words(best), col = colours, lwd = 2, pch = 16, bty = "n",
+                   inset = 0.02, title = "best Dice", title.adj = 0)
+}
+
+gg_curve <- function(shown) {
+  best <- shown$best
+  words <- stats::setNames(curve_words(best), best$label)
+  shown$lines$label <- factor(words[shown$lines$label], words)
+  best$label <- factor(words[best$label], words)
+  ggplot2::ggplot(shown$lines, ggplot2::aes(.data$recall, .data$precision,
+                                            colour = .data$label)) +
+    ggplot2::geom_path(linewidth = 0.8) +
+    ggplot2::geom_point(data = best, size = 2.5) +
+    ggplot2::scale_colour_manual(values = okabe_lines(nrow(best))) +
+    ggplot2::coord_equal(xlim = 0:1, ylim = 0:1) +
+    ggplot2::labs(colour = "best Dice")
+}
+
+curve_words <- function(best) {
+  sprintf("%s: %.3f at %s", best$label, best$dice, format(signif(best$threshold, 3)))
+}
+
+# Colours that are told apart as lines on white.
+okabe_lines <- function(n) rep_len(c("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00",
+                                     "#56B4E9", "#999999", "#000000"), n)
+
+# calibration --------------------------------------------------------------------------------------
+
+calibration_rows <- function(bins) {
+  bins <- bins[bins$pixels > 0, ]
+  share <- bins$pixels / sum(bins$pixels)
+  list(bins = cbind(bins, share = share), ece = sum(share * abs(bins$accuracy - bins$confidence)))
+}
+
+draw_calibration <- function(shown, main) {
+  bins <- shown$bins
+  old <- graphics::par(mar = c(3.4, 3.6, if (is.null(main)) 1.6 else 3, 0.8),
+                       mgp = c(2, 0.6, 0), las = 1, pty = "s")
+  on.exit(graphics::par(old))
+  graphics::plot(NULL, xlim = 0:1, ylim = 0:1, xlab = "probability of the predicted class",
+                 ylab = "share of right pixels", bty = "l", main = main)
+  graphics::abline(0, 1, lty = 2, col = "grey50")
+  graphics::segments(bins$confidence, bins$confidence, y1 = bins$accuracy, col = "#D55E00", lwd = 2)
+  graphics::points(bins$confidence, bins$accuracy, pch = 21, bg = "#0072B2", col = "white",
+                   cex = 0.8 + 4 * sqrt(bins$share))
+  graphics::mtext(ece_words(shown), line = 0.1, cex = 0.9, adj = 0)
+}
+
+gg_calibration <- function(shown) {
+  ggplot2::ggplot(shown$bins, ggplot2::aes(.data$confidence, .data$accuracy)) +
+    ggplot2::geom_abline(linetype = 2, colour = "grey50") +
+    ggplot2::geom_segment(ggplot2::aes(xend = .data$confidence, yend = .data$confidence),
+                          colour = "#D55E00") +
+    ggplot2::geom_point(ggplot2::aes(size = .data$share), shape = 21, fill = "#0072B2",
+                        colour = "white") +
+    ggplot2::scale_size_area(max_size = 10) +
+    ggplot2::coord_equal(xlim = 0:1, ylim = 0:1) +
+    ggplot2::labs(x = "probability of the predicted class", y = "share of right pixels",
+                  size = "share of pixels", subtitle = ece_words(shown))
+}
+
+ece_words <- function(shown) sprintf("expected calibration error %.3f", shown$ece)
+
+# objects ------------------------------------------------------------------------------------------
+
+# Long rows of `name`, `threshold`, `value`: the scores over all classes, or one score by class.
+threshold_rows <- function(table, classes, metric, call) {
+  scores <- c("ap", "f1", "precision", "recall")
+  if (is.null(metric)) {
+    table <- table[is.na(table$class), ]
+    rows <- data.frame(name = rep(scores, each = nrow(table)), threshold = table$threshold,
+                       value = unlist(table[scores], use.names = FALSE))
+  } else {
+    scores <- check_choice(metric, scores, "metric", call)
+    name <- ifelse(is.na(table$class), "all", names(classes)[match(table$class, classes)])
+    rows <- data.frame(name = name, threshold = table$threshold, value = table[[scores]])
+  }
+  rows$name <- factor(rows$name, unique(rows$name))
+  list(rows = rows[!is.na(rows$value), ], ylab = if (length(scores) == 1) scores else "score")
+}
+
+draw_thresholds <- function(shown, main) {
+  rows <- shown$rows
+  names <- levels(droplevels(rows$name))
+  colours <- stats::setNames(okabe_lines(length(names)), names)
+  old <- graphics::par(mar = c(3.4, 3.6, if (is.null(main)) 0.8 else 2.4, 0.8),
+                       mgp = c(2, 0.6, 0), las = 1)
+  on.exit(graphics::par(old))
+  graphics::plot(NULL, xlim = range(rows$threshold), ylim = 0:1, xlab = "IoU of a match",
+                 ylab = shown$ylab, bty = "l", main = main)
+  for (name in names) {
+    one <- rows[rows$name == name, ]
+    graphics::lines(one$threshold, one$value, type = "o", pch = 16, cex = 0.7, lwd = 2,
+                    col = colours[[name]])
+  }
+  graphics::legend("bottomleft", names, col = colours, lwd = 2, bty = "n", inset = 0.02)
+}
+
+gg_thresholds <- function(shown) {
+  rows <- droplevels(shown$rows)
+  ggplot2::ggplot(rows, ggplot2::aes(.data$threshold, .data$value, colour = .data$name)) +
+    ggplot2::geom_line(linewidth = 0.8) +
+    ggplot2::geom_point() +
+    ggplot2::scale_colour_manual(values = okabe_lines(nlevels(rows$name))) +
+    ggplot2::coord_cartesian(ylim = 0:1) +
+    ggplot2::labs(x = "IoU of a match", y = shown$ylab, colour = NULL)
+}
+
+# Counts of each error by class, or over all where there is no class.
+error_rows <- function(x) {
+  rows <- all_images(as.data.frame(x))
+  rows <- rows[rows$metric %in% count_scores & !is.na(rows$value), ]
+  if (any(!is.na(rows$class))) rows <- rows[!is.na(rows$class), ]
+  rows$name <- ifelse(is.na(rows$class), "all", rows$label)
+  list(rows = data.frame(
+    error = factor(gsub("_", " ", rows$metric), gsub("_", " ", count_scores)),
+    name = factor(rows$name, unique(rows$name)), count = rows$value
+  ))
+}
+
+draw_errors <- function(shown, main) {
+  counts <- tapply(shown$rows$count, shown$rows[c("name", "error")], sum)
+  old <- graphics::par(mar = c(3.4, 3.6, if (is.null(main)) 0.8 else 2.4, 0.8),
+                       mgp = c(2, 0.6, 0), las = 1)
+  on.exit(graphics::par(old))
+  graphics::barplot(
+    counts, beside = TRUE, col = okabe_lines(nrow(counts)), border = NA, ylab = "objects",
+    main = main, legend.text = if (nrow(counts) > 1) rownames(counts),
+    args.legend = list(x = "topright", bty = "n", border = NA)
+  )
+}
+
+gg_errors <- function(shown) {
+  ggplot2::ggplot(shown$rows, ggplot2::aes(.data$error, .data$count, fill = .data$name)) +
+    ggplot2::geom_col(position = "dodge", show.legend = nlevels(shown$rows$name) > 1) +
+    ggplot2::scale_fill_manual(values = okabe_lines(nlevels(shown$rows$name))) +
+    ggplot2::labs(x = NULL, y = "objects", fill = NULL)
+}
+
+# confusion matrix ---------------------------------------------------------------------------------
+
+draw_confusion <- function(shown, main) {
+  share <- shown$share
   size <- nrow(share)
   # many classes: letters as small as is legible, then only every so manieth label
   fits <- 0.6 * min(graphics::par("din")) / size / graphics::strheight("M", units = "inches")
@@ -41,16 +330,12 @@ plot.seg_metrics <- function(x, normalise = c("truth", "prediction", "all"), mai
   line <- room / graphics::par("csi") - 1.3
   graphics::mtext("truth", side = 2, line = line)
   graphics::mtext("prediction", side = 3, line = line)
-  graphics::mtext(share_meaning[[normalise]], side = 1, line = 0.6, cex = 0.8)
+  graphics::mtext(share_meaning[[shown$normalise]], side = 1, line = 0.6, cex = 0.8)
   if (!is.null(main)) graphics::title(main, line = line + 1.5)
-  invisible(x)
 }
 
-#' @rdname plot.seg_metrics
-#' @exportS3Method ggplot2::autoplot
-autoplot.seg_metrics <- function(object, normalise = c("truth", "prediction", "all"), ...) {
-  normalise <- check_choice(normalise, c("truth", "prediction", "all"))
-  share <- confusion_share(object, normalise)
+gg_confusion <- function(shown) {
+  share <- shown$share
   cells <- expand.grid(truth = rownames(share), prediction = colnames(share))
   cells$share <- as.vector(share)
   cells$words <- if (nrow(share) <= 30) share_words(share) else ""
@@ -69,7 +354,7 @@ autoplot.seg_metrics <- function(object, normalise = c("truth", "prediction", "a
     ggplot2::scale_y_discrete(limits = rev) +
     ggplot2::scale_x_discrete(position = "top", guide = ggplot2::guide_axis(angle = 90)) +
     ggplot2::coord_equal() +
-    ggplot2::labs(fill = NULL, caption = share_meaning[[normalise]]) +
+    ggplot2::labs(fill = NULL, caption = share_meaning[[shown$normalise]]) +
     ggplot2::theme_minimal() +
     ggplot2::theme(
       panel.grid = ggplot2::element_blank(),
@@ -78,12 +363,8 @@ autoplot.seg_metrics <- function(object, normalise = c("truth", "prediction", "a
 }
 
 # The confusion matrix as shares of what `normalise` names; NaN where that is empty.
-confusion_share <- function(x, normalise, call = rlang::caller_env()) {
+confusion_share <- function(x, normalise) {
   confusion <- attr(x, "confusion")
-  if (is.null(confusion) || length(confusion) == 0) {
-    maskr_abort("data", "These scores have no confusion matrix: no pixel was counted.",
-                arg = "x", call = call)
-  }
   switch(
     normalise,
     truth = confusion / rowSums(confusion),

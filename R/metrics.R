@@ -74,7 +74,7 @@ seg_metrics <- function(truth, prediction, classes = NULL, per_image = FALSE, ..
   classes <- check_classes(classes)
   options <- metric_options(per_image, aggregate, ci)
   kind <- kind_of_scores(truth, prediction, metrics)
-  metrics <- check_scores(metrics, kind)
+  metrics <- check_wanted(metrics, kind)
   call <- rlang::current_env()
   out <- switch(
     kind,
@@ -151,7 +151,7 @@ families_of <- function(metrics, kind) {
   names(families)[holds]
 }
 
-check_scores <- function(metrics, kind, call = rlang::caller_env()) {
+check_wanted <- function(metrics, kind, call = rlang::caller_env()) {
   if (is.null(metrics)) return(NULL)
   known <- score_words(kind)
   if (!is.character(metrics) || length(metrics) == 0 || anyNA(metrics)) {
@@ -212,7 +212,7 @@ new_seg_metrics <- function(result, classes, images = NULL, kind = "masks") {
     confusion = named_confusion(result$confusion, classes),
     confusion_per_image = named_confusion(result$confusions, classes, images),
     classes = classes, kind = kind, tables = lapply(result$details, plain_columns),
-    state = result$state,
+    state = result$state, images = images,
     class = c("seg_metrics", "data.frame")
   )
 }
@@ -265,7 +265,7 @@ chosen_rows <- function(x, metrics, options) {
 
 metrics_columns <- c("metric", "class", "value", "n")
 metrics_attributes <- c("confusion", "confusion_per_image", "classes", "kind", "tables", "state",
-                        "aggregate", "level")
+                        "images", "aggregate", "level")
 
 #' @export
 as.data.frame.seg_metrics <- function(x, row.names = NULL, optional = FALSE, ...) {

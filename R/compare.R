@@ -1,0 +1,334 @@
+# Results side by side.
+
+#' Compare scores
+#'
+#' Puts results of [seg_metrics()] or [seg_evaluate()] side by side: a row for each score and class,
+#' a column for each result. Of two results on the same images it also tells the difference, and how
+#' sure that is.
+#'
+#' The interval of a difference comes from scoring both results on the same resampled images, 1000
+#' times. What makes an image hard for both does so on both sides and drops out, so that it is much
+#' narrower than the two results' own intervals would suggest. An interval that leaves out 0 is the
+#' sign of a difference that other images of the kind would show as well.
+#'
+#' @param ... Two or more results, named as they are to be called:
+#'   `seg_compare(unet = a, fcn = b)`. They are of one kind, of the same classes, and of images with
+#'   the same names.
+#' @param ci Intervals for the difference of two results? `TRUE` for 95 per cent, or a level such as
+#'   `0.9`. They need results that kept their images, by `per_image = TRUE` or `ci = TRUE`; without
+#'   them there is no difference to be judged, and the print says so.
+#' @return A data frame of class `seg_comparison` with the scores that every result has: `metric`,
+#'   `class`, `n` (of the first result), a column for each result; for two results that kept their images also `difference` (the second less the first), `lower`
+#'   and `upper`. `as.data.frame()` adds the names of the classes as `label`.
+#'
+#'   Anything but named results is a `maskr_error_argument`; results of different kinds, classes or
+#'   images are a `maskr_error_data`.
+#' @references Efron, B. and Tibshirani, R. J. (1993) An introduction to the bootstrap. Chapman and
+#'   Hall. Chapters 8 and 13.
+#' @seealso [plot.seg_comparison()]
+#' @concept metrics
+#' @export
+#' @examplesIf seg_available()
+#' truth <- seg_example("nuclei", n = 6, size = c(48, 64))$masks
+#' shifted <- function(by) lapply(truth, \(mask) mask[, c((1 + by):64, 1:by)])
+#' near <- seg_metrics(truth, shifted(1), per_image = TRUE)
+#' far <- seg_metrics(truth, shifted(4), per_image = TRUE)
+#' seg_compare(near = near, far = far)
+seg_compare <- function(..., ci = TRUE) {
+  results <- list(...)
+  level <- check_ci(ci)
+  check_results(results)
+  check_comparable(results)
+  frame <- side_by_side(results)
+  if (length(results) == 2 && !is.null(level)) frame <- with_difference(frame, results, level)
+  new_seg_comparison(frame, results, level)
+}
+
+# No checks.
+new_seg_comparison <- function(frame, results, level) {
+  first <- results[[1]]
+  structure(
+    frame,
+    results = names(results), classes = attr(first, "classes"), kind = attr(first, "kind"),
+    level = if (!is.null(frame$lower)) level,
+    left_out = attr(frame, "left_out"),
+    class = c("seg_comparison", "data.frame")
+  )
+}
+
+check_results <- function(results, call = rlang::caller_env()) {
+  hint <- c(i = "Write for example {.code seg_compare(unet = a, fcn = b)}.")
+  names <- rlang::names2(results)
+  if (length(results) < 2 || !all(nzchar(names)) || anyDuplicated(names)) {
+    maskr_abort("argument", c("Two or more results are needed, each with a name of its own.", hint),
+                arg = "...", call = call)
+  }
+  taken <- intersect(names, c("metric", "class", "label", "n", "difference", "lower", "upper"))
+  if (length(taken) > 0) {
+    maskr_abort("argument", "A result cannot be called {.val {taken[[1]]}}, as a column is.",
+                arg = taken[[1]], call = call)
+  }
+  other <- which(!vapply(results, inherits, NA, "seg_metrics"))
+  if (length(other) == 0) return(invisible())
+  maskr_abort("argument", c(
+    "{.arg {names[other[[1]]]}} must be a result of {.fn seg_metrics} or {.fn seg_evaluate}, not
+     {describe(results[[other[[1]]]])}."
+  ), arg = names[other[[1]]], call = call)
+}
+
+check_comparable <- function(results, call = rlang::caller_env()) {
+  for (name in names(results)[-1]) {
+    check_like_first(results[[1]], results[[name]], names(results)[[1]], name, call)
+  }
+}
+
+check_like_first <- function(a, b, first, name, call) {
+  if (attr(a, "kind") != attr(b, "kind")) {
+    maskr_abort("data", c(
+      "{.arg {first}} is of {kind_words[[attr(a, 'kind')]]}, {.arg {name}} of
+       {kind_words[[attr(b, 'kind')]]}."
+    ), arg = name, call = call)
+  }
+  if (!identical(attr(a, "classes"), attr(b, "classes"))) {
+    maskr_abort("data", c(
+      "{.arg {first}} and {.arg {name}} are of different classes.",
+      x = "{.arg {first}}: {classes_words(attr(a, 'classes'))}.",
+      x = "{.arg {name}}: {classes_words(attr(b, 'classes'))}.",
+      i = "Give {.arg classes} to {.fn seg_metrics} for both."
+    ), arg = name, call = call)
+  }
+  if (!identical(attr(a, "aggregate"), attr(b, "aggregate"))) {
+    maskr_abort("data", c(
+      "{.arg {first}} and {.arg {name}} put images together in different ways: {.arg aggregate} is
+       {.val {attr(a, 'aggregate')}} and {.val {attr(b, 'aggregate')}}."
+    ), arg = name, call = call)
+  }
+  images <- lapply(list(a, b), attr, "images")
+  if (any(lengths(images) == 0) || identical(images[[1]], images[[2]])) return(invisible())
+  only <- c(setdiff(images[[1]], images[[2]]), setdiff(images[[2]], images[[1]]))
+  maskr_abort("data", c(
+    "{.arg {first}} and {.arg {name}} are of different images, or have them in another order.",
+    x = if (length(only) > 0) "In one of them only: {first_names(only)}."
+  ), arg = name, call = call)
+}
+
+classes_words <- function(classes) {
+  shown <- paste(utils::head(names(classes), 6), utils::head(classes, 6), sep = " = ")
+  paste(c(shown, if (length(classes) > 6) "..."), collapse = ", ")
+}
+
+# Scores over all images that every result has, with a column for each result.
+side_by_side <- function(results, call = rlang::caller_env()) {
+  rows <- lapply(results, \(one) as.data.frame(all_images(one))[c("metric", "class", "value", "n")])
+  keys <- lapply(rows, \(one) paste(one$metric, one$class))
+  shared <- Reduce(intersect, keys)
+  if (length(shared) == 0) {
+    maskr_abort("data", "The results have no score in common.", arg = "...", call = call)
+  }
+  out <- rows[[1]][match(shared, keys[[1]]), c("metric", "class", "n")]
+  for (name in names(rows)) out[[name]] <- rows[[name]]$value[match(shared, keys[[name]])]
+  rownames(out) <- NULL
+  attr(out, "left_out") <- setdiff(unlist(lapply(rows, `[[`, "metric")), out$metric)
+  out
+}
+
+# With the difference of two results that kept what was counted of each image.
+with_difference <- function(frame, results, level, call = rlang::caller_env()) {
+  states <- shared_states(results)
+  if (is.null(states)) return(frame)
+  found <- py_call("metrics.results", "compare", states[[1]], states[[2]],
+                   attr(results[[1]], "aggregate"), resampling(level), .call = call)
+  found <- plain_columns(found)
+  at <- match(paste(frame$metric, frame$class), paste(found$metric, found$class))
+  frame[c("difference", "lower", "upper")] <- found[at, c("difference", "lower", "upper")]
+  frame
+}
+
+# The states of both results, of the families that they share; NULL where there is nothing to
+# compare image by image.
+shared_states <- function(results) {
+  states <- lapply(results, attr, "state")
+  if (any(vapply(states, is.null, NA))) return(NULL)
+  families <- lapply(states, `[[`, "families")
+  at <- match(families[[1]], families[[2]])
+  if (all(is.na(at))) return(NULL)
+  states[[1]] <- some_families(states[[1]], which(!is.na(at)))
+  states[[2]] <- some_families(states[[2]], at[!is.na(at)])
+  states
+}
+
+some_families <- function(state, which) {
+  state$families <- state$families[which]
+  state$parts <- state$parts[which]
+  state
+}
+
+#' @export
+`[.seg_comparison` <- function(x, i, j, drop = if (missing(i)) TRUE else NCOL(out) == 1) {
+  out <- NextMethod(drop = FALSE)
+  if (all(c("metric", "class", attr(x, "results")) %in% names(out))) {
+    for (kept in c("results", "classes", "kind", "level", "left_out")) {
+      attr(out, kept) <- attr(x, kept)
+    }
+    return(out)
+  }
+  class(out) <- "data.frame"
+  if (drop && ncol(out) == 1) out[[1]] else out
+}
+
+#' @export
+as.data.frame.seg_comparison <- function(x, ...) as.data.frame.seg_metrics(x, ...)
+
+#' @export
+format.seg_comparison <- function(x, n = 40, digits = 3, ...) {
+  n <- check_number(n, min = 1)
+  rows <- utils::head(as.data.frame(x), n)
+  columns <- lapply(attr(x, "results"), \(name) {
+    value_words(data.frame(metric = rows$metric, value = rows[[name]]), digits)
+  })
+  names(columns) <- attr(x, "results")
+  if (!is.null(rows$difference)) columns$difference <- difference_words(rows, digits)
+  label <- ifelse(is.na(rows$class), "", ifelse(is.na(rows$label), rows$class, rows$label))
+  cells <- c(list(metric = rows$metric, class = label), columns)
+  aligned <- Map(\(name, cell, left) format(c(name, cell), justify = if (left) "left" else "right"),
+                 names(cells), cells, seq_along(cells) <= 2)
+  c(
+    paste0("<seg_comparison> ", paste(attr(x, "results"), collapse = ", ")),
+    trimws(do.call(paste, c(unname(aligned), sep = "  ")), "right"),
+    if (nrow(x) > n) paste0("... and ", nrow(x) - n, " more rows"),
+    left_out_words(attr(x, "left_out")),
+    comparison_words(x)
+  )
+}
+
+# "+0.031 [0.010, 0.052]"
+difference_words <- function(rows, digits) {
+  rows$value <- rows$difference
+  words <- value_words(rows, digits)
+  ifelse(!is.na(rows$value) & rows$value > 0, paste0("+", words), words)
+}
+
+left_out_words <- function(metrics, n = 4) {
+  if (length(metrics) == 0) return(NULL)
+  paste0("not in every result: ", paste(utils::head(metrics, n), collapse = ", "),
+         if (length(metrics) > n) ", ...")
+}
+
+# What the columns mean, or how to get those that are not there.
+comparison_words <- function(x) {
+  names <- attr(x, "results")
+  if (!is.null(attr(x, "level"))) {
+    return(paste0("difference: ", names[[2]], " less ", names[[1]], ", with paired ",
+                  format(100 * attr(x, "level")), " % intervals over images"))
+  }
+  if (length(names) > 2) return("Two results at a time can be told apart with intervals.")
+  c("Intervals of the difference need `ci` here, and two results of the same metrics that kept",
+    "their images: with `per_image = TRUE` or `ci = TRUE`.")
+}
+
+#' @export
+print.seg_comparison <- function(x, n = 40, digits = 3, ...) {
+  writeLines(format(x, n = n, digits = digits))
+  invisible(x)
+}
+
+#' Plot a comparison
+#'
+#' One score by class: the difference of two results with its interval, or the results beside each
+#' other.
+#'
+#' @param x,object What [seg_compare()] returned.
+#' @param metric A score that it holds, such as `"dice"`; by default the first that classes have.
+#' @param type `"difference"`, the default where there is one, or `"scores"`.
+#' @param main Title.
+#' @param ... Not used.
+#' @return `plot()` returns `x` invisibly, `autoplot()` a ggplot.
+#' @concept metrics
+#' @export
+#' @examplesIf seg_available()
+#' truth <- seg_example("nuclei", n = 6, size = c(48, 64))$masks
+#' shifted <- function(by) lapply(truth, \(mask) mask[, c((1 + by):64, 1:by)])
+#' near <- seg_metrics(truth, shifted(1), per_image = TRUE)
+#' far <- seg_metrics(truth, shifted(4), per_image = TRUE)
+#' plot(seg_compare(near = near, far = far))
+plot.seg_comparison <- function(x, metric = NULL, type = NULL, main = NULL, ...) {
+  shown <- compared_rows(x, metric, type)
+  draw_compared(shown, main)
+  invisible(x)
+}
+
+#' @rdname plot.seg_comparison
+#' @exportS3Method ggplot2::autoplot
+autoplot.seg_comparison <- function(object, metric = NULL, type = NULL, ...) {
+  shown <- compared_rows(object, metric, type)
+  rows <- shown$rows
+  rows$name <- factor(rows$name, rev(unique(rows$name)))
+  place <- ggplot2::position_dodge(width = 0.4)
+  plot <- ggplot2::ggplot(rows, ggplot2::aes(.data$value, .data$name, colour = .data$result)) +
+    (if (shown$type == "difference") ggplot2::geom_vline(xintercept = 0, linetype = 2)) +
+    ggplot2::scale_colour_manual(values = okabe_lines(nlevels(rows$result))) +
+    ggplot2::labs(x = shown$xlab, y = NULL, colour = NULL)
+  if (shown$type == "scores") return(plot + ggplot2::geom_point(size = 3, position = place))
+  plot +
+    ggplot2::geom_segment(ggplot2::aes(x = .data$lower, xend = .data$upper, yend = .data$name),
+                          linewidth = 1) +
+    ggplot2::geom_point(size = 3) +
+    ggplot2::guides(colour = "none")
+}
+
+# Long rows: `name` of the class, `result`, `value`, and `lower` and `upper` of a difference.
+compared_rows <- function(x, metric, type, call = rlang::caller_env()) {
+  has <- !is.null(x$difference)
+  type <- check_choice(type %||% if (has) "difference" else "scores", c("difference", "scores"),
+                       "type", call)
+  if (type == "difference" && !has) {
+    maskr_abort("data", c("There is no difference to draw.", i = paste(comparison_words(x), collapse = " ")),
+                arg = "type", call = call)
+  }
+  all <- as.data.frame(x)
+  of_classes <- all$metric[!is.na(all$class)]
+  metric <- check_choice(metric %||% c(of_classes, all$metric)[[1]], unique(all$metric), "metric",
+                         call)
+  overall <- if (attr(x, "kind") == "masks" && metric == "iou") "mean_iou" else metric
+  all <- all[all$metric == metric & !is.na(all$class) | all$metric == overall & is.na(all$class), ]
+  all <- all[order(is.na(all$class)), ]
+  mean <- if (attr(x, "kind") == "masks" && any(!is.na(all$class))) "mean" else "all"
+  all$name <- ifelse(is.na(all$class), mean, all$label)
+  names <- attr(x, "results")
+  if (type == "difference") {
+    rows <- data.frame(name = all$name, result = factor("difference"), value = all$difference,
+                       lower = all$lower, upper = all$upper)
+    xlab <- paste0(metric, ": ", names[[2]], " less ", names[[1]])
+  } else {
+    rows <- data.frame(name = all$name, result = factor(rep(names, each = nrow(all)), names),
+                       value = unlist(all[names], use.names = FALSE))
+    xlab <- metric
+  }
+  list(type = type, rows = rows[is.finite(rows$value), ], xlab = xlab)
+}
+
+draw_compared <- function(shown, main) {
+  rows <- shown$rows
+  names <- unique(rows$name)
+  at <- match(rows$name, names)
+  colours <- okabe_lines(nlevels(rows$result))
+  difference <- shown$type == "difference"
+  widest <- max(graphics::strwidth(names, units = "inches")) + 0.3
+  top <- if (difference && is.null(main)) 0.2 else 0.5
+  old <- graphics::par(mai = c(0.7, min(widest, graphics::par("din")[1] / 2), top, 0.2), las = 1,
+                       mgp = c(2, 0.6, 0))
+  on.exit(graphics::par(old))
+  limits <- range(rows$value, rows$lower, rows$upper, if (difference) 0, finite = TRUE)
+  graphics::plot(NULL, xlim = limits, ylim = c(length(names) + 0.5, 0.5), xlab = shown$xlab,
+                 ylab = "", yaxt = "n", bty = "l", main = main)
+  graphics::axis(2, seq_along(names), names, tick = FALSE)
+  graphics::abline(h = seq_along(names), col = "grey90")
+  if (difference) {
+    graphics::abline(v = 0, lty = 2, col = "grey50")
+    graphics::segments(rows$lower, at, rows$upper, lwd = 3, col = "#56B4E9")
+  }
+  graphics::points(rows$value, at, pch = 16, cex = 1.4, col = colours[rows$result])
+  if (difference) return(invisible())
+  graphics::legend("top", levels(rows$result), col = colours, pch = 16, horiz = TRUE, bty = "n",
+                   inset = c(0, -0.12), xpd = NA)
+}
