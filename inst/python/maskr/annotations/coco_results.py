@@ -54,8 +54,8 @@ def read(path: Path, options: ReadOptions, report: Report) -> Annotations:
     known = np.array([one.id for one in classes], dtype=np.int64)
     ids = np.arange(1, len(rows) + 1)
     objects = read_objects(records, images, ids, known, report)
-    folder = options.images or ""
-    return Annotations("coco_results", folder, images, objects, classes, {"rasteriser": "coco"})
+    reading = {"rasteriser": "coco", "boxed": bool(rows and rows[0].get("bbox"))}
+    return Annotations("coco_results", options.images or "", images, objects, classes, reading)
 
 
 def images_of(ids: np.ndarray, folder: str | None) -> Images:

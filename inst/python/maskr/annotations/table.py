@@ -112,10 +112,14 @@ class Annotations:
         if self.images.mask_files[i]:
             labels = self.labels(i)
             return from_labels(labels, self.things())
+        rows = self.object_rows(i, crowds)
+        return self._drawn(rows, self.size(i)), self.objects.ids[rows]
+
+    def object_rows(self, i: int, crowds: bool = True) -> np.ndarray:
+        """Rows of the objects of image `i` that `instances()` makes."""
         take, rows = self.objects, self.rows(i)
         rows = rows if crowds else rows[~take.iscrowd[rows]]
-        rows = rows[~np.isin(take.class_ids[rows], self.ignored())]
-        return self._drawn(rows, self.size(i)), take.ids[rows]
+        return rows[~np.isin(take.class_ids[rows], self.ignored())]
 
     def _drawn(self, rows: np.ndarray, size: tuple[int, int]) -> Instances:
         take = self.objects

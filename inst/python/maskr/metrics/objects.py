@@ -1,10 +1,17 @@
-"""Objects of one image as the metrics of objects count them."""
+"""Objects of one image as the metrics of objects count them, and R's `seg_metrics()` for them."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from maskr.errors import DataError
 from maskr.instances import Instances
+from maskr.panoptic import Panoptic
+
+if TYPE_CHECKING:
+    from maskr.annotations.table import Annotations
 
 
 @dataclass(frozen=True)
@@ -27,6 +34,119 @@ class Objects:
         return len(self.instances)
 
     @classmethod
-    def of(cls, x: "Objects | Instances") -> "Objects":
-        """Objects as they are; instances as objects without crowds."""
-        return x if isinstance(x, cls) else cls(x, np.zeros(len(x), dtype=bool))
+    def of(cls, x: "Objects | Instances | Panoptic") -> "Objects":
+        """Objects as they are; instances as objects without crowds; the things of segments.
+
+        Raises
+        ------
+        ShapeError
+            If these are the segments of a volume.
+        """
+        if isinstance(x, cls):
+            return x
+        if isinstance(x, Instances):
+            return cls(x, np.zeros(len(x), dtype=bool))
+        instances = x.to_instances()
+        numbers = np.intersect1d(x.ids, x.segment_ids[x.isthing])
+        return cls(instances, np.isin(numbers, x.segment_ids[x.iscrowd]))
+
+    @classmethod
+    def from_r(cls, x: dict) -> "Objects | Panoptic":
+        """What R hands over: `columns`, `size` and `crowd`, or `ids` and `segments`."""
+        if "ids" in x:
+            return Panoptic.from_r(x["ids"], x["segments"])
+        crowd = np.asarray(x["crowd"], dtype=bool).reshape(-1)
+        return cls(Instances.from_r(x["columns"], x["size"]), crowd)
+
+    @classmethod
+    def annotated(cls, annotations: "Annotations", i: int, drawn: bool = True) -> "Objects":
+        """The objects of annotated image `i` with the areas and boxes of the file.
+
+        Parameters
+        ----------
+        drawn
+            Are masks needed? Without them run lengths may be "", and the image's size unknown.
+        """
+        if annotations.images.mask_files[i]:
+            return cls.of(annotations.instances(i)[0])
+        table, rows = annotations.objects, annotations.object_rows(i)
+        if drawn:
+            instances, _ = annotations.instances(i)
+        else:
+            size = (int(annotations.images.heights[i]), int(annotations.images.widths[i]))
+            classes, none = table.class_ids[rows].astype(np.int32), [""] * rows.size
+            instances = Instances(
+                size, classes, table.scores[rows], table.boxes[rows], table.areas[rows], none
+            )
+        boxes, areas = table.boxes[rows], table.areas[rows]
+        if annotations.reading.get("boxed"):
+            # COCO's own reader of results takes the areas of boxes where a file has some
+            areas = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
+        return cls(replace(instances, boxes=boxes, areas=areas), table.iscrowd[rows])
+
+
+def compare(
+    truth: list | dict,
+    prediction: list | dict,
+    ids: Sequence[int],
+    families: Sequence[dict],
+    options: dict | None = None,
+) -> dict:
+    """The whole of R's `seg_metrics()` for objects: count pairs of images and score them.
+
+    Parameters
+    ----------
+    truth, prediction
+        Lists for `Objects.from_r()`, or tables for `Annotations.from_r()`; the same images in the
+        same order.
+    ids
+        The class ids that may occur.
+    families
+        Names and arguments of the families, without their class ids.
+    options
+        Fields of `results.Options`.
+
+    Returns
+    -------
+    dict
+        As `results.result()`.
+
+    Raises
+    ------
+    ShapeError, DataError, FormatError
+        As the families' `count()` and the readers of label images; the message says which image.
+        A DataError also if average precision is to be averaged over images.
+    """
+    from maskr.metrics.accumulator import Accumulator, from_description
+    from maskr.metrics.results import Options, result
+
+    options = Options(**(options or {}))
+    ids = [int(one) for one in np.atleast_1d(ids)]
+    if options.aggregate == "mean" and any(one["name"] == "coco" for one in families):
+        raise DataError(
+            "COCO's average precision is that of all images together, not a mean over images: "
+            "objects of all images are ranked by their scores.",
+            hint='Leave out aggregate = "mean"; per_image = TRUE shows the images\' own.',
+            argument="aggregate",
+        )
+    made = [from_description(with_classes(one, ids)) for one in families]
+    drawn = any(getattr(family, "type", None) != "box" for family in made)
+    sides = [objects_from_r(one, drawn) for one in (truth, prediction)]
+    accumulator = Accumulator(made, keep=options.keep)
+    accumulator.update_all(*sides)
+    return result(accumulator, options)
+
+
+def with_classes(family: dict, ids: list[int]) -> dict:
+    """The description of a family with its class ids."""
+    return {**family, "arguments": {"class_ids": ids, **dict(family["arguments"])}}
+
+
+def objects_from_r(given: list | dict, drawn: bool) -> list[Objects | Panoptic]:
+    """The objects of all images, from R."""
+    if isinstance(given, list):
+        return [Objects.from_r(one) for one in given]
+    from maskr.annotations.table import Annotations
+
+    annotations = Annotations.from_r(given)
+    return [Objects.annotated(annotations, i, drawn) for i in range(len(annotations.images))]
