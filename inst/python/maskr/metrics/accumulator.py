@@ -54,7 +54,8 @@ class Accumulator:
                 f"{len(truths)} truths came with {len(predictions)} predictions.",
                 argument="prediction",
             )
-        self.add([family.count_all(truths, predictions) for family in self.families])
+        if len(truths) > 0:
+            self.add([family.count_all(truths, predictions) for family in self.families])
 
     def add(self, parts: Sequence[list]) -> None:
         """Add what each family counted, one part of each image."""
@@ -159,7 +160,8 @@ class Accumulator:
     def state(self) -> dict:
         """Plain arrays that R can keep; `from_state()` makes the accumulator again."""
         packed = [
-            family.pack(parts) for family, parts in zip(self.families, self.parts, strict=True)
+            family.pack(parts) if parts else None
+            for family, parts in zip(self.families, self.parts, strict=True)
         ]
         return {
             "families": describe(self.families), "parts": packed, "images": self.images,
@@ -172,7 +174,7 @@ class Accumulator:
         made = cls([from_description(one) for one in state["families"]], bool(state["keep"]))
         made.images = int(state["images"])
         made.parts = [
-            family.unpack(packed)
+            [] if packed is None else family.unpack(packed)
             for family, packed in zip(made.families, state["parts"], strict=True)
         ]
         return made

@@ -46,51 +46,61 @@ def mean_of_images(score: Score, weights: np.ndarray) -> Score:
     return Score(mean, np.tensordot(weights, score.n, axes=1), score.per_class)
 
 
-def rows(scores: Scores, class_ids: Sequence[int]) -> dict[str, np.ndarray | list[str]]:
-    """Columns `metric`, `class`, `value` and `n` of scores without a leading axis."""
+def keys(scores: Scores, class_ids: Sequence[int]) -> dict[str, np.ndarray | list[str]]:
+    """Columns `metric` and `class`."""
     ids = np.asarray(class_ids, dtype=np.int32)
     none = np.array([NA_INTEGER], dtype=np.int32)
+    blocks = [ids if one.per_class else none for one in scores.values()]
     names = [name.removesuffix(CLASS) for name in scores]
-    sizes = [ids.size if score.per_class else 1 for score in scores.values()]
     return {
-        "metric": [name for name, size in zip(names, sizes, strict=True) for _ in range(size)],
-        "class": np.concatenate([ids if one.per_class else none for one in scores.values()]),
-        "value": flat([one.value for one in scores.values()], sizes),
-        "n": flat([one.n for one in scores.values()], sizes),
+        "metric": [name for name, block in zip(names, blocks, strict=True) for _ in block],
+        "class": np.concatenate(blocks),
     }
 
 
-def flat(arrays: Sequence[np.ndarray], sizes: Sequence[int]) -> np.ndarray:
-    """Arrays `[]` and `[K]` one after the other, float64."""
-    broadcast = [
-        np.broadcast_to(np.asarray(array, dtype=np.float64).reshape(-1), (size,))
-        for array, size in zip(arrays, sizes, strict=True)
+def values(scores: Scores, selections: int, field: str = "value") -> np.ndarray:
+    """Values, or `n`, `[R, rows]` of scores with a leading axis of R, in the order of `keys()`."""
+    columns = [
+        np.broadcast_to(np.asarray(getattr(one, field), dtype=np.float64), np.shape(one.value))
+        for one in scores.values()
     ]
-    return np.concatenate(broadcast)
-
-
-def values(scores: Scores, replicates: int) -> np.ndarray:
-    """Values `[R, rows]` of scores with a leading axis of R, in the order of `rows()`."""
+    sizes = [int(np.prod(x.shape[1:])) for x in columns]
     return np.concatenate(
-        [np.asarray(one.value).reshape(replicates, -1) for one in scores.values()], axis=1
+        [x.reshape(selections, size) for x, size in zip(columns, sizes, strict=True)], axis=1
     )
+
+
+def rows(scores: Scores, class_ids: Sequence[int]) -> dict[str, np.ndarray | list[str]]:
+    """Columns `metric`, `class`, `value` and `n` of scores without a leading axis."""
+    once = {
+        name: Score(np.asarray(one.value)[None], np.asarray(one.n)[None], one.per_class)
+        for name, one in scores.items()
+    }
+    return keys(scores, class_ids) | {
+        "value": values(once, 1)[0], "n": values(once, 1, "n")[0],
+    }
 
 
 def with_images(
     columns: dict, each: Scores, class_ids: Sequence[int], images: int
 ) -> dict[str, np.ndarray | list[str]]:
     """Columns over all images, followed by those of each; `image` counts from 1."""
-    blocks = [
-        rows({k: Score(s.value[i], s.n[i], s.per_class) for k, s in each.items()}, class_ids)
-        for i in range(images)
-    ]
-    size = len(columns["metric"])
-    numbers = np.array([NA_INTEGER, *range(1, images + 1)], dtype=np.int32)
-    out = {
-        "image": np.repeat(numbers, size),
-        "metric": sum((block["metric"] for block in [columns, *blocks]), start=[]),
+    names = keys(each, class_ids)
+    size = len(names["metric"])
+    of_each = {
+        "class": np.tile(names["class"], images),
+        "value": values(each, images).ravel(),
+        "n": values(each, images, "n").ravel(),
     }
-    nothing = np.full(size, np.nan)
-    for name in [name for name in columns if name != "metric"]:
-        out[name] = np.concatenate([columns[name], *(b.get(name, nothing) for b in blocks)])
-    return out
+    nothing = np.full(images * size, np.nan)
+    numbers = np.repeat(np.arange(1, images + 1, dtype=np.int32), size)
+    over_all = np.full(len(columns["metric"]), NA_INTEGER, dtype=np.int32)
+    return {
+        "image": np.concatenate([over_all, numbers]),
+        "metric": columns["metric"] + names["metric"] * images,
+        **{
+            name: np.concatenate([column, of_each.get(name, nothing)])
+            for name, column in columns.items()
+            if name != "metric"
+        },
+    }
