@@ -277,6 +277,22 @@ def test_a_crowd_is_no_object_and_excuses_what_lies_in_it():
     assert found["aji"] == pytest.approx(6 / (6 + 15))
 
 
+def test_a_crowd_among_segments_excuses_too():
+    truth, prediction = strip("111112233"), strip("444.55.66")
+    segment_ids, three = np.array([1, 2, 3]), np.ones(3, dtype=bool)
+    panoptic = Panoptic(
+        truth, segment_ids, np.ones(3, int), three, np.full(3, np.nan), segment_ids == 1
+    )
+    for x in (prediction, as_instances(prediction)):
+        found = values(panoptic, x)
+        assert (found["precision"], found["recall"], found["false"]) == (0.5, 0.5, 0)
+
+
+def strip(text: str) -> np.ndarray:
+    """An image of three equal rows: one digit for each pixel, dots for the background."""
+    return np.array([[int(one) for one in text.replace(".", "0")]] * 3)
+
+
 # contract -----------------------------------------------------------------------------------------
 
 NOTHING = np.zeros((3, 7), dtype=np.int32)

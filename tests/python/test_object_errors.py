@@ -155,11 +155,14 @@ def test_no_object_anywhere_gives_columns_without_rows():
 def test_r_hands_over_objects_and_segments():
     labels = strip("11.22")
     columns = {"columns": Instances.from_labels(labels, 1).to_r(), "size": [3, 5]}
+    columns["crowd"] = [False, False]
     found = r_errors([columns], [columns], [1], 0.5)
     assert found["number"].tolist() == [1, 2, 1, 2]
     segments = {"id": [2, 1], "class": [1, 1], "isthing": [True, True], "score": [np.nan] * 2}
-    found = r_errors([{"ids": labels, "segments": segments}] * 1, [columns], [1], 0.5)
+    found = r_errors([{"ids": labels, "segments": segments}], [columns], [1], 0.5)
     assert found["error"] == ["correct"] * 4
+    found = r_errors([columns | {"crowd": [False, True]}], [columns], [1], 0.5)
+    assert found["number"].tolist() == [1, 1]
 
 
 labels = hnp.arrays(np.int32, st.just((5, 8)), elements=st.integers(0, 4))

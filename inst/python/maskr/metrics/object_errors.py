@@ -25,11 +25,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from maskr.instances import Instances
 from maskr.metrics.family import in_image
 from maskr.metrics.matching import match
+from maskr.metrics.objects import Objects
 from maskr.metrics.overlaps import Image, Overlaps, Side, overlaps
-from maskr.panoptic import Panoptic
 
 KINDS = ("correct", "missed", "false", "merged", "split", "poorly_outlined")
 CORRECT, MISSED, FALSE, MERGED, SPLIT, POORLY_OUTLINED = range(len(KINDS))
@@ -223,13 +222,6 @@ def columns_of(
 def r_errors(
     truth: list[dict], prediction: list[dict], class_ids: list[int], iou: float
 ) -> dict[str, np.ndarray | list[str]]:
-    """`judge_all()` for R: images as dicts of `columns` and `size`, or of `ids` and `segments`."""
-    pairs = ([image_from_r(x) for x in side] for side in (truth, prediction))
+    """`judge_all()` for R: images as `Objects.from_r()` takes them."""
+    pairs = ([Objects.from_r(x) for x in side] for side in (truth, prediction))
     return judge_all(*pairs, [int(one) for one in class_ids], iou)
-
-
-def image_from_r(x: dict) -> Instances | Panoptic:
-    """Objects of an image from R."""
-    if "ids" in x:
-        return Panoptic.from_r(x["ids"], x["segments"])
-    return Instances.from_r(x["columns"], x["size"])

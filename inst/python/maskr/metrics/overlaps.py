@@ -149,9 +149,7 @@ def overlaps(truth: Image, prediction: Image, class_ids: Sequence[int]) -> Image
 
 def as_objects(x: Image, class_ids: Sequence[int]) -> Objects:
     """Objects with run lengths; labels become positions."""
-    if isinstance(x, Panoptic):
-        x = x.to_instances()
-    elif isinstance(x, np.ndarray):
+    if isinstance(x, np.ndarray):
         if x.ndim != 2:
             raise ShapeError(
                 f"Instances are 2D only, and labels of size {size_of(x)} were to be compared with "
@@ -209,19 +207,18 @@ def side_of(
 ) -> tuple[Side, np.ndarray]:
     """The objects among `labels` `[P]`, and which of them each label is: -1 for none."""
     if isinstance(x, Panoptic):
-        order = np.argsort(x.segment_ids[x.isthing])
-        things, classes = (one[x.isthing][order] for one in (x.segment_ids, x.class_ids))
-        seen = np.isin(things, labels)
-        numbers, classes = things[seen], classes[seen]
+        seen = np.flatnonzero(x.isthing & np.isin(x.segment_ids, labels))
+        seen = seen[np.argsort(x.segment_ids[seen])]
+        numbers, classes, crowd = x.segment_ids[seen], x.class_ids[seen], x.iscrowd[seen]
     else:
         numbers = np.unique(labels)
         numbers = numbers[numbers > 0]
         classes = np.full(numbers.size, only_class(class_ids) if numbers.size else 0)
+        crowd = np.zeros(numbers.size, dtype=bool)
     place = np.searchsorted(numbers, labels)
     known = np.isin(labels, numbers)
     areas = np.bincount(place[known], weights=pixels[known], minlength=numbers.size)
-    side = Side(numbers, classes, areas.astype(float), np.zeros(numbers.size, dtype=bool))
-    return side, np.where(known, place, -1)
+    return Side(numbers, classes, areas.astype(float), crowd), np.where(known, place, -1)
 
 
 def only_class(class_ids: Sequence[int]) -> int:
