@@ -263,12 +263,11 @@ autoplot.seg_comparison <- function(object, metric = NULL, type = NULL, ...) {
   shown <- compared_rows(object, metric, type)
   rows <- shown$rows
   rows$name <- factor(rows$name, rev(unique(rows$name)))
-  place <- ggplot2::position_dodge(width = 0.4)
   plot <- ggplot2::ggplot(rows, ggplot2::aes(.data$value, .data$name, colour = .data$result)) +
     (if (shown$type == "difference") ggplot2::geom_vline(xintercept = 0, linetype = 2)) +
     ggplot2::scale_colour_manual(values = okabe_lines(nlevels(rows$result))) +
     ggplot2::labs(x = shown$xlab, y = NULL, colour = NULL)
-  if (shown$type == "scores") return(plot + ggplot2::geom_point(size = 3, position = place))
+  if (shown$type == "scores") return(plot + ggplot2::geom_point(size = 3))
   plot +
     ggplot2::geom_segment(ggplot2::aes(x = .data$lower, xend = .data$upper, yend = .data$name),
                           linewidth = 1) +

@@ -493,30 +493,42 @@ counting_progress <- function(verbose, total, what) {
 
 #' Evaluate a model on a dataset
 #'
-#' Predicts every image of a dataset, at the dataset's `size`, and counts all pixels in one
-#' confusion matrix.
+#' Predicts every image of a dataset, at the dataset's `size`, and scores the masks. One batch at a
+#' time is in memory: of the images before only what was counted is kept.
 #'
 #' @param model A [`seg_model`][seg_model].
 #' @param dataset A [seg_dataset()], what [seg_example()] returns, or images (paths or a list).
 #' @param y Masks, where `dataset` is images.
 #' @param ... Must be empty.
+#' @param per_image,metrics,aggregate,ci,tolerance,width,thresholds As in [seg_metrics()]. Scores of
+#'   probabilities (`"ece"`, and those of `thresholds`) are computed where they are asked for.
+#'   Lengths are in pixels of the size at which images are predicted.
 #' @param precision As in [predict()][predict.seg_model()].
-#' @return As [seg_metrics()].
+#' @return As [seg_metrics()], with the names of the dataset's images.
 #' @concept metrics
 #' @export
 #' @examplesIf seg_available()
 #' model <- seg_unet(weights = "nuclei")
-#' seg_evaluate(model, seg_example("nuclei", n = 2))
-seg_evaluate <- function(model, dataset, y = NULL, ...,
+#' scenes <- seg_example("nuclei", n = 3)
+#' seg_evaluate(model, scenes)
+#' seg_evaluate(model, scenes, metrics = c("iou", "ece"), ci = TRUE)
+seg_evaluate <- function(model, dataset, y = NULL, ..., per_image = FALSE, metrics = NULL,
+                         aggregate = c("pooled", "mean"), ci = FALSE, tolerance = "0.75%",
+                         width = "2%", thresholds = NULL,
                          precision = c("auto", "float32", "bfloat16")) {
   check_no_dots(...)
   check_model(model, arg = "model")
   classes <- check_has_classes(model)
   precision <- check_choice(precision, c("auto", "float32", "bfloat16"))
+  metrics <- check_wanted(metrics, "masks")
+  options <- metric_options(per_image, aggregate, ci)
+  more <- more_families(metrics, probable = TRUE, tolerance, width, thresholds,
+                        rlang::current_env(), calibrate = FALSE)
   if (!is.null(y)) dataset <- list(dataset, y)
   dataset <- validation_dataset(dataset, 8L, classes)
-  out <- py_call("inference", "evaluate", model, dataset_for_python(dataset, classes), precision)
-  new_seg_metrics(out, classes)
+  out <- py_call("inference", "evaluate", model, dataset_for_python(dataset, classes), precision,
+                 more, options)
+  chosen_rows(new_seg_metrics(out, classes, names(dataset$images)), metrics, options)
 }
 
 # `evaluate` has two owners whose first arguments differ; both find ours.
