@@ -243,7 +243,8 @@ draw_legend <- function(key, size, cex) {
   y <- top + line * (seq_along(key$labels) - 0.5)
   x <- size[[2]] + 0.4 * line
   box <- 0.33 * line
-  graphics::rect(x, y + box, x + 2 * box, y - box, col = key$colours, border = "grey40", lwd = 0.5)
+  border <- ifelse(is.na(key$colours), NA, "grey40")
+  graphics::rect(x, y + box, x + 2 * box, y - box, col = key$colours, border = border, lwd = 0.5)
   graphics::text(x + 3 * box, y, key$labels, adj = c(0, 0.5), cex = cex * shrink)
 }
 
@@ -343,12 +344,14 @@ outlines_of <- function(scene, x) {
 
 # ---- objects ----
 
-draw_objects <- function(scene, rings, colours, alpha) {
+draw_objects <- function(scene, rings, colours, alpha, lty = "solid") {
+  lty <- rep_len(lty, length(colours))
   for (object in split(rings, rings$object)) {
     colour <- colours[[object$object[[1]]]]
     path <- break_rings(object)
     graphics::polypath(path$x, path$y, rule = "evenodd", border = colour,
-                       col = grDevices::adjustcolor(colour, alpha), lwd = max(1.5, 2 * scene$cex))
+                       col = grDevices::adjustcolor(colour, alpha), lwd = max(1.5, 2 * scene$cex),
+                       lty = lty[[object$object[[1]]]])
   }
 }
 
