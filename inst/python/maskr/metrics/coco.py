@@ -103,12 +103,13 @@ class Coco(Family[Matches]):
     def pack(self, parts: Sequence[Matches]) -> dict:
         """The images' matches one after the other, and how many each has."""
         table = Table.of(parts or [nothing(len(self.class_ids))])
+        curves = len(SIZES) * THRESHOLDS.size
         return {
             "sizes": np.array([one.scores.size for one in parts], dtype=np.int32),
             "classes": table.classes.astype(np.int32),
             "scores": table.scores,
             "ranks": table.ranks.astype(np.int32),
-            "outcomes": table.outcomes.astype(np.int32).reshape(table.scores.size, -1),
+            "outcomes": table.outcomes.astype(np.int32).reshape(-1, curves),
             "wanted": np.stack([one.wanted for one in parts]).astype(np.int32) if parts else [],
         }
 

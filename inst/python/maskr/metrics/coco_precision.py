@@ -70,7 +70,7 @@ class Hits:
         """The hits of predictions that belong to S = `n` groups, int64 `[D]`."""
         order = np.lexsort((-table.scores, groups))
         groups, images = groups[order], table.images[order]
-        outcomes = table.outcomes[order].reshape(order.size, -1)
+        outcomes = table.outcomes[order].reshape(order.size, len(SIZES) * THRESHOLDS.size)
         rows, owners, falses, starts = [], [], [], [np.zeros(1, dtype=np.int64)]
         total = 0
         for column in outcomes.T:
