@@ -8,14 +8,14 @@
 #'
 #' Within each class, in this order:
 #'
-#' | error | truth | prediction |
-#' |---|---|---|
-#' | `correct` | matched: the IoU of the pair reaches `iou` | the same |
-#' | `merged` | lies for more than half in a predicted object that holds several true ones so | holds more than half of each of several true objects |
-#' | `split` | holds more than half of each of several predicted objects | lies for more than half in a true object that holds several predicted ones so |
-#' | `poorly_outlined` | found, but the IoU of the pair only reaches 0.1 | the same |
-#' | `missed` | any other | |
-#' | `false` | | any other |
+#' | error | meaning |
+#' |---|---|
+#' | `correct` | matched: the IoU of the pair reaches `iou` |
+#' | `merged` | a predicted object that holds more than half of each of several true ones, and these |
+#' | `split` | a true object that holds more than half of each of several predicted ones, and these |
+#' | `poorly_outlined` | of the others, matched: the IoU of the pair reaches 0.1 |
+#' | `missed` | any other true object |
+#' | `false` | any other predicted object |
 #'
 #' Pairs are matched one to one: as many as possible, and of equally many those with the largest sum
 #' of IoUs. A true object that vanished in its neighbour's outline is merged though the neighbour be

@@ -12,7 +12,7 @@ from hypothesis.extra import numpy as hnp
 from maskr.arrays import IGNORE, NA_INTEGER
 from maskr.errors import DataError, ShapeError
 from maskr.instances import Instances
-from maskr.metrics import Accumulator
+from maskr.metrics import Accumulator, runs
 from maskr.metrics.bioimage import Bioimage
 from maskr.metrics.matching import match
 from maskr.metrics.objects import Objects
@@ -228,6 +228,19 @@ def test_labels_instances_and_panoptic_things_score_alike(rng):
         for of_prediction in forms:
             counts = Bioimage([1]).count(of_truth(truth), of_prediction(prediction))
             assert counts == pytest.approx(expected, abs=1e-9)
+
+
+def test_shared_pixels_are_the_same_run_by_run_and_pair_by_pair(rng):
+    for _ in range(10):
+        a, b = (as_instances(random_labels(rng, (13, 22), 9)) for _ in range(2))
+        areas = a.areas, b.areas
+        for x, y in zip(runs.shared_pixels(a, b, areas), runs.of_each_pair(a, b, areas),
+                        strict=True):
+            assert x.tolist() == y.tolist()
+        masks = a.masks()[:, None] & b.masks()[None]
+        rows, columns, pixels = runs.shared_pixels(a, b, areas)
+        assert (masks.sum(axis=(2, 3))[rows, columns] == pixels).all()
+        assert pixels.sum() == masks.sum()
 
 
 def test_objects_that_overlap_are_matched_one_to_one():

@@ -82,7 +82,8 @@ test_that("several images are paired by name", {
   x <- seg_errors(scenes, scenes$instances)
   expect_identical(unique(x$image), 1:2)
   expect_identical(unique(x$label), "nucleus")
-  expect_error(seg_errors(scenes, scenes$instances[1]), "holds 2.*1", class = "maskr_error_argument")
+  expect_error(seg_errors(scenes, scenes$instances[1]), "holds 2.*1",
+               class = "maskr_error_argument")
   expect_error(seg_errors(list(), list()), class = "maskr_error_argument")
 })
 

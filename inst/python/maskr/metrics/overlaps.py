@@ -1,8 +1,7 @@
 """How much the objects of truth and prediction share, whatever form they come in.
 
-Objects that may overlap are compared by their run lengths (in C, by faster-coco-eval), those of
-label images and volumes by counting the pairs of labels that occur together. Only pairs that share
-a pixel are kept.
+Objects of `Instances` are compared by their run lengths, those of label images and volumes by
+counting the pairs of labels that occur together. Only pairs that share a pixel are kept.
 """
 
 from collections.abc import Sequence
@@ -11,9 +10,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from maskr.errors import DataError, ShapeError
-from maskr.instances import Instances, measure, packed
+from maskr.instances import Instances, measure
 from maskr.metrics.confusion import count_pairs, size_of
 from maskr.metrics.objects import Objects
+from maskr.metrics.runs import shared_pixels
 from maskr.panoptic import Panoptic
 
 Image = Objects | Instances | Panoptic | np.ndarray
@@ -162,9 +162,7 @@ def as_objects(x: Image, class_ids: Sequence[int]) -> Objects:
 
 
 def of_objects(truth: Objects, prediction: Objects) -> ImageOverlaps:
-    """Compare objects that may overlap."""
-    from faster_coco_eval.core import mask as coco  # noqa: PLC0415, label images need none
-
+    """Compare objects with run lengths, which may overlap."""
     a, b = truth.instances, prediction.instances
     if a.size != b.size:
         raise ShapeError(
@@ -175,18 +173,11 @@ def of_objects(truth: Objects, prediction: Objects) -> ImageOverlaps:
         )
     # areas of masks, which those of a file need not be
     areas = measure(a.rles, a.size)[0], measure(b.rles, b.size)[0]
-    shared = np.zeros((len(a), len(b)))
-    if shared.size > 0:
-        codes = packed(b.rles, b.size), packed(a.rles, a.size)
-        iou = np.asarray(coco.iou(*codes, [0] * len(a))).T
-        # from I / (A + B - I); a whole number of pixels again
-        shared = np.rint(iou * (areas[0][:, None] + areas[1]) / (1 + iou))
-    rows, columns = np.nonzero(shared)
     sides = [
         Side(np.arange(1, len(x) + 1), x.instances.class_ids, area, np.asarray(x.crowd, dtype=bool))
         for x, area in zip((truth, prediction), areas, strict=True)
     ]
-    return ImageOverlaps(*sides, rows, columns, shared[rows, columns])
+    return ImageOverlaps(*sides, *shared_pixels(a, b, areas))
 
 
 def of_labels(
