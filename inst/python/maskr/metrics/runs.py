@@ -65,7 +65,8 @@ def shared_pixels(a: Instances, b: Instances, areas: tuple[np.ndarray, np.ndarra
     left, right = Runs.of(a), Runs.of(b)
     if left.overlap or right.overlap:
         return of_each_pair(a, b, areas)
-    edges = np.unique(np.concatenate((left.start, left.end, right.start, right.end)))
+    edges = np.concatenate((left.start, left.end, right.start, right.end))
+    edges.sort(kind="stable")  # fast for pieces in order
     rows, columns = left.owner_of(edges[:-1]), right.owner_of(edges[:-1])
     both = (rows >= 0) & (columns >= 0)
     keys, place = np.unique(rows[both] * len(b) + columns[both], return_inverse=True)
