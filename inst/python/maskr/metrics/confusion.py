@@ -13,7 +13,7 @@ import numpy as np
 from maskr.arrays import IGNORE, NA_INTEGER, same_order
 from maskr.errors import DataError, ShapeError
 
-CHUNK = 1 << 17
+CHUNK = 1 << 18
 """Pixels that are counted at once: little enough for a core's own cache."""
 
 EVERY = 256
@@ -21,6 +21,9 @@ EVERY = 256
 
 DENSE_BITS = 8
 """Class ids of up to so many bits are counted in a table, larger ones by sorting."""
+
+HISTOGRAM_BITS = 7
+"""Up to so many bits OpenCV's histograms are faster than numpy's."""
 
 MAX_CLASSES = 2048
 """More ids than this are labels of objects rather than of classes; the matrix would be huge."""
@@ -110,10 +113,22 @@ def count_chunk(
         found.append(pairs_of_keys(joined(truth, prediction, 32, np.int64), lengths))
         return
     keys = joined(truth, prediction, bits, np.int32)
+    table = tables.setdefault(bits, np.zeros(1 << (2 * bits), dtype=np.int64))
+    if lengths is None and bits <= HISTOGRAM_BITS:
+        table += histogram(keys, table.size)
+        return
     # exact: float64 holds whole numbers up to 2^53
     pixels = np.bincount(keys, weights=lengths).astype(np.int64, copy=False)
-    table = tables.setdefault(bits, np.zeros(1 << (2 * bits), dtype=np.int64))
     table[: pixels.size] += pixels
+
+
+def histogram(keys: np.ndarray, size: int) -> np.ndarray:
+    """How often each key below `size` occurs: int64 `[size]`."""
+    import cv2  # noqa: PLC0415, five times as fast as numpy's bincount; masks of runs need none
+
+    # as one row: OpenCV is slow on columns; its float32 is exact up to 2^24, more than a chunk
+    row = keys.astype(np.uint16).reshape(1, -1)
+    return cv2.calcHist([row], [0], None, [size], [0, size]).ravel().astype(np.int64)
 
 
 def runs(
@@ -139,7 +154,8 @@ def changes_sampled(x: np.ndarray) -> int:
 
 def largest_bits(truth: np.ndarray, prediction: np.ndarray) -> int:
     """A number with as many bits as the largest id; above int32's if any value is negative."""
-    return int(np.bitwise_or(truth, prediction, dtype=np.int32).view(np.uint32).max())
+    together = int(np.bitwise_or.reduce(truth)) | int(np.bitwise_or.reduce(prediction))
+    return together & np.iinfo(np.uint32).max
 
 
 def joined(truth: np.ndarray, prediction: np.ndarray, bits: int, dtype: type) -> np.ndarray:
