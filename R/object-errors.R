@@ -11,8 +11,8 @@
 #' | error | meaning |
 #' |---|---|
 #' | `correct` | matched: the IoU of the pair reaches `iou` |
-#' | `merged` | a predicted object that holds more than half of each of several true ones, and these |
-#' | `split` | a true object that holds more than half of each of several predicted ones, and these |
+#' | `merged` | a predicted object that holds more than half of several true ones; and these |
+#' | `split` | a true object that holds more than half of several predicted ones; and these |
 #' | `poorly_outlined` | of the others, matched: the IoU of the pair reaches 0.1 |
 #' | `missed` | any other true object |
 #' | `false` | any other predicted object |

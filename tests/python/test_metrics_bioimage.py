@@ -243,6 +243,37 @@ def test_shared_pixels_are_the_same_run_by_run_and_pair_by_pair(rng):
         assert pixels.sum() == masks.sum()
 
 
+def test_empty_masks_are_objects_that_nothing_matches():
+    masks = np.zeros((3, 4, 7), dtype=bool)
+    masks[0, :2, 1:4] = masks[1, 1:3, 1:5] = True
+    for some in ([0, 2], [0, 1, 2]):  # run by run, and pair by pair
+        x = Instances.from_masks(masks[some], [1] * len(some))
+        found = values(x, x)
+        assert found["recall"] == found["precision"] == pytest.approx((len(some) - 1) / len(some))
+        assert (found["missed"], found["false"], found["mean_iou"]) == (1, 1, 1)
+
+
+def test_seg_and_aji_equal_loops_over_objects(rng):
+    for _ in range(5):
+        truth = random_labels(rng, (30, 41), 20)
+        prediction = spoiled(rng, truth)
+        seg, shared, union, used = [], 0, 0, set()
+        for label in np.unique(truth[truth > 0]):
+            own = truth == label
+            others = [prediction == n for n in np.unique(prediction[prediction > 0])]
+            iou = [(own & one).sum() / (own | one).sum() for one in others]
+            covers = [2 * (own & one).sum() > own.sum() for one in others]
+            seg.append(max(np.multiply(iou, covers)))
+            best = int(np.argmax(iou))
+            chosen = others[best] if iou[best] > 0 else np.zeros_like(own)
+            used |= {best} if iou[best] > 0 else set()
+            shared, union = shared + (own & chosen).sum(), union + (own | chosen).sum()
+        union += sum(one.sum() for i, one in enumerate(others) if i not in used)
+        found = values(truth, prediction)
+        assert found["seg"] == pytest.approx(np.mean(seg))
+        assert found["aji"] == pytest.approx(shared / union)
+
+
 def test_objects_that_overlap_are_matched_one_to_one():
     masks = np.zeros((2, 5, 9), dtype=bool)
     masks[0, 1:4, 1:6] = True
