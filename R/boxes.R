@@ -11,13 +11,13 @@
 #'
 #' | type | definition | range |
 #' |---|---|---|
-#' | `"iou"` | \eqn{I / U} | 0 to 1 |
-#' | `"giou"` | \eqn{\mathrm{IoU} - (C - U) / C}{IoU - (C - U) / C} | -1 to 1 |
-#' | `"diou"` | \eqn{\mathrm{IoU} - d^2 / c^2}{IoU - d^2 / c^2} | -1 to 1 |
-#' | `"ciou"` | \eqn{\mathrm{DIoU} - v^2 / (1 - \mathrm{IoU} + v)}{DIoU - v^2 / (1 - IoU + v)} | -2 to 1 |
+#' | `"iou"` | \eqn{J = I / U} | 0 to 1 |
+#' | `"giou"` | \eqn{J - (C - U) / C} | -1 to 1 |
+#' | `"diou"` | \eqn{D = J - d^2 / c^2} | -1 to 1 |
+#' | `"ciou"` | \eqn{D - v^2 / (1 - J + v)} | -2 to 1 |
 #'
 #' where \eqn{v = \frac{4}{\pi^2} (\arctan(w_1 / h_1) - \arctan(w_2 / h_2))^2}{v = 4 / pi^2
-#' (atan(w1 / h1) - atan(w2 / h2))^2} is how much the aspect ratios differ. They are computed by
+#' (atan(w1 / h1) - atan(w2 / h2))^2} tells how much the aspect ratios differ. They are computed by
 #' torchvision in double precision; its terms of 1e-7 against division by 0 are part of `"diou"` and
 #' `"ciou"`.
 #'

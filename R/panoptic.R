@@ -20,8 +20,8 @@
 #'   matched by name and added where the mask lacks them.
 #' @param ... Not used.
 #' @return A `seg_panoptic` with the attributes `segments` (data frame `id, class, label, isthing,
-#'   score, area`, and `iscrowd` where there is a crowd) and `classes`. `as_seg_mask()` makes a mask of its classes, `as_seg_instances()`
-#'   objects of its things.
+#'   score, area`, and `iscrowd` where there is a crowd) and `classes`. `as_seg_mask()` makes a mask
+#'   of its classes, `as_seg_instances()` objects of its things.
 #' @concept types
 #' @export
 #' @examples

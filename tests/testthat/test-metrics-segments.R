@@ -144,3 +144,20 @@ test_that("segments keep their crowds on the way", {
   over <- attr(as_seg_panoptic(mask, instances = as_seg_instances(x)), "segments")
   expect_identical(over$iscrowd, c(FALSE, FALSE, TRUE))
 })
+
+test_that("results of the same images can be compared", {
+  skip_if_no_python()
+  images <- list(truth, prediction, truth)
+  set.seed(1)
+  a <- seg_metrics(images, list(prediction, prediction, truth), ci = TRUE, classes = classes)
+  set.seed(1)
+  b <- seg_metrics(images, images, ci = TRUE, classes = classes)
+  found <- py_call("metrics.results", "compare", attr(a, "state"), attr(b, "state"), "pooled",
+                   list(level = 0.95, replicates = 50L, seed = 1L))
+  expect_equal(as.vector(found$difference[[1]]), b$value[[1]] - a$value[[1]])
+  one <- seg_metrics(list(truth[, 4:6], truth[, 4:6]), list(truth[, 4:6], truth[, 4:6]), ci = TRUE)
+  expect_true(all(one$value[one$metric == "pq"] == 1))
+  same <- py_call("metrics.results", "compare", attr(one, "state"), attr(one, "state"), "mean",
+                  list(level = 0.95, replicates = 50L, seed = 1L))
+  expect_true(all(same$difference %in% c(0, NaN)))
+})
