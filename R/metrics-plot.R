@@ -294,15 +294,17 @@ draw_errors <- function(shown, main) {
   on.exit(graphics::par(old))
   graphics::barplot(
     counts, beside = TRUE, col = okabe_lines(nrow(counts)), border = NA, ylab = "objects",
-    main = main, legend.text = if (nrow(counts) > 1) rownames(counts),
+    main = main, axes = FALSE, legend.text = if (nrow(counts) > 1) rownames(counts),
     args.legend = list(x = "topright", bty = "n", border = NA)
   )
+  graphics::axis(2, whole_ticks(c(0, counts)))
 }
 
 gg_errors <- function(shown) {
   ggplot2::ggplot(shown$rows, ggplot2::aes(.data$error, .data$count, fill = .data$name)) +
     ggplot2::geom_col(position = "dodge", show.legend = nlevels(shown$rows$name) > 1) +
     ggplot2::scale_fill_manual(values = okabe_lines(nlevels(shown$rows$name))) +
+    ggplot2::scale_y_continuous(breaks = whole_ticks) +
     ggplot2::labs(x = NULL, y = "objects", fill = NULL)
 }
 

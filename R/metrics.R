@@ -1,62 +1,240 @@
-# Metrics of semantic segmentation: checks, the result's class, its printing and plots.
+# Scores: the verb, what can be scored, and the result's class.
 
-#' Scores of predicted masks
+#' Scores of masks, objects and panoptic results
 #'
-#' Compares predicted masks with true ones pixel by pixel: pixel accuracy, IoU, Dice, precision,
-#' recall and F1 of every class and over all classes, and the confusion matrix that they come
-#' from. Several images are counted into one matrix, so that every pixel weighs the same; with
-#' `per_image = TRUE` each image is scored too.
+#' Compares predictions with the truth. What they are decides what is computed: masks are compared
+#' pixel by pixel, and on request by their boundaries, surfaces and probabilities; [seg_instances()]
+#' object by object, as COCO or as microscopy does; [seg_panoptic()] results by their panoptic
+#' quality. Every score equals that of the reference implementation named below. Intervals come from
+#' resampling images.
 #'
-#' With \eqn{n_{ij}}{n[i,j]} pixels of class i that were predicted as class j, \eqn{t_i}{t[i]}
-#' pixels of class i in the truth and \eqn{p_i}{p[i]} in the prediction:
+#' @section Masks:
+#' With n(ij) pixels of class i that were predicted as class j, t(i) pixels of class i in the truth,
+#' p(i) in the prediction, and n of both:
 #'
 #' | metric | rows | definition |
 #' |---|---|---|
-#' | `pixel_accuracy` | overall | \eqn{\sum_i n_{ii} / \sum_i t_i}{sum(n[i,i]) / sum(t[i])} |
-#' | `mean_accuracy` | overall | the mean of `recall` over the classes |
+#' | `pixel_accuracy` | overall | sum of n(ii) / n |
+#' | `mean_accuracy`, `balanced_accuracy` | overall | the mean of `recall` over the classes |
 #' | `mean_iou` | overall | the mean of `iou` over the classes |
-#' | `fw_iou` | overall | the mean of `iou` weighted by \eqn{t_i}{t[i]} |
-#' | `iou` | class | \eqn{n_{ii} / (t_i + p_i - n_{ii})}{n[i,i] / (t[i] + p[i] - n[i,i])} |
-#' | `dice`, `f1` | class, overall | \eqn{2 n_{ii} / (t_i + p_i)}{2 n[i,i] / (t[i] + p[i])} |
-#' | `precision` | class, overall | \eqn{n_{ii} / p_i}{n[i,i] / p[i]} |
-#' | `recall` | class, overall | \eqn{n_{ii} / t_i}{n[i,i] / t[i]} |
+#' | `fw_iou` | overall | the mean of `iou` weighted by t(i) |
+#' | `kappa` | overall | Cohen's (a - e) / (1 - e): a pixel accuracy, e sum of t(i) p(i) / n^2 |
+#' | `generalised_dice` | overall | 2 sum of w(i) n(ii) / sum of w(i) (t(i) + p(i)) |
+#' | `iou` | class | n(ii) / (t(i) + p(i) - n(ii)) |
+#' | `dice`, `f1` | class, overall | 2 n(ii) / (t(i) + p(i)): for pixels the same number |
+#' | `precision` | class, overall | n(ii) / p(i) |
+#' | `recall` | class, overall | n(ii) / t(i) |
+#' | `specificity` | class, overall | (n - t(i) - p(i) + n(ii)) / (n - t(i)) |
 #'
-#' Overall rows of `dice`, `f1`, `precision` and `recall` are means over the classes. A ratio with
-#' the denominator 0 is `NA` and enters no mean: all scores of a class that neither the truth nor
-#' the prediction holds, the precision of a class that was never predicted, and the recall of a
-#' class that the truth lacks. For pixels of one class, Dice and F1 are the same number.
+#' The weights w(i) of the generalised Dice are 1 / t(i)^2, and 0 for a class that the truth lacks.
+#' Overall rows of scores of classes are means over the classes. These scores are the default, the
+#' family `"semantic"`. The others are computed where `metrics` names them or their family:
 #'
-#' @param truth,prediction Masks of class ids: a [seg_mask()], a matrix `[H, W]` (or array
-#'   `[D, H, W]`) of whole numbers, logical values (0 and 1) or factors, or the path of a mask file
-#'   as [seg_read_mask()] reads it by default; for several images a list of these, or several
-#'   paths. Each truth belongs to the prediction in the same place, unless both lists have the same
-#'   names, and has its size. `NA` in the truth leaves a pixel out; in the prediction it is an
-#'   error.
+#' | family | metric | definition |
+#' |---|---|---|
+#' | `"boundary"` | `boundary_f1` | 2 P R / (P + R), with P and R as below |
+#' | `"boundary"` | `boundary_iou` | IoU of what is within `width` of either mask's own boundary |
+#' | `"boundary"` | `trimap_iou` | IoU among the pixels within `width` of the truth's boundary |
+#' | `"surface"` | `hausdorff` | the largest distance from one surface to the other |
+#' | `"surface"` | `hd95` | the larger of the 95th percentiles of both directions' distances |
+#' | `"surface"` | `assd` | the mean of both directions' distances |
+#' | `"surface"` | `nsd` | surface Dice: the share of both surfaces within `tolerance` |
+#' | `"calibration"` | `ece` | expected calibration error, in 15 bins of confidence |
+#' | `"thresholds"` | `average_precision` | area under the steps of the precision-recall curve |
+#' | `"thresholds"` | `best_dice` | the largest Dice of all `thresholds` |
+#' | `"thresholds"` | `best_threshold` | the threshold that gives it |
+#'
+#' Surfaces and boundaries are the pixels of a class that have a neighbour outside of it or of the
+#' image. P is the share of the prediction's boundary pixels at most `tolerance` from the truth's
+#' boundary, R the share of the truth's as near to the prediction's. Distances are in the units of
+#' the masks' attribute `spacing` (of volumes, usually mm), else in pixels. Boundary F1 and surfaces
+#' are means over the images; both IoUs of boundaries pool the pixels of all images. The calibration
+#' error is the mean over pixels of the gap between confidence, the largest probability, and
+#' accuracy in its bin; it comes with all probabilities. Numbers equal those of scikit-learn,
+#' torchmetrics and MONAI.
+#'
+#' @section Objects:
+#' Family `"coco"` is the default if every predicted object has a score. Predictions of a class, the
+#' highest score first, find a true object if they overlap (`type`) by at least a threshold:
+#'
+#' | metric | definition |
+#' |---|---|
+#' | `ap` | precision averaged over 101 recalls, IoU thresholds 0.50, 0.55, ..., 0.95 and classes |
+#' | `ap50`, `ap75` | the same at one threshold |
+#' | `ap_small`, `ap_medium`, `ap_large` | objects of up to 32 x 32, 96 x 96 and more pixels |
+#' | `ar1`, `ar10`, `ar100` | average recall of so many predictions of a class in an image |
+#' | `ar_small`, `ar_medium`, `ar_large` | average recall by size |
+#'
+#' Classes have `ap`, `ap50`, `ap75` and `ar100`. Numbers equal those of pycocotools.
+#'
+#' Family `"bioimage"` needs no scores and is the default without. With TP pairs matched one to one
+#' within a class, FN true and FP predicted objects left over, at IoU 0.5 unless said:
+#'
+#' | metric | definition |
+#' |---|---|
+#' | `dsb_ap` | TP / (TP + FP + FN), the mean over thresholds 0.50, 0.55, ..., 0.95 |
+#' | `dsb_ap50`, `dsb_ap75` | the same at one threshold |
+#' | `precision`, `recall` | TP / (TP + FP), TP / (TP + FN) |
+#' | `f1` | 2 TP / (2 TP + FP + FN) |
+#' | `mean_iou` | mean IoU of the pairs |
+#' | `seg` | Cell Tracking Challenge, see below |
+#' | `aji` | aggregated Jaccard index, see below |
+#' | `missed`, `merged`, `split`, `poorly_outlined` | numbers of true objects, see [seg_errors()] |
+#' | `false` | number of predicted objects that are none |
+#'
+#' `seg` is the mean over the true objects of the IoU with the predicted object that covers more
+#' than half of it, 0 without one. `aji` divides the intersections of true objects with the
+#' predicted ones of largest IoU by their unions and all other predicted pixels. Overall rows count
+#' the objects of all classes together.
+#'
+#' @section Panoptic results:
+#' A true and a predicted segment of a class match if their IoU is above 0.5. With TP matches, FN
+#' and FP segments without one:
+#'
+#' | metric | definition |
+#' |---|---|
+#' | `sq` | segmentation quality: mean IoU of the matches |
+#' | `rq` | recognition quality: TP / (TP + FP / 2 + FN / 2) |
+#' | `pq` | panoptic quality: SQ times RQ |
+#'
+#' Overall rows are means over the classes that occur; those that end in `_things` and `_stuff` over
+#' the classes of that kind. Void pixels and crowds count as in panopticapi. To score the things as
+#' objects, in volumes too, ask for `metrics = "bioimage"`.
+#'
+#' @section What is undefined:
+#' A ratio with the denominator 0 is `NA` and enters no mean. In short:
+#'
+#' | a class is in | pixels | boundaries, surfaces | objects | segments |
+#' |---|---|---|---|---|
+#' | neither | `NA` | `NA` | `NA` | `NA` |
+#' | the truth only | 0, `precision` `NA` | 0, distances `Inf` | 0, precision `NA` | 0 |
+#' | the prediction only | 0, `recall` `NA` | 0, distances `Inf` | 0, recall, AP `NA` | 0 |
+#'
+#' The trimap IoU of a class that the truth lacks is `NA`, as is the mean IoU of objects without
+#' pairs.
+#'
+#' | given | result |
+#' |---|---|
+#' | `NA` in the truth | the pixel is left out, as are void pixels of panoptic results |
+#' | `NA` in the prediction | `maskr_error_data` |
+#' | an id that is not among `classes` | `maskr_error_data` |
+#' | probabilities that are missing or outside 0..1 | `maskr_error_data` |
+#' | different sizes | `maskr_error_shape` |
+#' | `ci` with fewer than two images | `maskr_error_data` |
+#'
+#' One pixel and an image of nothing but background are no special cases. The background is a class
+#' like others: leave its rows out of a mean of your own where it should not count.
+#'
+#' @param truth,prediction What is compared, for several images as lists. Each truth belongs to the
+#'   prediction in the same place, unless both lists have the same names, and has its size.
+#'   - Masks of class ids: a [seg_mask()], a matrix `[H, W]` (or array `[D, H, W]`) of whole
+#'     numbers, logical values (0 and 1) or factors, or the path of a mask file as [seg_read_mask()]
+#'     reads it by default; also several paths, or a folder. Paths are
+#'     paired by the names of their files as in [seg_dataset()]. `NA` in the truth leaves a pixel out; in the prediction it is an error.
+#'   - Probabilities, as `prediction` of masks: arrays `[H, W, class]` (or `[D, H, W, class]`) of
+#'     numbers from 0 to 1 as `predict(type = "prob")` gives them. Names of the last dimension are
+#'     matched with `classes`. With `thresholds`, also a matrix of the probabilities of the second
+#'     of two classes.
+#'   - Objects: [seg_instances()], or [seg_annotations] as read from a file.
+#'   - [seg_panoptic()] results, or such annotations.
 #' @param classes The classes that may occur, a named vector of ids such as
 #'   `c(background = 0, nucleus = 1)`; another id in a pixel that counts is an error. By default the
-#'   ids that are seen, named as the masks name them. Masks are compared by class id.
+#'   ids that are seen, named as the masks name them. Things are compared by class id.
 #' @param per_image Score every image too?
+#' @param ... Must be empty.
+#' @param metrics Names of the scores to keep, or of families (see below), such as
+#'   `c("iou", "surface")`. By default those of `"semantic"`, with probabilities also of
+#'   `"calibration"`; of `"coco"` or `"bioimage"`; of `"panoptic"`.
+#' @param aggregate How several images make one score: `"pooled"` scores all together, so that every
+#'   pixel or object weighs the same; `"mean"` is the mean of the images' scores, over those in
+#'   which a score is defined.
+#' @param ci Add intervals? `TRUE` for 95 per cent, or a level such as `0.9`. Percentiles of 1000
+#'   bootstrap samples of the images, of which there must be two or more; [set.seed()] makes them
+#'   repeatable.
+#' @param tolerance,width Lengths for boundaries and surfaces: numbers in pixels (or in units of the
+#'   masks' `spacing`), or shares of the image's diagonal such as `"0.75%"`.
+#' @param thresholds Numbers from 0 to 1 at which to cut probabilities, such as `seq(0, 1, 0.05)`.
+#' @param type What of objects overlaps, for `"coco"`: their `"mask"`, `"box"`, or the `"boundary"`
+#'   of their masks.
 #' @return A data frame of class `seg_metrics`:
 #'   - `image` (only with `per_image = TRUE`): names of the images, or else their numbers; `NA` in
 #'     the rows over all images, which come first.
 #'   - `metric`: the name of the score.
 #'   - `class`: class id, `NA` in overall rows.
-#'   - `value`: the score, from 0 to 1 (1 is perfect), or `NA` where it is undefined.
-#'   - `n`: number of pixels: those of the class in the truth; in overall rows, all that count.
+#'   - `value`: the score. 1 is perfect, or 0 for distances, errors and `ece`; `NA` where undefined.
+#'   - `n`: what the value rests on. Pixels of the class in the truth (in overall rows all that
+#'     count), true objects or segments; of boundaries and surfaces the images in which it is
+#'     defined.
+#'   - `lower`, `upper` (only with `ci`): the interval; `NA` for single images.
 #'
-#'   Attributes: `confusion`, the matrix of pixel counts (rows are the truth, columns the
-#'   prediction); `classes`; with `per_image = TRUE` also `confusion_per_image`, an array
-#'   `[truth, prediction, image]`. `summary()` gives one row for each class, `as.data.frame()` a
-#'   plain data frame with a column `label` for the names of the classes.
+#'   Attributes: `classes`; `kind`, which is `"masks"`, `"objects"` or `"segments"`; `tables`, a
+#'   list of data frames beside the scores: `curve` (with `thresholds`), `calibration` (of
+#'   probabilities), `thresholds` (of `"bioimage"`). For masks also `confusion`, the matrix of pixel
+#'   counts (rows are the truth, columns the prediction), and with `per_image = TRUE`
+#'   `confusion_per_image`, an array `[truth, prediction, image]`. With `per_image` or `ci`, `state` holds what was counted of each
+#'   image, for [seg_compare()].
 #'
-#'   Different sizes are a `maskr_error_shape`, unknown ids and missing predictions a
-#'   `maskr_error_data`, unreadable files a `maskr_error_format`.
-#' @references Long, J., Shelhamer, E. and Darrell, T. (2015) Fully convolutional networks for
-#'   semantic segmentation. CVPR, 3431-3440. \doi{10.1109/CVPR.2015.7298965}
+#'   `summary()` gives one row for each class, `as.data.frame()` a plain data frame with a column
+#'   `label` for the names of the classes.
+#'
+#'   Unknown names in `metrics` and scores that need what was not given are a
+#'   `maskr_error_argument`, unreadable files a `maskr_error_format`; other errors are in the table
+#'   above.
+#' @references Masks: Long, J., Shelhamer, E. and Darrell, T. (2015) Fully convolutional networks
+#'   for semantic segmentation. CVPR, 3431-3440. \doi{10.1109/CVPR.2015.7298965}
 #'
 #'   Dice, L. R. (1945) Measures of the amount of ecologic association between species. Ecology 26,
 #'   297-302. \doi{10.2307/1932409}
-#' @seealso [seg_evaluate()] for a model and a data set; [plot.seg_metrics()].
+#'
+#'   Cohen, J. (1960) A coefficient of agreement for nominal scales. Educational and Psychological
+#'   Measurement 20, 37-46. \doi{10.1177/001316446002000104}
+#'
+#'   Sudre, C. H. et al. (2017) Generalised Dice overlap as a deep learning loss function for highly
+#'   unbalanced segmentations. DLMIA, 240-248. \doi{10.1007/978-3-319-67558-9_28}
+#'
+#'   Guo, C., Pleiss, G., Sun, Y. and Weinberger, K. Q. (2017) On calibration of modern neural
+#'   networks. ICML, 1321-1330.
+#'
+#'   Boundaries: Csurka, G., Larlus, D. and Perronnin, F. (2013) What is a good evaluation measure
+#'   for semantic segmentation? BMVC. \doi{10.5244/C.27.32}
+#'
+#'   Cheng, B. et al. (2021) Boundary IoU: improving object-centric image segmentation evaluation.
+#'   CVPR, 15334-15342. \doi{10.1109/CVPR46437.2021.01508}
+#'
+#'   Kohli, P., Ladicky, L. and Torr, P. H. S. (2009) Robust higher order potentials for enforcing
+#'   label consistency. International Journal of Computer Vision 82, 302-324.
+#'   \doi{10.1007/s11263-008-0202-0}
+#'
+#'   Huttenlocher, D. P., Klanderman, G. A. and Rucklidge, W. J. (1993) Comparing images using the
+#'   Hausdorff distance. IEEE Transactions on Pattern Analysis and Machine Intelligence 15, 850-863.
+#'   \doi{10.1109/34.232073}
+#'
+#'   Nikolov, S. et al. (2021) Clinically applicable segmentation of head and neck anatomy for
+#'   radiotherapy. Journal of Medical Internet Research 23, e26151. \doi{10.2196/26151}
+#'
+#'   Objects: Lin, T.-Y. et al. (2014) Microsoft COCO: common objects in context. ECCV, 740-755.
+#'   \doi{10.1007/978-3-319-10602-1_48}
+#'
+#'   Caicedo, J. C. et al. (2019) Nucleus segmentation across imaging experiments: the 2018 Data
+#'   Science Bowl. Nature Methods 16, 1247-1253. \doi{10.1038/s41592-019-0612-7}
+#'
+#'   Schmidt, U. et al. (2018) Cell detection with star-convex polygons. MICCAI, 265-273.
+#'   \doi{10.1007/978-3-030-00934-2_30}
+#'
+#'   Maska, M. et al. (2014) A benchmark for comparison of cell tracking algorithms. Bioinformatics
+#'   30, 1609-1617. \doi{10.1093/bioinformatics/btu080}
+#'
+#'   Kumar, N. et al. (2017) A dataset and a technique for generalized nuclear segmentation for
+#'   computational pathology. IEEE Transactions on Medical Imaging 36, 1550-1560.
+#'   \doi{10.1109/TMI.2017.2677499}
+#'
+#'   Panoptic: Kirillov, A. et al. (2019) Panoptic segmentation. CVPR, 9404-9413.
+#'   \doi{10.1109/CVPR.2019.00963}
+#'
+#'   Intervals: Efron, B. and Tibshirani, R. J. (1993) An introduction to the bootstrap. Chapman and
+#'   Hall. Chapter 13.
+#' @seealso [seg_evaluate()] for a model and a data set; [seg_compare()] for several results;
+#'   [seg_errors()] for single objects; [plot.seg_metrics()].
 #' @concept metrics
 #' @export
 #' @examplesIf seg_available()
@@ -67,6 +245,27 @@
 #' scores[scores$metric == "mean_iou", ]
 #' attr(scores, "confusion")
 #' plot(scores)
+#'
+#' # boundaries, and how sure the scores are
+#' scenes <- seg_example("nuclei", n = 6, size = c(48, 64))
+#' shifted <- lapply(scenes$masks, \(mask) mask[, c(2:64, 1)])
+#' seg_metrics(scenes$masks, shifted, metrics = c("iou", "boundary_f1", "hd95"), tolerance = 1,
+#'             ci = TRUE)
+#'
+#' # probabilities
+#' probable <- matrix(c(0.1, 0.4, 0.7, 0.9, 0.8, 0.6), nrow = 2)
+#' swept <- seg_metrics(truth > 0, probable, thresholds = seq(0, 1, 0.1),
+#'                      metrics = c("best_dice", "best_threshold", "ece"))
+#' swept
+#' attr(swept, "tables")$curve
+#'
+#' # objects: the second of them is missed
+#' cells <- scenes$instances[[1]]
+#' seg_metrics(cells, cells[-2, ], metrics = c("dsb_ap", "f1", "missed"))
+#'
+#' # panoptic results
+#' panoptic <- as_seg_panoptic(cells)
+#' seg_metrics(panoptic, panoptic)
 seg_metrics <- function(truth, prediction, classes = NULL, per_image = FALSE, ..., metrics = NULL,
                         aggregate = c("pooled", "mean"), ci = FALSE, tolerance = "0.75%",
                         width = "2%", thresholds = NULL, type = c("mask", "box", "boundary")) {
@@ -246,7 +445,8 @@ chosen_rows <- function(x, metrics, options) {
   attr(x, "level") <- options$resampling$level
   if (is.null(metrics)) return(x)
   families <- metric_families[[attr(x, "kind")]]
-  wanted <- unlist(c(setdiff(metrics, names(families)), families[intersect(metrics, names(families))]))
+  named <- intersect(metrics, names(families))
+  wanted <- c(setdiff(metrics, named), unlist(families[named], use.names = FALSE))
   x <- x[x$metric %in% wanted, ]
   rownames(x) <- NULL
   x
