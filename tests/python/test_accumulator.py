@@ -247,6 +247,14 @@ def test_only_sums_are_held_unless_images_are_kept():
     assert len(counted("semantic", keep=True).parts[0]) == 4
 
 
+@pytest.mark.parametrize(
+    "asked", [{"aggregate": "mean"}, {"per_image": True}, {"resampling": Resampling()}]
+)
+def test_single_images_must_have_been_kept(asked):
+    with pytest.raises(MaskrError, match="Single images were not kept"):
+        counted("semantic", keep=False).table(**asked)
+
+
 def test_accumulators_of_other_classes_do_not_merge():
     with pytest.raises(MaskrError, match="same metrics and classes"):
         counted("semantic").merge(Accumulator([Semantic([0, 1])]))

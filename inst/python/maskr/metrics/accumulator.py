@@ -109,11 +109,18 @@ class Accumulator:
         ----------
         aggregate
             "pooled" scores all images together; "mean" gives the mean of the images' scores, over
-            those in which a score is defined.
+            those in which a score is defined. Needs `keep`.
         weights
             `[R, N]`: how often each image counts in each of R resamples; values then have a first
-            axis of length R.
+            axis of length R. Needs `keep`.
+
+        Raises
+        ------
+        MaskrError
+            If single images were not kept.
         """
+        if aggregate != "pooled" or weights is not None:
+            self._check_kept()
         return tables.joined(
             tables.overall(family, parts, aggregate, weights)
             for family, parts in zip(self.families, self.parts, strict=True)
@@ -151,11 +158,19 @@ class Accumulator:
             columns["lower"], columns["upper"] = interval(values, resampling.level)
         if not per_image:
             return columns
+        self._check_kept()
         each = tables.joined(
             family.per_image(parts)
             for family, parts in zip(self.families, self.parts, strict=True)
         )
         return tables.with_images(columns, each, ids, self.images)
+
+    def _check_kept(self) -> None:
+        if not self.keep:
+            raise MaskrError(
+                "Single images were not kept, only what they add up to.",
+                hint="Make the accumulator with keep=True.",
+            )
 
     def state(self) -> dict:
         """Plain arrays that R can keep; `from_state()` makes the accumulator again."""
