@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.ndimage import distance_transform_edt
 from scipy.spatial import cKDTree
 
 from maskr.errors import DataError, ShapeError
@@ -24,6 +25,9 @@ from maskr.metrics.masks import Mask
 
 NEAR = 3
 """How many of the smallest pixel sides around a pixel are searched before a tree is built."""
+
+MANY = 25
+"""A query of a tree costs up to so many times a pixel of a distance transform."""
 
 SLACK = 1e-9
 """A distance that is a tolerance but for rounding (3 x 0.1 and 0.3) is within it."""
@@ -216,8 +220,8 @@ def nearest(
 ) -> np.ndarray:
     """Distance of each pixel of a class's surface to the nearest of another surface of it.
 
-    Most surfaces lie close together, so that looking around each pixel finds the other one; a tree
-    is left with the pixels that are far off.
+    Most surfaces lie close together, so that looking around each pixel finds the other one; the
+    pixels that are far off are left for `nearest_far()`.
     """
     points = surfaces.points[k]
     out = np.full(points.size, np.inf)
@@ -234,14 +238,23 @@ def nearest(
         out[left[hit]] = distance
         left = left[~hit]
     if left.size > 0:
-        # points of a grid make good trees without balancing, in half the time
-        tree = cKDTree(
-            others.coordinates(others.points[k]), leafsize=32, compact_nodes=False,
-            balanced_tree=False,
-        )
-        far = surfaces.coordinates(points[left])
-        out[left] = tree.query(far, distance_upper_bound=limit * (1 + SLACK))[0]
+        out[left] = nearest_far(surfaces, others, k, points[left], limit)
     return out
+
+
+def nearest_far(
+    surfaces: Surfaces, others: Surfaces, k: int, points: np.ndarray, limit: float
+) -> np.ndarray:
+    """Distance of each of `points` to the nearest pixel of another surface of class `k`."""
+    if points.size * MANY > others.labels.size:
+        found = distance_transform_edt(others.labels != k, sampling=others.spacing)
+        found = found.ravel()[points]
+        return np.where(found <= limit * (1 + SLACK), found, np.inf)
+    # points of a grid make good trees without balancing, in half the time
+    tree = cKDTree(
+        others.coordinates(others.points[k]), leafsize=32, compact_nodes=False, balanced_tree=False
+    )
+    return tree.query(surfaces.coordinates(points), distance_upper_bound=limit * (1 + SLACK))[0]
 
 
 def within(found: np.ndarray, tolerance: float) -> int:
