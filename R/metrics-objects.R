@@ -122,7 +122,8 @@ check_sizes_of_images <- function(images, truth, call) {
   if (length(differ) == 0) return(invisible())
   first <- differ[[1]]
   maskr_abort("shape", c(
-    "{.arg truth} and {.arg prediction} differ in the size of the image {.val {truth$file[[first]]}}.",
+    "{.arg truth} and {.arg prediction} differ in the size of the image
+     {.val {truth$file[[first]]}}.",
     x = "{truth$height[[first]]} x {truth$width[[first]]} and
          {images$height[[first]]} x {images$width[[first]]} pixels."
   ), arg = "prediction", call = call)

@@ -15,7 +15,7 @@ from maskr.annotations.report import Report
 from maskr.errors import DataError, ShapeError
 from maskr.instances import Instances
 from maskr.metrics import Accumulator
-from maskr.metrics.coco import Coco, boundaries_of
+from maskr.metrics.coco import Coco, boundaries, run_lengths
 from maskr.metrics.objects import Objects, compare, objects_from_r
 from maskr.metrics.results import compare as compare_results
 from maskr.panoptic import Panoptic
@@ -318,6 +318,7 @@ def test_empty_sides():
     missed = score([(some, nothing)])
     assert missed["ap"].value == 0 and missed["ar100"].value == 0
     np.testing.assert_array_equal(np.isnan(missed["ap@class"].value), [False, True, True])
+    assert Coco(IDS).count_all([], []) == []
     assert np.isnan(twelve(Coco(IDS).pooled([]))).all()
     untouched = Accumulator.from_state(Accumulator([Coco(IDS)]).state())
     assert np.isnan(twelve(untouched.compute())).all()
@@ -339,6 +340,12 @@ def test_what_cannot_be_compared_is_refused():
     assert caught.value.argument == "prediction"
     with pytest.raises(DataError, match="object 1 has no score"):
         score([(one, objects([block(0, 0, 9, 9)], [1]))])
+    broken = objects([block(0, 0, 9, 9)], [1], [0.5])
+    broken.instances.rles[0] = small.instances.rles[0]
+    with pytest.raises(DataError, match="Image 2.*rle does not fit"):
+        score([(one, one), (one, broken)])
+    with pytest.raises(DataError, match="mask, box, boundary"):
+        Coco(IDS, "keypoints")
     options = {"aggregate": "mean"}
     with pytest.raises(DataError, match="not a mean over images"):
         compare([], [], IDS, [{"name": "coco", "arguments": {"type": "mask"}}], options)
@@ -361,7 +368,7 @@ def test_things_of_segments_are_objects():
 def test_boundaries_are_those_that_erosions_leave(rng):
     for _ in range(10):
         true, _ = scene(rng)
-        for i, one in enumerate(boundaries_of(true)):
+        for i, one in enumerate(boundaries(run_lengths([true], [true])[0])):
             mask = true.instances.masks([i])[0].astype(np.uint8)
             np.testing.assert_array_equal(coco_masks.decode(one).astype(bool), rim(mask))
 

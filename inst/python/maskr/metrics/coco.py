@@ -14,7 +14,7 @@ from itertools import chain
 import numpy as np
 
 from maskr.errors import DataError, ShapeError
-from maskr.instances import packed
+from maskr.instances import bad_rle, packed, pixel_counts
 from maskr.metrics.coco_matching import SIZES, THRESHOLDS, Matches, Overlap, match_all
 from maskr.metrics.coco_precision import Hits, Table, averages
 from maskr.metrics.family import CLASS, Family, Score, Scores, in_image, mean_defined
@@ -37,12 +37,19 @@ class Coco(Family[Matches]):
         The K class ids that may occur.
     type
         What overlaps: "mask", "box" or "boundary".
+
+    Raises
+    ------
+    DataError
+        If `type` is another word.
     """
 
     name = "coco"
 
     def __init__(self, class_ids: Sequence[int], type: str = "mask") -> None:
         self.class_ids = tuple(int(one) for one in np.atleast_1d(class_ids))
+        if type not in TYPES:
+            raise DataError(f"Objects overlap by {', '.join(TYPES)}, not {type}.", argument="type")
         self.type = type
 
     def arguments(self) -> dict:
@@ -184,13 +191,38 @@ def with_extent(boxes: np.ndarray) -> np.ndarray:
 
 def of_masks(truths: Sequence[Objects], predictions: Sequence[Objects]) -> Overlap:
     """Overlaps of masks."""
-    true, found = ([run_lengths_of(one) for one in xs] for xs in (truths, predictions))
+    true, found = run_lengths(truths, predictions), run_lengths(predictions, truths)
     return of_run_lengths(truths, true, found)
 
 
-def run_lengths_of(objects: Objects) -> list[dict]:
-    """Masks as COCO's library takes them."""
-    return packed(objects.instances.rles, objects.instances.size)
+def run_lengths(images: Sequence[Objects], others: Sequence[Objects]) -> list[list[dict | None]]:
+    """Masks as COCO's library takes them; None for objects of classes that the other side lacks.
+
+    The library trusts their length, so it is checked here, of all images at once.
+    """
+    meets = [
+        np.isin(one.instances.class_ids, other.instances.class_ids)
+        for one, other in zip(images, others, strict=True)
+    ]
+    sizes = np.array([one.instances.size for one in images], dtype=np.int64).reshape(-1, 2)
+    number = np.repeat(np.arange(len(images)), [np.count_nonzero(one) for one in meets])
+    covered = pixel_counts([
+        one.instances.rles[i]
+        for one, compared in zip(images, meets, strict=True)
+        for i in np.flatnonzero(compared)
+    ])
+    wrong = np.flatnonzero(covered != sizes.prod(axis=1)[number])
+    if wrong.size:
+        first = int(number[wrong[0]])
+        with in_image(first + 1, len(images)):
+            raise bad_rle(sizes[first])
+    return [
+        [
+            packed([rle], one.instances.size)[0] if needed else None
+            for rle, needed in zip(one.instances.rles, compared, strict=True)
+        ]
+        for one, compared in zip(images, meets, strict=True)
+    ]
 
 
 def of_run_lengths(truths: Sequence[Objects], true: list, found: list) -> Overlap:
@@ -214,7 +246,10 @@ def of_boundaries(
     truths: Sequence[Objects], predictions: Sequence[Objects], of_masks: Overlap
 ) -> Overlap:
     """The smaller overlap, of masks and of their boundaries."""
-    true, found = ([boundaries_of(one) for one in xs] for xs in (truths, predictions))
+    true, found = (
+        [boundaries(one) for one in run_lengths(*sides)]
+        for sides in ((truths, predictions), (predictions, truths))
+    )
     of_rims = of_run_lengths(truths, true, found)
 
     def overlap(image: int, d: np.ndarray, g: np.ndarray) -> np.ndarray:
@@ -224,11 +259,11 @@ def of_boundaries(
     return overlap
 
 
-def boundaries_of(objects: Objects) -> list[dict]:
-    """The boundaries of masks as run lengths."""
+def boundaries(masks: Sequence[dict | None]) -> list[dict | None]:
+    """The boundaries of masks, as run lengths both."""
     from faster_coco_eval.core import mask as coco
 
-    return [coco.rleToBoundary(one) for one in run_lengths_of(objects)]
+    return [one and coco.rleToBoundary(one) for one in masks]
 
 
 def summary(precision: np.ndarray, recall: np.ndarray, wanted: np.ndarray) -> Scores:

@@ -130,6 +130,8 @@ def match_all(
     overlap
         See `Overlap`.
     """
+    if not truths:
+        return []
     ids = np.asarray(class_ids, dtype=np.int64)
     true, found = Rows.of(truths, ids), Rows.of(predictions, ids)
     found = found.take(found.ranks < MOST)
