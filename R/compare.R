@@ -18,8 +18,8 @@
 #'   `0.9`. They need results that kept their images, by `per_image = TRUE` or `ci = TRUE`; without
 #'   them there is no difference to be judged, and the print says so.
 #' @return A data frame of class `seg_comparison` with the scores that every result has: `metric`,
-#'   `class`, `n` (of the first result), a column for each result; for two results that kept their images also `difference` (the second less the first), `lower`
-#'   and `upper`. `as.data.frame()` adds the names of the classes as `label`.
+#'   `class`, `n` (of the first result), a column for each result; for two results
+#'   that kept their images also `difference` (the second less the first), `lower` and `upper`. `as.data.frame()` adds the names of the classes as `label`.
 #'
 #'   Anything but named results is a `maskr_error_argument`; results of different kinds, classes or
 #'   images are a `maskr_error_data`.
@@ -201,7 +201,7 @@ format.seg_comparison <- function(x, n = 40, digits = 3, ...) {
   )
 }
 
-# "+0.031 [0.010, 0.052]"
+# Differences as "+0.031 [0.010, 0.052]".
 difference_words <- function(rows, digits) {
   rows$value <- rows$difference
   words <- value_words(rows, digits)
@@ -281,8 +281,8 @@ compared_rows <- function(x, metric, type, call = rlang::caller_env()) {
   type <- check_choice(type %||% if (has) "difference" else "scores", c("difference", "scores"),
                        "type", call)
   if (type == "difference" && !has) {
-    maskr_abort("data", c("There is no difference to draw.", i = paste(comparison_words(x), collapse = " ")),
-                arg = "type", call = call)
+    how <- paste(comparison_words(x), collapse = " ")
+    maskr_abort("data", c("There is no difference to draw.", i = how), arg = "type", call = call)
   }
   all <- as.data.frame(x)
   of_classes <- all$metric[!is.na(all$class)]

@@ -10,8 +10,8 @@ metrics_of_masks <- function(truth, prediction, classes, options, metrics, toler
   if (probable) classes <- known <- classes_of_probabilities(known, pairs$prediction, call)
   ready <- countable_pairs(pairs, known, probable, geometric(more), call)
   ids <- if (!is.null(classes)) as.list(unname(classes))
-  result <- py_call("metrics.semantic", "compare", ready$truth, ready$prediction, ids, more, options,
-                    .call = call)
+  result <- py_call("metrics.semantic", "compare", ready$truth, ready$prediction, ids, more,
+                    options, .call = call)
   new_seg_metrics(result, classes %||% name_ids(as.vector(result$ids), known), pairs$images)
 }
 
@@ -163,7 +163,8 @@ are_probabilities <- function(pairs, thresholds, call) {
   if (all(probable == probable[[1]])) return(probable[[1]])
   maskr_abort("argument", c(
     "{.arg prediction} must hold masks only or probabilities only.",
-    x = "Number {which(probable)[[1]]} holds probabilities, number {which(!probable)[[1]]} does not."
+    x = "Number {which(probable)[[1]]} holds probabilities, number {which(!probable)[[1]]} does
+         not."
   ), arg = "prediction", call = call)
 }
 
@@ -214,6 +215,12 @@ countable_probabilities <- function(x, truth, classes, call) {
         "Probabilities of one foreground need two {.arg classes}, and there are
          {length(classes)}.",
         i = "For several classes the last dimension of {.arg prediction} is that of the classes."
+      ), arg = "prediction", call = call)
+    }
+    if (anyNA(x) || min(x) < 0 || max(x) > 1) {
+      maskr_abort("data", c(
+        "The probabilities in {.arg prediction} must lie between 0 and 1.",
+        x = if (anyNA(x)) "Some are missing." else "They go from {min(x)} to {max(x)}."
       ), arg = "prediction", call = call)
     }
     return(array(c(1 - x, x), c(dim(x), 2)))
@@ -276,13 +283,13 @@ holds_names <- function(x) is.factor(x) || is.character(x) && !is.null(dim(x))
 countable_pairs <- function(pairs, classes, probable, geometric, call) {
   count <- function(truth, prediction) {
     spacing <- if (geometric) common_spacing(truth, prediction, call)
-    prediction <- if (probable) {
+    counted <- countable_mask(truth, classes, "truth", call)
+    found <- if (probable) {
       list(probabilities = countable_probabilities(prediction, truth, classes, call))
     } else {
       countable_mask(prediction, classes, "prediction", call)
     }
-    truth <- countable_mask(truth, classes, "truth", call)
-    list(truth = with_spacing(truth, spacing), prediction = with_spacing(prediction, spacing))
+    list(truth = with_spacing(counted, spacing), prediction = with_spacing(found, spacing))
   }
   ready <- unname(Map(count, pairs$truth, pairs$prediction))
   list(truth = lapply(ready, `[[`, "truth"), prediction = lapply(ready, `[[`, "prediction"))
@@ -321,4 +328,3 @@ countable_mask <- function(x, classes, arg, call) {
   if (is.integer(x) && length(dim(x)) %in% 2:3 && length(x) > 0) return(x)
   bare_mask(x, arg = arg, call = call)
 }
-

@@ -21,8 +21,8 @@
 #' @param metric For `"scores"`, a score such as `"dice"` (by default the first that classes have);
 #'   for `"thresholds"`, one of `"ap"`, `"precision"`, `"recall"` and `"f1"`, to see it by class.
 #' @param normalise For `"confusion"`, what the shares in the cells refer to: `"truth"`, each class
-#'   of the truth (the diagonal is the recall); `"prediction"`, each predicted class (the diagonal is
-#'   the precision); or `"all"` pixels. A class without pixels to refer to is left white.
+#'   of the truth (the diagonal is the recall); `"prediction"`, each predicted class (the diagonal
+#'   is the precision); or `"all"` pixels. A class without pixels to refer to is left white.
 #' @param main Title.
 #' @param ... Not used.
 #' @return `plot()` returns `x` invisibly, `autoplot()` a ggplot. A picture that the result has no
@@ -190,8 +190,10 @@ curve_words <- function(best) {
 }
 
 # Colours that are told apart as lines on white.
-okabe_lines <- function(n) rep_len(c("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00",
-                                     "#56B4E9", "#999999", "#000000"), n)
+okabe_lines <- function(n) {
+  colours <- c("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#999999")
+  rep_len(colours, n)
+}
 
 # calibration --------------------------------------------------------------------------------------
 

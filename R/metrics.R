@@ -130,7 +130,8 @@
 #'   - Masks of class ids: a [seg_mask()], a matrix `[H, W]` (or array `[D, H, W]`) of whole
 #'     numbers, logical values (0 and 1) or factors, or the path of a mask file as [seg_read_mask()]
 #'     reads it by default; also several paths, or a folder. Paths are
-#'     paired by the names of their files as in [seg_dataset()]. `NA` in the truth leaves a pixel out; in the prediction it is an error.
+#'     paired by the names of their files as in [seg_dataset()]. `NA` in the truth leaves a pixel
+#'     out; in the prediction it is an error.
 #'   - Probabilities, as `prediction` of masks: arrays `[H, W, class]` (or `[D, H, W, class]`) of
 #'     numbers from 0 to 1 as `predict(type = "prob")` gives them. Names of the last dimension are
 #'     matched with `classes`. With `thresholds`, also a matrix of the probabilities of the second
@@ -171,8 +172,8 @@
 #'   list of data frames beside the scores: `curve` (with `thresholds`), `calibration` (of
 #'   probabilities), `thresholds` (of `"bioimage"`). For masks also `confusion`, the matrix of pixel
 #'   counts (rows are the truth, columns the prediction), and with `per_image = TRUE`
-#'   `confusion_per_image`, an array `[truth, prediction, image]`. With `per_image` or `ci`, `state` holds what was counted of each
-#'   image, for [seg_compare()].
+#'   `confusion_per_image`, an array `[truth, prediction, image]`. With `per_image` or `ci`, `state`
+#'   holds what was counted of each image, for [seg_compare()].
 #'
 #'   `summary()` gives one row for each class, `as.data.frame()` a plain data frame with a column
 #'   `label` for the names of the classes.
@@ -355,8 +356,8 @@ check_wanted <- function(metrics, kind, call = rlang::caller_env()) {
   known <- score_words(kind)
   if (!is.character(metrics) || length(metrics) == 0 || anyNA(metrics)) {
     maskr_abort("argument", c(
-      "{.arg metrics} must be names of scores, such as {.val {known[[2]]}}, not
-       {describe(metrics)}."
+      "{.arg metrics} must be names of scores, such as
+       {.val {metric_families[[kind]][[1]][[1]]}}, not {describe(metrics)}."
     ), arg = "metrics", call = call)
   }
   unknown <- setdiff(metrics, known)

@@ -110,7 +110,7 @@ test_that("the summary is a t interval over folds, and pools all pixels", {
                     matrix(c(100, 0, 0, 0), 2))
   scores <- lapply(confusion, \(counts) {
     columns <- py_call("metrics.semantic", "table", matrix(as.integer(counts), 2), list(0L, 4L))
-    new_seg_metrics(columns, counts, c(background = 0L, nucleus = 4L))
+    new_seg_metrics(list(columns = columns, confusion = counts), c(background = 0L, nucleus = 4L))
   })
   result <- new_seg_cv(scores, c(1, 1, 2, 3), NULL, 0.9)
   rows <- summary(result)

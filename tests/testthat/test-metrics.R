@@ -22,6 +22,13 @@ test_that("a 2x3 mask is scored as by hand", {
   expect_equal(value(scores, "fw_iou"), (2 / 2 + 4 / 3 + 1) / 5)
   expect_equal(value(scores, "dice"), (2 / 3 + 4 / 5 + 1) / 3)
   expect_equal(scores$n[scores$metric == "iou"], c(2, 2, 1))
+  expect_equal(value(scores, "balanced_accuracy"), 5 / 6)
+  expect_equal(value(scores, "specificity", 0:2), c(1, 2 / 3, 1))
+  chance <- (2 * 1 + 2 * 3 + 1 * 1) / 25
+  expect_equal(value(scores, "kappa"), (4 / 5 - chance) / (1 - chance))
+  weights <- 1 / c(2, 2, 1)^2
+  expect_equal(value(scores, "generalised_dice"),
+               2 * sum(weights * c(1, 2, 1)) / sum(weights * (c(2, 2, 1) + c(1, 3, 1))))
   expect_equal(unique(scores$n[is.na(scores$class)]), 5)
   expect_type(scores$class, "integer")
 })
@@ -153,7 +160,7 @@ test_that("R and Python give the same numbers on real masks", {
   seen <- as.character(attr(scores, "classes"))
   expect_equal(attr(scores, "confusion"), unclass(counted)[seen, seen], ignore_attr = TRUE)
   python <- python_module("metrics.semantic")$scores(attr(scores, "confusion"))
-  expect_identical(value(scores, "mean_iou"), python$mean_iou)
+  expect_identical(value(scores, "mean_iou"), as.vector(python$mean_iou))
   expect_identical(value(scores, "iou", attr(scores, "classes")), as.vector(python$iou))
 })
 
@@ -208,7 +215,20 @@ test_that("errors say what was wrong and how to mend it", {
     seg_metrics(truth, prediction, per_image = NA)
     seg_metrics(seg_mask(truth, classes), seg_mask(prediction, c(a = 0, b = 1, c = 2)))
     plot(seg_metrics(matrix(NA, 2, 3), matrix(NA_integer_, 2, 3) |> replace(TRUE, 0)))
+    seg_metrics(truth, prediction, metrics = "mean_ioU")
+    seg_metrics(truth, prediction, metrics = "pq")
+    seg_metrics(truth, prediction, metrics = 3)
+    seg_metrics(truth, prediction, metrics = "ece")
+    seg_metrics(truth, seg_mask(prediction), thresholds = 0.5)
+    seg_metrics(truth, prediction, thresholds = 0.5)
+    seg_metrics(truth, prediction, metrics = "nsd", tolerance = "wide")
+    seg_metrics(truth, prediction, ci = 95)
+    seg_metrics(truth, prediction, ci = TRUE)
+    seg_metrics(truth, prediction, aggregate = "median")
+    seg_metrics(truth, prediction, metric = "iou")
   })
+  expect_error(seg_metrics(truth, prediction, metrics = "pq"), class = "maskr_error_argument")
+  expect_error(seg_metrics(truth, prediction, ci = TRUE), class = "maskr_error_data")
 })
 
 test_that("names that were made up give way to real ones", {
@@ -217,19 +237,262 @@ test_that("names that were made up give way to real ones", {
   expect_equal(attr(scores, "classes"), c(sky = 0L, nucleus = 1L))
 })
 
+# which scores, and of what ------------------------------------------------------------------------
+
+test_that("metrics chooses rows and families, and computes only those", {
+  skip_if_no_python()
+  scores <- seg_metrics(truth, prediction, classes, metrics = c("iou", "mean_iou"))
+  expect_equal(scores$metric, c("mean_iou", "iou", "iou", "iou"))
+  expect_equal(rownames(scores), as.character(1:4))
+  scores <- seg_metrics(truth, prediction, classes, metrics = c("iou", "boundary"))
+  expect_setequal(scores$metric, c("iou", "boundary_f1", "boundary_iou", "trimap_iou"))
+  expect_equal(value(scores, "iou", 0:2), c(1 / 2, 2 / 3, 1))
+})
+
+test_that("distances follow tolerance and spacing", {
+  skip_if_no_python()
+  square <- function(left, spacing = NULL) {
+    mask <- matrix(0L, 12, 20)
+    mask[4:8, left + 0:4] <- 1L
+    seg_mask(mask, c(background = 0, cell = 1)) |> structure(spacing = spacing)
+  }
+  scores <- seg_metrics(square(5), square(7), metrics = "surface", tolerance = 1)
+  expect_equal(value(scores, "hausdorff", 1), 2)
+  # of the 16 pixels of an outline 6 are more than 1 away: the left 5, and the middle of the right
+  expect_equal(value(scores, "nsd", 1), 10 / 16)
+  wide <- seg_metrics(square(5, c(1, 3)), square(7, c(1, 3)), metrics = "surface", tolerance = 2)
+  expect_equal(value(wide, "hausdorff", 1), 6)
+  one_sided <- seg_metrics(square(5, c(1, 3)), unclass(square(7)), metrics = "hausdorff")
+  expect_equal(value(one_sided, "hausdorff", 1), 6)
+  expect_error(seg_metrics(square(5, c(1, 3)), square(7, c(1, 2)), metrics = "surface"),
+               class = "maskr_error_data")
+  share <- seg_metrics(square(5), square(7), metrics = "nsd", tolerance = "10%")
+  expect_equal(value(share, "nsd", 1), 1)
+  missed <- seg_metrics(square(5), square(5) * 0L, c(background = 0, cell = 1),
+                        metrics = c("hd95", "nsd"))
+  expect_equal(value(missed, "hd95", 1), Inf)
+  expect_equal(value(missed, "nsd", 1), 0)
+  expect_match(format(missed), "Inf", all = FALSE)
+})
+
+test_that("the mean over images is that of the images' scores", {
+  skip_if_no_python()
+  second <- matrix(c(0, 0, 1, 1), 1)
+  found <- matrix(c(0, 1, 1, 1), 1)
+  run <- function(...) seg_metrics(list(truth, second), list(prediction, found), classes, ...)
+  expect_equal(value(run(aggregate = "mean"), "pixel_accuracy"), mean(c(4 / 5, 3 / 4)))
+  expect_equal(value(run(aggregate = "mean"), "iou", 0:2),
+               c(mean(c(1 / 2, 1 / 2)), mean(c(2 / 3, 2 / 3)), 1))
+  expect_equal(value(run(), "pixel_accuracy"), 7 / 9)
+})
+
+test_that("intervals are those of resampled images, and set.seed() decides which", {
+  skip_if_no_python()
+  set.seed(4)
+  truths <- lapply(1:12, \(i) matrix(sample(0:1, 40, TRUE), 5))
+  found <- lapply(truths, \(mask) replace(mask, sample(40, sample(15, 1)), 0))
+  run <- function(...) seg_metrics(truths, found, classes[1:2], ...)
+  set.seed(1)
+  scores <- run(ci = TRUE)
+  expect_named(scores, c("metric", "class", "value", "n", "lower", "upper"))
+  set.seed(1)
+  expect_equal(run(ci = TRUE), scores)
+  expect_false(identical(run(ci = TRUE)$lower, scores$lower))
+  expect_equal(scores$value, run()$value)
+  each <- mapply(\(a, b) mean(a == b), truths, found)
+  set.seed(2)
+  drawn <- replicate(4000, mean(sample(each, 12, TRUE)))
+  bounds <- as.numeric(scores[scores$metric == "pixel_accuracy", c("lower", "upper")])
+  expect_equal(bounds, as.numeric(quantile(drawn, c(0.025, 0.975))), tolerance = 0.02)
+  narrow <- run(ci = 0.5)
+  expect_true(all(narrow$upper - narrow$lower <= scores$upper - scores$lower + 1e-12))
+  both <- run(ci = TRUE, per_image = TRUE)
+  expect_true(all(is.na(both$lower[!is.na(both$image)])))
+  expect_snapshot({
+    scores[scores$metric %in% c("pixel_accuracy", "iou", "dice", "mean_iou"), ]
+  })
+})
+
+test_that("probabilities give masks, a calibration and a sweep", {
+  skip_if_no_python()
+  g <- rbind(c(1, 1, 0, 0), c(1, NA, 1, 0), 0, 0)
+  p <- rbind(c(.9, .8, .1, 0), c(.7, .6, .2, .1), c(.1, .3, .1, 0), c(0, .1, 0, 0))
+  two <- c(background = 0, object = 1)
+  full <- array(c(1 - p, p), c(4, 4, 2), list(NULL, NULL, names(two)))
+  scores <- seg_metrics(g, full, two)
+  expect_equal(value(scores, "iou", 1), 3 / 4)
+  confidence <- pmax(p, 1 - p)[!is.na(g)]
+  right <- ((p >= 0.5) == g)[!is.na(g)]
+  bin <- ceiling(round(confidence * 15, 9))
+  ece <- sum(abs(tapply(right - confidence, bin, sum))) / 15
+  expect_equal(value(scores, "ece"), ece)
+  bins <- attr(scores, "tables")$calibration
+  expect_equal(sum(bins$pixels), 15)
+
+  turned <- seg_metrics(g, full[, , 2:1], two)
+  expect_equal(turned$value, scores$value)
+  swept <- seg_metrics(g, p, thresholds = c(0.15, 0.65))
+  expect_equal(attr(swept, "classes"), c(background = 0L, foreground = 1L))
+  curve <- attr(swept, "tables")$curve
+  expect_equal(curve$threshold, c(0.15, 0.65))
+  expect_equal(curve$recall, c(1, 3 / 4))
+  expect_equal(curve$precision, c(4 / 5, 1))
+  expect_equal(value(swept, "best_dice", 1), 8 / 9)
+  expect_equal(value(swept, "best_threshold", 1), 0.15)
+  expect_equal(value(swept, "average_precision", 1), (1 - 3 / 4) * 4 / 5 + 3 / 4)
+  expect_equal(value(seg_metrics(g, full, two, metrics = "best_dice"), "best_dice", 1), 8 / 9)
+
+  expect_error(seg_metrics(g, 2 * full, two), class = "maskr_error_data")
+  expect_error(seg_metrics(g, replace(full, 3, NA), two), class = "maskr_error_data")
+  expect_error(seg_metrics(g, full, c(background = 0, cell = 1)), class = "maskr_error_data")
+  expect_error(seg_metrics(g, full[, , c(1, 2, 2)], two), class = "maskr_error")
+  expect_error(seg_metrics(g, full), "classes", class = "maskr_error_argument")
+  expect_error(seg_metrics(list(g, g), list(full, g * 0), two), class = "maskr_error_argument")
+  expect_error(seg_metrics(g, p, c(two, more = 2), thresholds = 0.5), class = "maskr_error_shape")
+})
+
+test_that("volumes of probabilities have the classes last", {
+  skip_if_no_python()
+  g <- array(c(0, 1, 1, 0, 2, 2, 0, 1, 0, 2, 1, 0), c(2, 3, 2))
+  p <- vapply(0:2, \(id) 0.1 + 0.7 * (g == id), g)
+  scores <- seg_metrics(g, p, classes, metrics = c("pixel_accuracy", "ece"))
+  expect_equal(value(scores, "pixel_accuracy"), 1)
+  expect_equal(value(scores, "ece"), 0.2)
+})
+
+test_that("folders and files are paired by their names", {
+  skip_if_no_python()
+  folder <- withr::local_tempdir()
+  write <- function(masks, names) {
+    dir.create(file.path(folder, names[[1]]))
+    files <- file.path(folder, names[[1]], names[-1])
+    Map(\(mask, file) seg_write_mask(seg_mask(mask, classes), file), masks, files)
+    file.path(folder, names[[1]])
+  }
+  second <- matrix(c(0, 0, 2), 1)
+  truths <- write(list(truth, second), c("truth", "b_mask.png", "a_mask.png"))
+  found <- write(list(prediction, second), c("found", "pred_b.png", "pred_a.png"))
+  scores <- seg_metrics(truths, found, per_image = TRUE)
+  expect_equal(unique(scores$image), c(NA, "a_mask.png", "b_mask.png"))
+  expect_equal(value(scores[scores$image %in% "b_mask.png", ], "pixel_accuracy"), 4 / 5)
+  files <- list.files(found, full.names = TRUE)
+  expect_equal(seg_metrics(truths, rev(files))$value, seg_metrics(truths, found)$value)
+  by_place <- seg_metrics(as.list(list.files(truths, full.names = TRUE)), as.list(files))
+  expect_equal(by_place$value, seg_metrics(truths, found)$value)
+  other <- write(list(prediction, second), c("other", "x.png", "y.png"))
+  expect_error(seg_metrics(truths, other), "paired", class = "maskr_error_data")
+  expect_error(seg_metrics(truths, found, classes[1:2]), class = "maskr_error_data")
+})
+
+test_that("volumes in folders are measured with the spacing of their files", {
+  skip_if_no_python("volumes")
+  folder <- withr::local_tempdir()
+  cube <- function(left) {
+    mask <- array(0L, c(6, 10, 12))
+    mask[2:4, 3:6, left + 0:3] <- 1L
+    seg_mask(mask, c(background = 0, organ = 1)) |> structure(spacing = c(2, 1, 1.5))
+  }
+  for (name in c("truth", "found")) dir.create(file.path(folder, name))
+  seg_write_mask(cube(3), file.path(folder, "truth", "case.nii.gz"))
+  seg_write_mask(cube(5), file.path(folder, "found", "case.nii.gz"))
+  scores <- seg_metrics(file.path(folder, "truth"), file.path(folder, "found"),
+                        metrics = "hausdorff")
+  expect_equal(value(scores, "hausdorff", 1), 3)
+  same <- seg_metrics(cube(3), cube(5), metrics = "hausdorff")
+  expect_equal(value(same, "hausdorff", 1), 3)
+})
+
+test_that("an example's scenes are its masks or its objects, as the prediction is", {
+  skip_if_no_python()
+  scenes <- seg_example("nuclei", n = 2, size = c(32, 48))
+  expect_equal(attr(seg_metrics(scenes, scenes$masks), "kind"), "masks")
+  objects <- seg_metrics(scenes, scenes$instances)
+  expect_equal(attr(objects, "kind"), "objects")
+  expect_equal(value(objects, "f1"), 1)
+  panoptic <- lapply(scenes$instances, as_seg_panoptic)
+  expect_equal(attr(seg_metrics(panoptic, panoptic), "kind"), "segments")
+  things <- seg_metrics(panoptic, panoptic, metrics = "dsb_ap")
+  expect_equal(attr(things, "kind"), "objects")
+  expect_error(seg_metrics(scenes$masks, scenes$instances), "as_seg_mask",
+               class = "maskr_error_argument")
+})
+
+test_that("one class and one image keep their shape", {
+  skip_if_no_python()
+  scores <- seg_metrics(matrix(0, 2, 3), matrix(0, 2, 3), c(only = 0), per_image = TRUE)
+  expect_equal(dim(attr(scores, "confusion_per_image")), c(1, 1, 1))
+  expect_equal(value(scores[is.na(scores$image), ], "iou", 0), 1)
+  pixel <- seg_metrics(matrix(1), matrix(1), c(a = 0, b = 1))
+  expect_equal(value(pixel, "iou", 0:1), c(NA, 1))
+  expect_equal(value(pixel, "mean_iou"), 1)
+})
+
+test_that("scores of objects and segments print well", {
+  skip_if_no_python()
+  columns <- function(metric, class, value, n) {
+    list(metric = metric, class = as.integer(class), value = value, n = n)
+  }
+  objects <- columns(c("ap", "ap_small", "ar1", "missed", "ap", "ap", "missed", "missed"),
+                     c(NA, NA, NA, NA, 1, 3, 1, 3), c(.5, .4, NaN, 3, .25, .75, 1, 2),
+                     c(7, 7, 7, 7, 4, 3, 4, 3))
+  segments <- columns(c("pq", "sq", "pq_things", "pq_stuff", "pq", "pq", "sq", "sq"),
+                      c(NA, NA, NA, NA, 1, 3, 1, 3), c(.5, .8, .6, .4, .6, .4, .9, .7),
+                      c(9, 9, 5, 4, 5, 4, 5, 4))
+  expect_snapshot({
+    new_seg_metrics(list(columns = objects), c(cat = 1L, dog = 3L), kind = "objects")
+    new_seg_metrics(list(columns = segments), c(cat = 1L, sky = 3L), kind = "segments")
+  })
+})
+
+# pictures -----------------------------------------------------------------------------------------
+
 test_that("plots draw for two and for many classes", {
   skip_if_no_python()
   scores <- seg_metrics(truth, prediction, c(classes, void = 7))
   withr::local_pdf(NULL)
   expect_invisible(plot(scores))
   expect_silent(plot(scores, normalise = "prediction", main = "Cells"))
+  expect_silent(plot(scores, "scores", metric = "kappa"))
   many <- matrix(0:149, 10)
   expect_silent(plot(seg_metrics(many, many), normalise = "all"))
   expect_error(plot(scores, normalise = "rows"), class = "maskr_error_argument")
+  expect_error(plot(scores, "scores", metric = "pq"), class = "maskr_error_argument")
+  expect_error(plot(scores, "curve"), class = "maskr_error_data")
   skip_if_not_installed("ggplot2")
   figure <- ggplot2::autoplot(scores)
   expect_s3_class(figure, "ggplot")
   cells <- ggplot2::ggplot_build(figure)$data[[2]]
   expect_equal(nrow(cells), 16)
   expect_setequal(cells$label, c("", "50", "100"))
+})
+
+test_that("every picture shows the numbers of the result", {
+  skip_if_no_python()
+  second <- matrix(c(0, 0, 2), 1)
+  each <- seg_metrics(list(truth, second), list(prediction, second), classes, per_image = TRUE,
+                      ci = TRUE)
+  shown <- shown_scores(each, "scores", NULL, "truth")
+  expect_equal(shown$summary$name, c("background", "cell", "border", "mean"))
+  expect_equal(shown$summary$mean, c(3 / 4, 2 / 3, 1, mean(c(3 / 4, 2 / 3, 1))))
+  expect_equal(nrow(shown$points), 7)
+  p <- truth * 0.4 + 0.1
+  p[is.na(p)] <- 0
+  swept <- seg_metrics(truth > 0, p, thresholds = c(0.2, 0.6))
+  curve <- shown_scores(swept, "curve", NULL, "truth")
+  expect_equal(curve$best$threshold, 0.2)
+  expect_equal(shown_scores(swept, "calibration", NULL, "truth")$ece, value(swept, "ece"))
+  objects <- seg_example("shapes", n = 1, size = c(48, 64))$instances
+  counted <- seg_metrics(objects, list(objects[[1]][-1, ]))
+  expect_equal(shown_scores(counted, NULL, NULL, "truth")$type, "thresholds")
+  expect_equal(sum(shown_scores(counted, "errors", NULL, "truth")$rows$count), 1)
+  withr::local_pdf(NULL)
+  for (type in c("confusion", "scores")) expect_silent(plot(each, type))
+  for (type in c("curve", "calibration")) expect_silent(plot(swept, type, main = "Sweep"))
+  for (type in c("thresholds", "scores", "errors")) expect_silent(plot(counted, type))
+  expect_silent(plot(counted, "thresholds", metric = "f1"))
+  skip_if_not_installed("ggplot2")
+  built <- function(x, ...) ggplot2::ggplot_build(ggplot2::autoplot(x, ...))
+  for (type in c("confusion", "scores")) expect_silent(built(each, type))
+  for (type in c("curve", "calibration")) expect_silent(built(swept, type))
+  for (type in c("thresholds", "scores", "errors")) expect_silent(built(counted, type))
 })
