@@ -106,7 +106,10 @@ as.data.frame.seg_cv <- function(x, row.names = NULL, optional = FALSE, ...) {
 summary.seg_cv <- function(object, ...) {
   rows <- as.data.frame(object)
   key <- paste(rows$metric, rows$class)
-  each <- lapply(split(rows$value, factor(key, unique(key))), interval, attr(object, "level"))
+  each <- lapply(split(rows, factor(key, unique(key))), function(one) {
+    limits <- c(if (one$metric[[1]] == "kappa") -1 else 0, 1)
+    interval(one$value, attr(object, "level"), limits)
+  })
   classes <- attr(object, "classes")
   pooled <- py_call("metrics.semantic", "table", rowSums(attr(object, "confusion"), dims = 2),
                     as.list(unname(classes)))
@@ -122,8 +125,8 @@ summary.seg_cv <- function(object, ...) {
   out
 }
 
-# Mean, standard deviation and t interval of the values that are there, cut to 0 and 1.
-interval <- function(values, level, limits = c(0, 1)) {
+# Mean, standard deviation and t interval of the values that are there, cut to `limits`.
+interval <- function(values, level, limits) {
   values <- values[!is.na(values)]
   k <- length(values)
   mean <- if (k > 0) mean(values) else NA
@@ -273,13 +276,12 @@ check_function <- function(x, arg = rlang::caller_arg(x), call = rlang::caller_e
   ), arg = arg, call = call)
 }
 
-# The scores of seg_metrics().
-score_names <- c("pixel_accuracy", "mean_accuracy", "mean_iou", "fw_iou", "iou", "dice",
-                 "precision", "recall", "f1")
+# The scores that seg_evaluate() gives by default.
+score_names <- function() metric_families$masks$semantic
 
 check_metric_names <- function(x, arg = "metrics", call = rlang::caller_env()) {
-  if (is.null(x) || is.character(x) && length(x) > 0 && all(x %in% score_names)) return(x)
-  maskr_abort("argument", "{.arg {arg}} must be among {.val {score_names}}, not {describe(x)}.",
+  if (is.null(x) || is.character(x) && length(x) > 0 && all(x %in% score_names())) return(x)
+  maskr_abort("argument", "{.arg {arg}} must be among {.val {score_names()}}, not {describe(x)}.",
               arg = arg, call = call)
 }
 

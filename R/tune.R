@@ -152,7 +152,7 @@ plain_message <- function(error) {
 
 # The score of one model: of the images held out, or of the validation data.
 judge <- function(model, dataset, held_out, validation_data, groups, plan, score, events) {
-  own <- score$metric %in% score_names
+  own <- score$metric %in% score_names()
   if (!own) check_reported(model, score$metric)
   if (is.null(held_out)) {
     trained <- train_once(model, dataset, validation_data, plan, events)
@@ -178,7 +178,7 @@ check_reported <- function(model, metric, call = rlang::caller_env()) {
   if (metric %in% known) return(invisible())
   maskr_abort("data", c(
     "Training reports no {.arg metric} {.val {metric}} of validation data.",
-    i = "It reports {.val {known}}; {.fn seg_metrics} has {.val {score_names}}."
+    i = "It reports {.val {known}}; {.fn seg_metrics} has {.val {score_names()}}."
   ), arg = "metric", call = call)
 }
 
@@ -206,7 +206,7 @@ new_seg_tune <- function(tried, columns, score, level) {
   values <- lapply(tried, `[[`, "values")
   folds <- max(lengths(values))
   values <- do.call(rbind, lapply(values, rep_len, folds))
-  own <- score$metric %in% score_names
+  own <- score$metric %in% score_names()
   limits <- if (own) c(0, 1) else c(-Inf, Inf)
   errors <- vapply(tried, `[[`, "", "error")
   counts <- colSums(is.na(values[is.na(errors), , drop = FALSE])) == 0
@@ -291,9 +291,9 @@ check_judges <- function(dataset, folds, validation_data, groups, stratify, vali
        to do.", i = "Leave one of them out."
     ), arg = "validation_data", call = call)
   }
-  if (valid > 0 && !metric %in% score_names) {
+  if (valid > 0 && !metric %in% score_names()) {
     maskr_abort("argument", c(
-      "With {.arg valid}, {.arg metric} must be among {.val {score_names}}, not {.val {metric}}."
+      "With {.arg valid}, {.arg metric} must be among {.val {score_names()}}, not {.val {metric}}."
     ), arg = "metric", call = call)
   }
   deal_folds(dataset, folds %||% 5, groups, stratify, verbose, call)
