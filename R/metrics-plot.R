@@ -213,7 +213,7 @@ draw_calibration <- function(shown, main) {
   graphics::abline(0, 1, lty = 2, col = "grey50")
   graphics::segments(bins$confidence, bins$confidence, y1 = bins$accuracy, col = "#D55E00", lwd = 2)
   graphics::points(bins$confidence, bins$accuracy, pch = 21, bg = "#0072B2", col = "white",
-                   cex = 0.8 + 4 * sqrt(bins$share))
+                   cex = 0.8 + 4 * sqrt(bins$share), xpd = NA)
   graphics::mtext(ece_words(shown), line = 0.1, cex = 0.9, adj = 0)
 }
 

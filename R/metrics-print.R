@@ -109,8 +109,9 @@ format_lines <- function(rows, lines) {
               paste(rows$line, rows$column))
   cells <- matrix(ifelse(is.na(at), "", rows$words[at]), length(lines))
   first <- rows[match(lines, rows$line), ]
-  count <- ifelse(is.na(first$n), "", format(first$n, big.mark = ",", scientific = FALSE,
-                                             trim = TRUE))
+  # families count different things: what is shown is what the first column rests on
+  n <- rows$n[at[seq_along(lines)]]
+  count <- ifelse(is.na(n), "", format(n, big.mark = ",", scientific = FALSE, trim = TRUE))
   body <- rbind(c(columns, "n"), cbind(cells, count))
   body <- apply(body, 2, format, justify = "right")
   left <- format(c("class", lines), justify = "right")

@@ -464,6 +464,12 @@ chosen_rows <- function(x, metrics, options) {
   if (drop && ncol(out) == 1) out[[1]] else out
 }
 
+# Scores of different results have no confusion matrix in common.
+#' @export
+rbind.seg_metrics <- function(..., deparse.level = 1) {
+  do.call(rbind, lapply(list(...), as.data.frame))
+}
+
 metrics_columns <- c("metric", "class", "value", "n")
 metrics_attributes <- c("confusion", "confusion_per_image", "classes", "kind", "tables", "state",
                         "images", "aggregate", "level")

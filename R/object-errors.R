@@ -290,7 +290,7 @@ plot.seg_errors <- function(x, image = NULL, which = 1, legend = TRUE, limits = 
   if (!is.null(image)) {
     draw_raster(scene, shown_image(scene, image, limits, if (depth) slice))
   } else {
-    graphics::rect(0, size[[1]], size[[2]], 0, col = "grey92", border = NA)
+    graphics::rect(0, size[[1]], size[[2]], 0, col = "grey20", border = NA)
   }
   if (nrow(objects) == 0) return(invisible(x))
   colours <- unname(error_colours[as.character(objects$error)])

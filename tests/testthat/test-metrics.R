@@ -496,3 +496,12 @@ test_that("every picture shows the numbers of the result", {
   for (type in c("curve", "calibration")) expect_silent(built(swept, type))
   for (type in c("thresholds", "scores", "errors")) expect_silent(built(counted, type))
 })
+
+test_that("results bound together are a plain data frame", {
+  skip_if_no_python()
+  truth <- matrix(c(0, 0, 1, 1, 0, 1), 2)
+  one <- seg_metrics(truth, truth)
+  both <- rbind(one, one)
+  expect_identical(class(both), "data.frame")
+  expect_equal(nrow(both), 2 * nrow(one))
+})
