@@ -19,7 +19,8 @@
 #'   them there is no difference to be judged, and the print says so.
 #' @return A data frame of class `seg_comparison` with the scores that every result has: `metric`,
 #'   `class`, `n` (of the first result), a column for each result; for two results
-#'   that kept their images also `difference` (the second less the first), `lower` and `upper`. `as.data.frame()` adds the names of the classes as `label`.
+#'   that kept their images also `difference` (the second less the first), `lower` and `upper`.
+#'   `as.data.frame()` adds the names of the classes as `label`.
 #'
 #'   Anything but named results is a `maskr_error_argument`; results of different kinds, classes or
 #'   images are a `maskr_error_data`.

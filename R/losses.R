@@ -193,7 +193,9 @@ loss_arguments <- local({
   positive_share <- \(x, arg, call) check_positive(x, max = 1, arg = arg, call = call)
   tversky <- list(alpha = check_at_least_0, beta = check_positive, smooth = check_at_least_0)
   list(
-    bce = list(pos_weight = check_positive, label_smoothing = share, class_weights = check_class_weights),
+    bce = list(
+      pos_weight = check_positive, label_smoothing = share, class_weights = check_class_weights
+    ),
     cross_entropy = list(class_weights = check_class_weights, label_smoothing = share),
     focal = list(gamma = check_at_least_0, alpha = share, class_weights = check_class_weights),
     dice = list(smooth = check_at_least_0),

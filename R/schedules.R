@@ -11,15 +11,15 @@
 #' * `"polynomial"`: \eqn{f = a + (1 - a) (1 - t)^p}, with which DeepLab and SegFormer were trained.
 #'   Arguments `power` (p) 0.9, above 0; `floor` (a) 0, from 0 to 1.
 #' * `"one_cycle"`: up from `start` to 1 during the share `rise` of the steps and then down to
-#'   `floor`, both by half a cosine. Arguments `rise` 0.3, `start` 0.04 and `floor` 4e-6, each from 0
-#'   to 1.
+#'   `floor`, both by half a cosine. Arguments `rise` 0.3, `start` 0.04 and `floor` 4e-6, each from
+#'   0 to 1.
 #' * `"step"`: times `factor` after every `every` epochs. Arguments `every` 10, above 0; `factor`
 #'   0.1, from 0 to 1.
 #' * `"plateau"`: times `factor`, but never below `floor`, whenever the metric by which
 #'   [fit()][fit.seg_model()] judges epochs (without validation data the loss) has not improved by
 #'   more than the share `min_delta` for more than `patience` epochs; after a reduction `cooldown`
-#'   epochs are not judged. Arguments `factor` 0.1, from 0 to 1; `patience` 5 and `cooldown` 0, whole
-#'   numbers of at least 0; `min_delta` 1e-4, at least 0; `floor` 0, from 0 to 1.
+#'   epochs are not judged. Arguments `factor` 0.1, from 0 to 1; `patience` 5 and `cooldown` 0,
+#'   whole numbers of at least 0; `min_delta` 1e-4, at least 0; `floor` 0, from 0 to 1.
 #' * `"constant"`: 1, which leaves the warm-up alone.
 #'
 #' @param name One of the names above.
