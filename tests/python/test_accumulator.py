@@ -201,6 +201,38 @@ def test_scores_of_single_images_are_those_of_an_image_alone(name):
 
 
 @every_family
+def test_n_of_an_overall_score_is_the_sum_over_its_classes(name):
+    for aggregate in ("pooled", "mean"):
+        scores = counted(name).scores(aggregate)
+        for key, score in scores.items():
+            if key + CLASS in scores:
+                assert score.n == pytest.approx(np.sum(scores[key + CLASS].n)), key
+
+
+@every_family
+def test_support_is_that_of_the_truth_whatever_was_predicted(name):
+    accumulator = counted(name)
+    truths, predictions = images(name, 1, 4)
+    found = results.support(accumulator)
+    if found is None:
+        assert name in {"thresholds", "calibration", "boundary", "surface"}
+        return
+    assert found.shape == (4, 3)
+    other = Accumulator([family(name)], keep=False)
+    other.update_all(truths, [predictions[i] for i in (0, 0, 0, 0)])
+    assert (results.support(other) == found.sum(axis=0, keepdims=True)).all()
+    if name == "semantic":
+        assert (found == [[(truth == k).sum() for k in CLASSES] for truth in truths]).all()
+
+
+def test_settings_are_the_arguments_of_each_family():
+    accumulator = Accumulator([family("semantic"), FAMILIES["surface"]()([0, 1, 2], 1)])
+    assert results.settings(accumulator, results.Options("mean")) == {
+        "aggregate": "mean", "families": {"semantic": {}, "surface": {"tolerance": 1.0}}
+    }
+
+
+@every_family
 def test_tables_have_a_row_for_each_score(name):
     accumulator = counted(name)
     table = accumulator.table(per_image=True, resampling=Resampling(replicates=20))
@@ -296,6 +328,18 @@ def test_undefined_resamples_are_left_out():
     assert upper == pytest.approx([0.35, np.nan], nan_ok=True)
 
 
+def test_bounds_may_be_infinite():
+    # 0, 1, ..., 97 and three infinite resamples: the bounds lie at places 2.475 and 96.525, 97.5
+    values = np.arange(100.0)[:, None]
+    values[98:] = np.inf
+    lower, upper = interval(values, 0.95)
+    assert (lower, upper) == (2, 97)
+    values[97:] = np.inf
+    assert interval(values, 0.95)[1] == np.inf
+    assert interval(-values, 0.95)[0] == -np.inf
+    assert [bound[0] for bound in interval(np.full((9, 1), np.inf), 0.5)] == [np.inf, np.inf]
+
+
 def test_one_image_has_no_interval():
     with pytest.raises(DataError, match="resampling images, and there is 1"):
         counted("semantic", n=1).table(resampling=Resampling())
@@ -310,7 +354,7 @@ def test_paired_differences_know_that_images_are_the_same():
         accumulator.add([[np.array([[x + gain, 100 - x - gain], [0, 0]]) for x in base]])
         states.append(accumulator.state())
     found = results.compare(*states, "pooled", {"replicates": 200})
-    assert found["difference"][0] == pytest.approx(0.03)
+    assert found["metric"][0] == "pixel_accuracy"
     assert found["lower"][0] == pytest.approx(0.03)
     assert found["upper"][0] == pytest.approx(0.03)
     with pytest.raises(DataError, match="other|different metrics or classes"):

@@ -112,6 +112,10 @@ class Bioimage(Additive):
         counts = [self.count_class(one) for one in classes]
         return np.array(counts).reshape(self.shape)
 
+    def support(self, parts: Sequence[np.ndarray]) -> np.ndarray:
+        """Objects of each class in the truth of each image."""
+        return np.stack(parts)[..., TRUE]
+
     def count_class(self, found: Overlaps) -> np.ndarray:
         """Counts of one class, float64 `[HEAD + 2 T]`."""
         verdicts, predicted = judge(found, NAMED[0])

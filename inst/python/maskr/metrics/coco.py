@@ -80,6 +80,10 @@ class Coco(Family[Matches]):
             overlap = of_boundaries(truths, predictions, overlap)
         return match_all(truths, predictions, self.class_ids, overlap)
 
+    def support(self, parts: Sequence[Matches]) -> np.ndarray:
+        """Objects of each class in the truth of each image, but for crowds."""
+        return np.stack([one.wanted[:, 0] for one in parts])
+
     def pooled(self, parts: Sequence[Matches], weights: np.ndarray | None = None) -> Scores:
         """Scores of all images together; see `Family.pooled()`."""
         if not parts:

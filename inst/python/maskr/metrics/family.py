@@ -93,6 +93,12 @@ class Family(ABC, Generic[Part]):
         """Tables beside the scores, such as a curve, by name: each a dict of columns for R."""
         return {}
 
+    def support(self, parts: Sequence[Part]) -> np.ndarray | None:  # noqa: ARG002
+        """How many pixels, objects or segments of each class the truth of each image holds,
+        `[N, K]`; None where the parts don't tell.
+        """
+        return None
+
     @abstractmethod
     def arguments(self) -> dict:
         """The plain values that make this family again: `Family(**arguments)`."""

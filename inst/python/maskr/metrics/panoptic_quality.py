@@ -131,6 +131,11 @@ class PanopticQuality(Additive):
             )
         return np.append(ids.size, places)
 
+    def support(self, parts: Sequence[np.ndarray]) -> np.ndarray:
+        """Segments of each class in the truth of each image, but for crowds."""
+        counts = np.stack(parts)
+        return counts[..., TP] + counts[..., FN]
+
     def occurs(self, counts: np.ndarray) -> np.ndarray:
         """Which classes have a segment that counts, bool `[..., K]`."""
         return counts[..., TP:].sum(axis=-1) > 0

@@ -40,8 +40,9 @@ def result(accumulator: Accumulator, options: Options) -> dict:
     Returns
     -------
     dict
-        `columns` of `Accumulator.table()`; `details` of the families, by name; `state`, which
-        `compare()` takes, or None where single images were not kept.
+        `columns` of `Accumulator.table()`; `details` of the families, by name; `settings`; the
+        number of `images`; `support` of `support()`, or None; `state`, which `compare()` takes, or
+        None where single images were not kept.
     """
     resampling = None if options.resampling is None else Resampling(**options.resampling)
     columns = accumulator.table(options.aggregate, options.per_image, resampling)
@@ -51,11 +52,36 @@ def result(accumulator: Accumulator, options: Options) -> dict:
         for name, table in family.details(parts).items()
     }
     state = accumulator.state() if accumulator.keep else None
-    return {"columns": columns, "details": details, "state": state}
+    return {
+        "columns": columns, "details": details, "settings": settings(accumulator, options),
+        "images": accumulator.images, "support": support(accumulator), "state": state,
+    }
+
+
+def settings(accumulator: Accumulator, options: Options) -> dict:
+    """What decides the numbers: `aggregate`, and by the name of each family its arguments."""
+    arguments = {family.name: family.arguments() for family in accumulator.families}
+    for one in arguments.values():
+        del one["class_ids"]
+    return {"aggregate": options.aggregate, "families": arguments}
+
+
+def support(accumulator: Accumulator) -> np.ndarray | None:
+    """What the truth holds of each class in each image: float64 `[N, K]`.
+
+    It is `[1, K]`, of all images together, where single ones were not kept, and None where no
+    family counts it.
+    """
+    for family, parts in zip(accumulator.families, accumulator.parts, strict=True):
+        counts = family.support(parts) if parts else None
+        if counts is not None:
+            counts = counts.astype(np.float64)
+            return counts if accumulator.keep else counts.sum(axis=0, keepdims=True)
+    return None
 
 
 def compare(a: dict, b: dict, aggregate: str, resampling: dict) -> dict:
-    """Differences of two results on the same images, with paired intervals.
+    """Paired intervals of the differences between two results on the same images.
 
     Both are scored on the same resamples of images, so that what is hard in an image for both does
     not count as a difference.
@@ -72,7 +98,7 @@ def compare(a: dict, b: dict, aggregate: str, resampling: dict) -> dict:
     Returns
     -------
     dict
-        `metric`, `class`, `difference` (b less a), `lower`, `upper`, in the order of the table.
+        `metric`, `class`, and `lower` and `upper` of b less a, in the order of the table.
 
     Raises
     ------
@@ -94,15 +120,9 @@ def compare(a: dict, b: dict, aggregate: str, resampling: dict) -> dict:
         )
     drawing = Resampling(**resampling)
     weights = drawing.weights(first.images)
-    columns = tables.rows(first.scores(aggregate), first.families[0].class_ids)
-    before = tables.values(first.scores(aggregate, weights), len(weights))
-    after = tables.values(second.scores(aggregate, weights), len(weights))
-    there = tables.rows(second.scores(aggregate), first.families[0].class_ids)["value"]
+    before = first.scores(aggregate, weights)
+    after = second.scores(aggregate, weights)
     with np.errstate(invalid="ignore"):  # infinite less infinite
-        lower, upper = interval(after - before, drawing.level)
-        difference = there - columns["value"]
-    return {
-        "metric": columns["metric"], "class": columns["class"], "difference": difference,
-        "lower": lower, "upper": upper,
-    }
-
+        differences = tables.values(after, len(weights)) - tables.values(before, len(weights))
+    lower, upper = interval(differences, drawing.level)
+    return tables.keys(before, first.families[0].class_ids) | {"lower": lower, "upper": upper}

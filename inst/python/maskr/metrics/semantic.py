@@ -159,6 +159,10 @@ class Semantic(Additive):
         counted = pairs_of_all(*pairs, self.class_ids)
         return [matrix(one, self.class_ids) for one in counted]
 
+    def support(self, parts: Sequence[np.ndarray]) -> np.ndarray:
+        """Pixels of each class in the truth of each image."""
+        return np.stack(parts).sum(axis=-1)
+
     def figures(self, counts: np.ndarray) -> Scores:
         """Scores of confusion matrices `[..., K, K]`."""
         found = scores(counts)

@@ -52,12 +52,15 @@ def interval(values: np.ndarray, level: float) -> tuple[np.ndarray, np.ndarray]:
     """Percentile intervals of resampled values `[R, rows]`: lower and upper bounds `[rows]`.
 
     Resamples in which a score is undefined are left out; where it is defined in none, so is the
-    interval.
+    interval. Bounds are interpolated between resamples, but for scores that are infinite in some:
+    there they are the outer one of the two.
     """
     tails = (100 * (1 - level) / 2, 100 * (1 + level) / 2)
     bounds = np.full((2, values.shape[1]), np.nan)
-    defined = ~np.isnan(values).all(axis=0)
-    if defined.any():
-        with np.errstate(invalid="ignore"):  # between two infinite values
-            bounds[:, defined] = np.nanpercentile(values[:, defined], tails, axis=0)
+    infinite = np.isinf(values).any(axis=0)
+    finite = np.isfinite(values).any(axis=0) & ~infinite
+    for columns, methods in ((finite, ("linear", "linear")), (infinite, ("lower", "higher"))):
+        if columns.any():
+            for bound, tail, method in zip(bounds, tails, methods, strict=True):
+                bound[columns] = np.nanpercentile(values[:, columns], tail, axis=0, method=method)
     return bounds[0], bounds[1]
