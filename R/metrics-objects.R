@@ -1,7 +1,6 @@
 # Scores of objects: what is given, paired and made ready to be counted.
 
 metrics_of_objects <- function(truth, prediction, classes, options, metrics, type, call) {
-  type <- check_choice(type, c("mask", "box", "boundary"), arg = "type", call = call)
   pairs <- pair_scenes(check_objects(truth, "truth", call),
                           check_objects(prediction, "prediction", call), call)
   pairs$prediction <- named_by_truth(pairs$prediction, pairs$truth)
@@ -13,6 +12,8 @@ metrics_of_objects <- function(truth, prediction, classes, options, metrics, typ
   } else {
     "bioimage"
   }
+  if (!is.null(type)) check_for_coco(families, call)
+  type <- check_choice(type %||% "mask", c("mask", "box", "boundary"), arg = "type", call = call)
   families <- lapply(families, \(name) {
     list(name = name, arguments = if (name == "coco") list(type = type) else list())
   })
@@ -22,6 +23,16 @@ metrics_of_objects <- function(truth, prediction, classes, options, metrics, typ
     families, options, .call = call
   )
   new_seg_metrics(result, classes, pairs$images, kind = "objects")
+}
+
+# `type` is for average precision alone.
+check_for_coco <- function(families, call) {
+  if ("coco" %in% families) return(invisible())
+  maskr_abort("argument", c(
+    "{.arg type} cannot change any score that is computed.",
+    i = paste("It is for", argument_words[["type"]]),
+    i = "That needs a {.field score} of every predicted object."
+  ), arg = "type", call = call)
 }
 
 # Annotations, or a list of instances and panoptic segmentations.

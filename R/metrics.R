@@ -275,6 +275,10 @@ seg_metrics <- function(truth, prediction, classes = NULL, per_image = FALSE, ..
   options <- metric_options(per_image, aggregate, ci)
   kind <- kind_of_scores(truth, prediction, metrics)
   metrics <- check_wanted(metrics, kind)
+  given <- c(tolerance = !missing(tolerance), width = !missing(width),
+             thresholds = !is.null(thresholds), type = !missing(type))
+  check_matters(names(given)[given], metrics, kind)
+  if (!given[["type"]]) type <- NULL
   call <- rlang::current_env()
   out <- switch(
     kind,
@@ -304,8 +308,8 @@ metric_families <- list(
       "ar_small", "ar_medium", "ar_large"
     ),
     bioimage = c(
-      "dsb_ap", "dsb_ap50", "dsb_ap75", "precision", "recall", "f1", "mean_iou", "seg", "aji",
-      "missed", "false", "merged", "split", "poorly_outlined"
+      "dsb_ap", "dsb_ap50", "dsb_ap75", "precision", "recall", "f1", "mean_iou", "pq", "sq", "rq",
+      "seg", "aji", "missed", "false", "merged", "split", "poorly_outlined"
     )
   ),
   segments = list(
@@ -375,6 +379,48 @@ check_wanted <- function(metrics, kind, call = rlang::caller_env()) {
   ), arg = "metrics", call = call)
 }
 
+# Arguments that were given must matter for a score that is computed.
+check_matters <- function(given, metrics, kind, call = rlang::caller_env()) {
+  families <- metric_families[[kind]]
+  # curves of thresholds come with any scores of probabilities
+  rows <- c(wanted_rows(metrics, kind), families$thresholds)
+  for (arg in given) {
+    if (any(argument_rows[[arg]] %in% rows)) next
+    maskr_abort("argument", c(
+      "{.arg {arg}} cannot change any score that is computed.",
+      i = paste("It is for", argument_words[[arg]]),
+      i = if (arg %in% c("tolerance", "width") && kind == "masks") {
+        "Name such scores in {.arg metrics}, or leave {.arg {arg}} out."
+      }
+    ), arg = arg, call = call)
+  }
+}
+
+# The rows that are computed; by default those that may be, as far as `kind` tells.
+wanted_rows <- function(metrics, kind) {
+  families <- metric_families[[kind]]
+  if (is.null(metrics)) {
+    metrics <- switch(kind, masks = c("semantic", "calibration"), names(families))
+  }
+  named <- intersect(metrics, names(families))
+  c(setdiff(metrics, named), unlist(families[named], use.names = FALSE))
+}
+
+# The rows that some arguments are for.
+argument_rows <- list(
+  tolerance = c("boundary_f1", "nsd"),
+  width = c("boundary_iou", "trimap_iou"),
+  thresholds = metric_families$masks$thresholds,
+  type = metric_families$objects$coco
+)
+
+argument_words <- c(
+  tolerance = "{.val boundary_f1} and {.val nsd} of masks.",
+  width = "{.val boundary_iou} and {.val trimap_iou} of masks.",
+  thresholds = "probabilities of pixels: arrays [H, W, class] as {.arg prediction}.",
+  type = "average precision and recall of objects, the family {.val coco}."
+)
+
 kind_words <- c(masks = "masks", objects = "objects", segments = "panoptic results")
 
 # What becomes `results.Options` in Python.
@@ -401,20 +447,31 @@ check_ci <- function(x, call = rlang::caller_env()) {
   ), arg = "ci", call = call)
 }
 
-# No checks. `result` is what Python's `results.result()` gives: `columns`, `details`, `state`, for
-# masks also `confusion` [truth, prediction] in the order of `classes`, and `confusions` with the
-# images last. `images` are the names of the images.
+# No checks. `result` is what Python's `results.result()` gives: `columns`, `details`, `settings`, the
+# number of `images`, `support` [image, class], `state`, for masks also `confusion`
+# [truth, prediction] in the order of `classes`, and `confusions` with the images last. `images` are
+# the names of the images.
 new_seg_metrics <- function(result, classes, images = NULL, kind = "masks") {
-  columns <- plain_columns(result$columns)
+  columns <- without_mirror_image(plain_columns(result$columns), classes)
   if (!is.null(columns$image) && !is.null(images)) columns$image <- images[columns$image]
   structure(
     columns,
     confusion = named_confusion(result$confusion, classes),
     confusion_per_image = named_confusion(result$confusions, classes, images),
     classes = classes, kind = kind, tables = lapply(result$details, plain_columns),
+    settings = result$settings, support = result$support, n_images = result$images,
     state = result$state, images = images,
     class = c("seg_metrics", "data.frame")
   )
+}
+
+# Of two classes only the second is cut at thresholds.
+without_mirror_image <- function(rows, classes) {
+  if (length(classes) != 2) return(rows)
+  mirrored <- rows$metric %in% metric_families$masks$thresholds & rows$class %in% classes[[1]]
+  rows <- rows[!mirrored, ]
+  rownames(rows) <- NULL
+  rows
 }
 
 # Python's columns as a data frame; what is undefined is NA in R.
@@ -442,13 +499,9 @@ named_confusion <- function(counts, classes, images = NULL) {
 
 # The rows that were asked for, and how they were made.
 chosen_rows <- function(x, metrics, options) {
-  attr(x, "aggregate") <- options$aggregate
   attr(x, "level") <- options$resampling$level
   if (is.null(metrics)) return(x)
-  families <- metric_families[[attr(x, "kind")]]
-  named <- intersect(metrics, names(families))
-  wanted <- c(setdiff(metrics, named), unlist(families[named], use.names = FALSE))
-  x <- x[x$metric %in% wanted, ]
+  x <- x[x$metric %in% wanted_rows(metrics, attr(x, "kind")), ]
   rownames(x) <- NULL
   x
 }
@@ -472,7 +525,7 @@ rbind.seg_metrics <- function(..., deparse.level = 1) {
 
 metrics_columns <- c("metric", "class", "value", "n")
 metrics_attributes <- c("confusion", "confusion_per_image", "classes", "kind", "tables", "state",
-                        "images", "aggregate", "level")
+                        "images", "n_images", "settings", "support", "level")
 
 #' @export
 as.data.frame.seg_metrics <- function(x, row.names = NULL, optional = FALSE, ...) {
@@ -486,16 +539,21 @@ as.data.frame.seg_metrics <- function(x, row.names = NULL, optional = FALSE, ...
 
 #' @export
 summary.seg_metrics <- function(object, ...) {
-  rows <- all_images(as.data.frame(object))
-  per_class <- rows[!is.na(rows$class), ]
-  classes <- attr(object, "classes")
-  classes <- classes[classes %in% per_class$class]
-  out <- data.frame(class = unname(classes), label = names(classes) %||% character())
-  for (metric in unique(per_class$metric)) {
-    one <- per_class[per_class$metric == metric, ]
-    out[[metric]] <- one$value[match(classes, one$class)]
+  rows <- as.data.frame(object)
+  if (nrow(all_images(rows)) > 0) rows <- all_images(rows)[names(rows) != "image"]
+  rows <- rows[!is.na(rows$class), ]
+  at <- intersect(c("image", "class"), names(rows))
+  key <- function(x) do.call(paste, c(x[at], sep = "\r"))
+  out <- unique(rows[c(at, "label")])
+  out <- out[order(match(out$class, attr(object, "classes"))), ]
+  if ("image" %in% at) out <- out[order(match(out$image, rows$image)), ]
+  rownames(out) <- NULL
+  places <- match(key(out), key(rows))
+  for (metric in unique(rows$metric)) {
+    one <- rows[rows$metric == metric, ]
+    out[[metric]] <- one$value[match(key(out), key(one))]
   }
-  out$n <- per_class$n[match(classes, per_class$class)]
+  out$n <- rows$n[places]
   out
 }
 

@@ -517,10 +517,12 @@ seg_evaluate <- function(model, dataset, y = NULL, ..., per_image = FALSE, metri
                          width = "2%", thresholds = NULL,
                          precision = c("auto", "float32", "bfloat16")) {
   check_no_dots(...)
+  check_no_detector(model)
   check_model(model, arg = "model")
   classes <- check_has_classes(model)
   precision <- check_choice(precision, c("auto", "float32", "bfloat16"))
   metrics <- check_wanted(metrics, "masks")
+  check_matters(c("tolerance", "width")[!c(missing(tolerance), missing(width))], metrics, "masks")
   options <- metric_options(per_image, aggregate, ci)
   more <- more_families(metrics, probable = TRUE, tolerance, width, thresholds,
                         rlang::current_env(), calibrate = FALSE)
@@ -529,6 +531,15 @@ seg_evaluate <- function(model, dataset, y = NULL, ..., per_image = FALSE, metri
   out <- py_call("inference", "evaluate", model, dataset_for_python(dataset, classes), precision,
                  more, options)
   chosen_rows(new_seg_metrics(out, classes, names(dataset$images)), metrics, options)
+}
+
+check_no_detector <- function(model, call = rlang::caller_env()) {
+  if (!inherits(model, "seg_detector")) return(invisible())
+  maskr_abort("argument", c(
+    "{.arg model} finds objects, and {.fn seg_evaluate} scores masks.",
+    i = "Predict and score the objects: {.code seg_metrics(truth, predict(model, images))}, where
+         {.arg truth} holds instances or annotations."
+  ), arg = "model", call = call)
 }
 
 # `evaluate` has two owners whose first arguments differ; both find ours.
