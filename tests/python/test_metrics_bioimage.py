@@ -73,9 +73,44 @@ def test_scores_of_two_objects():
     assert found["recall"] == 1
     assert found["f1"] == pytest.approx(4 / 5)
     assert found["mean_iou"] == pytest.approx(iou.mean())
+    assert found["pq"] == pytest.approx(4 / 5 * iou.mean())
+    assert found["sq"] == found["mean_iou"]
+    assert found["rq"] == found["f1"]
     assert found["seg"] == pytest.approx(iou.mean())
     assert found["aji"] == pytest.approx((4 + 4) / (6 + 5 + 2))
     assert [found[name] for name in COUNTS] == [0, 1, 0, 0, 0]
+
+
+def test_panoptic_quality_counts_what_is_predicted_in_the_background():
+    truth = np.zeros((40, 60), dtype=np.int32)
+    truth[4:14, 4:14] = 1
+    prediction = truth.copy()
+    prediction[4:14, 14:24] = 1
+    prediction[19:29, 29:39] = 2
+    found = values(truth, prediction)
+    # one pair of IoU 1/2, one false object
+    assert [found[name] for name in ("rq", "sq", "pq")] == pytest.approx([2 / 3, 1 / 2, 1 / 3])
+    stardist = matching(truth, prediction, thresh=0.5)
+    assert found["pq"] == pytest.approx(stardist.panoptic_quality)
+    nothing = np.zeros_like(truth)
+    assert [values(truth, nothing)[name] for name in ("rq", "sq", "pq")] == [0, 0, 0]
+    assert np.isnan([values(nothing, nothing)[name] for name in ("rq", "sq", "pq")]).all()
+
+
+def test_classes_that_do_not_meet_are_counted_like_others():
+    """Without a shared pixel there is nothing to match, and much to skip."""
+    masks = np.zeros((4, 10, 12), dtype=bool)
+    for i, mask in enumerate(masks):
+        mask[i : i + 2, 3 * i : 3 * i + 3 - (i == 1)] = True
+    truth = Objects(Instances.from_masks(masks[:3], [1, 1, 2]), np.array([False, False, True]))
+    prediction = Instances.from_masks(masks[[3, 2]], [1, 2])
+    family = Bioimage([1, 2, 9])
+    found = overlaps(truth, prediction, [1, 2, 9])
+    expected = [family.count_class(found.of_class(one)[0]) for one in (1, 2, 9)]
+    np.testing.assert_array_equal(family.count(truth, prediction), expected)
+    assert expected[0].any()
+    apart = found.of_class(1)[0]
+    np.testing.assert_array_equal(family.count_apart(apart), family.count_class(apart))
 
 
 def test_seg_needs_more_than_half_of_the_true_object():

@@ -7,6 +7,10 @@ AP             TP / (TP + FP + FN), as the Data Science Bowl 2018 and StarDist d
                is its mean over the thresholds. The Bowl's own score is the mean over images of it.
 precision      TP / (TP + FP); recall TP / (TP + FN); F1 2 TP / (2 TP + FP + FN); all at IoU 0.5
 mean IoU       of the pairs matched at IoU 0.5
+PQ             SQ times RQ at IoU 0.5: SQ is the mean IoU, or 0 where there are objects but no pair,
+               and RQ is F1. The panoptic quality of HoVer-Net and StarDist: pixels of no object are
+               background, and what is predicted there is false, whereas panopticapi leaves void
+               pixels out
 SEG            mean over the true objects of the IoU with the predicted object that covers more
                than half of it, 0 where there is none: the Cell Tracking Challenge's
 AJI            sum of |G and P(G)| / (sum of |G or P(G)| + sum of |P'|) over true objects G, where
@@ -27,7 +31,8 @@ one counts as nothing.
 Sources: Caicedo et al. (2019), Nucleus segmentation across imaging experiments: the 2018 Data
 Science Bowl; Schmidt et al. (2018), Cell detection with star-convex polygons; Maska et al. (2014),
 A benchmark for comparison of cell tracking algorithms; Kumar et al. (2017), A dataset and a
-technique for generalized nuclear segmentation for computational pathology, algorithm 1.
+technique for generalized nuclear segmentation for computational pathology, algorithm 1; Graham et
+al. (2019), HoVer-Net: simultaneous segmentation and classification of nuclei.
 """
 
 from collections.abc import Sequence
@@ -108,9 +113,22 @@ class Bioimage(Additive):
             As `overlaps.overlaps()`.
         """
         found = overlaps(truth, prediction, self.class_ids)
-        classes = [found.of_class(class_id)[0] for class_id in self.class_ids]
-        counts = [self.count_class(one) for one in classes]
-        return np.array(counts).reshape(self.shape)
+        counts = np.zeros(self.shape)
+        for row in np.flatnonzero(np.isin(self.class_ids, found.class_ids)):
+            of_class = found.of_class(self.class_ids[row])[0]
+            count = self.count_class if of_class.rows.size else self.count_apart
+            counts[row] = count(of_class)
+        return counts
+
+    def count_apart(self, found: Overlaps) -> np.ndarray:
+        """Counts of one class of which no true and predicted object share a pixel."""
+        counts = np.zeros(self.shape[1])
+        counts[[TRUE, FIRST_ERROR + list(ERRORS).index("missed")]] = found.truth.size
+        false = ~found.excused
+        counts[UNION] = found.truth.sum() + found.prediction[false].sum()
+        counts[FALSE_OBJECTS] = np.count_nonzero(false)
+        counts[HEAD + len(self.counted) :] = counts[FALSE_OBJECTS]
+        return counts
 
     def support(self, parts: Sequence[np.ndarray]) -> np.ndarray:
         """Objects of each class in the truth of each image."""
@@ -198,6 +216,8 @@ def figures_of(counts: np.ndarray) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     at = at_thresholds(counts)
     true, tp = counts[..., TRUE], at["tp"][..., 0]
     predicted = tp + at["fp"][..., 0]
+    f1, iou = at["f1"][..., 0], ratio(counts[..., IOU], tp)
+    sq = np.where((tp == 0) & (true + predicted > 0), 0.0, iou)
     errors = {
         name: (counts[..., FIRST_ERROR + i], true) for i, name in enumerate(ERRORS)
     }
@@ -207,8 +227,11 @@ def figures_of(counts: np.ndarray) -> dict[str, tuple[np.ndarray, np.ndarray]]:
         "dsb_ap75": (at["ap"][..., 1], true),
         "precision": (at["precision"][..., 0], predicted),
         "recall": (at["recall"][..., 0], true),
-        "f1": (at["f1"][..., 0], true),
-        "mean_iou": (ratio(counts[..., IOU], tp), tp),
+        "f1": (f1, true),
+        "mean_iou": (iou, tp),
+        "pq": (sq * f1, true),
+        "sq": (sq, true),
+        "rq": (f1, true),
         "seg": (ratio(counts[..., SEG], true), true),
         "aji": (ratio(counts[..., SHARED], counts[..., UNION]), true),
         "missed": errors.pop("missed"),

@@ -181,7 +181,7 @@ def judge_image(
     found = overlaps(truth, prediction, class_ids)
     sides = (found.truth, found.prediction)
     verdicts = [Verdicts.first(side.areas.size, LEFT_OUT, EMPTY, EMPTY) for side in sides]
-    for class_id in class_ids:
+    for class_id in found.class_ids:
         of_class, *positions = found.of_class(class_id)
         judged = judge(of_class, iou)
         judged[1].kind[of_class.excused & (judged[1].kind == FALSE)] = LEFT_OUT

@@ -6,6 +6,7 @@ counting the pairs of labels that occur together. Only pairs that share a pixel 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -46,12 +47,12 @@ class Overlaps:
     pixels: np.ndarray
     excused: np.ndarray
 
-    @property
+    @cached_property
     def unions(self) -> np.ndarray:
         """Pixels of either object of each pair, float64 `[P]`."""
         return self.truth[self.rows] + self.prediction[self.columns] - self.pixels
 
-    @property
+    @cached_property
     def iou(self) -> np.ndarray:
         """Intersection over union of each pair, float64 `[P]`."""
         return self.pixels / self.unions
@@ -95,6 +96,11 @@ class ImageOverlaps:
     rows: np.ndarray
     columns: np.ndarray
     pixels: np.ndarray
+
+    @cached_property
+    def class_ids(self) -> np.ndarray:
+        """The classes of which there is an object."""
+        return np.union1d(self.truth.class_ids, self.prediction.class_ids)
 
     def of_class(self, class_id: int) -> tuple[Overlaps, np.ndarray, np.ndarray]:
         """The objects of one class, with their positions among all: `[N]` and `[M]`."""
