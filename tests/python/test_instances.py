@@ -102,6 +102,17 @@ def test_run_lengths_of_another_size_are_refused():
             call(["abc"], (3, 4))
         with pytest.raises(DataError, match="does not fit"):
             call(Instances.from_labels(np.eye(4, dtype=int), 1).rles, (9, 9))
+        good = Instances.from_labels(np.ones((3, 4), dtype=int), 1).rles
+        with pytest.raises(DataError, match="rle of object 2 does not fit an image of 3 x 4"):
+            call([*good, "abc"], (3, 4))
+
+
+def test_areas_are_those_of_the_masks(rng):
+    masks = rng.random((5, 7, 9)) < np.array([0, 1, 0.5, 0.1, 0.9])[:, None, None]
+    masks[2, 0, 0], masks[3, -1, -1] = True, True
+    areas, _ = instances.measure(instances.encode(masks), (7, 9))
+    assert areas.dtype == np.float64
+    np.testing.assert_array_equal(areas, masks.sum(axis=(1, 2)))
 
 
 @settings(max_examples=60, deadline=None)

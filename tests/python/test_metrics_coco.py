@@ -342,13 +342,38 @@ def test_what_cannot_be_compared_is_refused():
         score([(one, objects([block(0, 0, 9, 9)], [1]))])
     broken = objects([block(0, 0, 9, 9)], [1], [0.5])
     broken.instances.rles[0] = small.instances.rles[0]
-    with pytest.raises(DataError, match="Image 2.*rle does not fit"):
+    with pytest.raises(DataError, match="`prediction`: Image 2: The rle of object 1 ") as caught:
         score([(one, one), (one, broken)])
+    assert caught.value.argument == "prediction"
+    assert "seg_instances" in caught.value.hint
     with pytest.raises(DataError, match="mask, box, boundary"):
         Coco(IDS, "keypoints")
     options = {"aggregate": "mean"}
     with pytest.raises(DataError, match="not a mean over images"):
         compare([], [], IDS, [{"name": "coco", "arguments": {"type": "mask"}}], options)
+
+
+@pytest.mark.parametrize(("column", "value", "words"), [
+    ("boxes", np.nan, "Object 2 of `{}` has the box 20.0, NA, 29.0, 9.0"),
+    ("areas", np.inf, "Object 2 of `{}` has the area inf"),
+    ("scores", np.inf, "Object 2 of `{}` has the score inf"),
+])
+@pytest.mark.parametrize("side", ["truth", "prediction"])
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+def test_numbers_that_count_must_be_finite(column, value, words, side):
+    pair = [objects([block(0, 0, 9, 9), block(0, 20, 9, 9)], [1, 1], [0.5, 0.6]) for _ in "tp"]
+    broken = pair[side == "prediction"].instances
+    if column == "boxes":
+        broken.boxes[1, 1] = value
+        assert score([pair], "mask")["ap"].value == pytest.approx(1)
+    else:
+        getattr(broken, column)[1] = value
+    if column == "scores" and side == "truth":
+        assert score([pair], "box")["ap"].value == pytest.approx(1)
+        return
+    with pytest.raises(DataError, match=words.format(side)) as caught:
+        score([pair], "box")
+    assert caught.value.argument == side
 
 
 def test_things_of_segments_are_objects():

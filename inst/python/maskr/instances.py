@@ -271,16 +271,32 @@ def measure(rles: Sequence[str], size: Sequence[int]) -> tuple[np.ndarray, np.nd
     try:
         objects = as_objects(rles, size)
         boxes = np.asarray(coco.toBbox(objects), dtype=float).reshape(-1, 4)
-        areas = np.asarray(coco.area(objects), dtype=float).reshape(-1)
     except (RuntimeError, ValueError, TypeError) as error:
         raise bad_rle(size) from error
     boxes[:, 2:] += boxes[:, :2]
-    return areas, boxes
+    return areas_of(rles), boxes
 
 
-def bad_rle(size: Sequence[int]) -> DataError:
-    """Make the error for run lengths that do not fit the image."""
-    return DataError(f"An rle does not fit an image of {size[0]} x {size[1]} pixels.")
+def areas_of(rles: Sequence[str]) -> np.ndarray:
+    """Count the pixels of strings that are known to be good, float64 `[N]`.
+
+    COCO's library does it by decoding the mask, which takes twenty times as long.
+    """
+    counts, per_string = run_lengths(rles)
+    first = starts_of(per_string)
+    is_object = (np.arange(counts.size) - np.repeat(first, per_string)) % 2 == 1
+    return np.add.reduceat(np.where(is_object, counts, 0), first).astype(float)
+
+
+def bad_rle(size: Sequence[int], position: int | None = None, argument: str = "") -> DataError:
+    """Make the error for run lengths that do not fit the image: of one object, counted from 0."""
+    which = "An rle" if position is None else f"The rle of object {position + 1}"
+    return DataError(
+        f"{which} does not fit an image of {size[0]} x {size[1]} pixels.",
+        hint="An rle is COCO's compressed counts of all pixels of the image, column by column; "
+        "seg_instances() makes it of masks.",
+        argument=argument,
+    )
 
 
 def as_objects(rles: Sequence[str], size: Sequence[int]) -> list[dict]:
@@ -304,8 +320,9 @@ def packed(rles: Sequence[str], size: Sequence[int]) -> list[dict]:
 
 def check_covering(rles: Sequence[str], size: Sequence[int]) -> None:
     """Refuse strings that are no run-length code of an image of this size."""
-    if (pixel_counts(rles) != size[0] * size[1]).any():
-        raise bad_rle(size)
+    wrong = np.flatnonzero(pixel_counts(rles) != size[0] * size[1])
+    if wrong.size:
+        raise bad_rle(size, wrong[0])
 
 
 def pixel_counts(rles: Sequence[str]) -> np.ndarray:

@@ -18,7 +18,7 @@ from maskr.instances import bad_rle, packed, pixel_counts
 from maskr.metrics.coco_matching import SIZES, THRESHOLDS, Matches, Overlap, match_all
 from maskr.metrics.coco_precision import Hits, Table, averages
 from maskr.metrics.family import CLASS, Family, Score, Scores, in_image, mean_defined
-from maskr.metrics.objects import Objects
+from maskr.metrics.objects import Objects, of_argument
 
 TYPES = ("mask", "box", "boundary")
 
@@ -68,13 +68,13 @@ class Coco(Family[Matches]):
         ShapeError
             If truth and prediction are of images of different sizes.
         DataError
-            If an object has an unknown class, a prediction no score, or a run-length code does not
-            fit its image.
+            If an object has an unknown class, a prediction no score, a number is not finite that
+            counts, or a run-length code does not fit its image.
         """
         truths, predictions = ([Objects.of(x) for x in xs] for xs in (truths, predictions))
         for i, pair in enumerate(zip(truths, predictions, strict=True), start=1):
             with in_image(i, len(truths)):
-                check(*pair, self.class_ids)
+                check(*pair, self.class_ids, boxed=self.type == "box")
         overlap = (of_boxes if self.type == "box" else of_masks)(truths, predictions)
         if self.type == "boundary":
             overlap = of_boundaries(truths, predictions, overlap)
@@ -151,7 +151,9 @@ def nothing(classes: int) -> Matches:
     return Matches(np.zeros((classes, len(SIZES)), np.int64), none, np.zeros(0), none, outcomes)
 
 
-def check(truth: Objects, prediction: Objects, class_ids: Sequence[int]) -> None:
+def check(
+    truth: Objects, prediction: Objects, class_ids: Sequence[int], boxed: bool = False
+) -> None:
     """Refuse objects that can't be compared."""
     sizes = truth.instances.size, prediction.instances.size
     if sizes[0] != sizes[1]:
@@ -168,6 +170,9 @@ def check(truth: Objects, prediction: Objects, class_ids: Sequence[int]) -> None
                 f"{', '.join(map(str, class_ids))}.",
                 argument=argument,
             )
+        check_finite(objects.instances.areas[:, None], "area", argument)
+        if boxed:
+            check_finite(objects.instances.boxes, "box", argument)
     without = np.flatnonzero(np.isnan(prediction.instances.scores))
     if without.size:
         raise DataError(
@@ -175,6 +180,23 @@ def check(truth: Objects, prediction: Objects, class_ids: Sequence[int]) -> None
             "score of each.",
             hint='Give the objects scores, or ask for the metrics "bioimage", which need none.',
             argument="prediction",
+        )
+    check_finite(prediction.instances.scores[:, None], "score", "prediction")
+
+
+def check_finite(values: np.ndarray, what: str, argument: str) -> None:
+    """Refuse objects of which one of some numbers `[N, M]` is missing or infinite."""
+    wrong = np.flatnonzero(~np.isfinite(values).all(axis=1))
+    if wrong.size:
+        numbers = ", ".join("NA" if np.isnan(x) else str(x) for x in values[wrong[0]].tolist())
+        mend = "as_seg_instances() makes the boxes and areas that a data frame lacks."
+        if what == "score":
+            mend = "Scores say how sure a prediction is, usually from 0 to 1."
+        raise DataError(
+            f"Object {wrong[0] + 1} of `{argument}` has the {what} {numbers}, and needs finite "
+            "numbers.",
+            hint=mend,
+            argument=argument,
         )
 
 
@@ -195,8 +217,17 @@ def with_extent(boxes: np.ndarray) -> np.ndarray:
 
 def of_masks(truths: Sequence[Objects], predictions: Sequence[Objects]) -> Overlap:
     """Overlaps of masks."""
-    true, found = run_lengths(truths, predictions), run_lengths(predictions, truths)
+    true, found = both_run_lengths(truths, predictions)
     return of_run_lengths(truths, true, found)
+
+
+def both_run_lengths(truths: Sequence[Objects], predictions: Sequence[Objects]) -> tuple:
+    """The masks of both sides; see `run_lengths()`."""
+    with of_argument("truth"):
+        true = run_lengths(truths, predictions)
+    with of_argument("prediction"):
+        found = run_lengths(predictions, truths)
+    return true, found
 
 
 def run_lengths(images: Sequence[Objects], others: Sequence[Objects]) -> list[list[dict | None]]:
@@ -218,8 +249,9 @@ def run_lengths(images: Sequence[Objects], others: Sequence[Objects]) -> list[li
     wrong = np.flatnonzero(covered != sizes.prod(axis=1)[number])
     if wrong.size:
         first = int(number[wrong[0]])
+        place = np.flatnonzero(meets[first])[wrong[0] - np.searchsorted(number, first)]
         with in_image(first + 1, len(images)):
-            raise bad_rle(sizes[first])
+            raise bad_rle(sizes[first], place)
     return [
         [
             packed([rle], one.instances.size)[0] if needed else None
@@ -251,8 +283,7 @@ def of_boundaries(
 ) -> Overlap:
     """The smaller overlap, of masks and of their boundaries."""
     true, found = (
-        [boundaries(one) for one in run_lengths(*sides)]
-        for sides in ((truths, predictions), (predictions, truths))
+        [boundaries(one) for one in side] for side in both_run_lengths(truths, predictions)
     )
     of_rims = of_run_lengths(truths, true, found)
 

@@ -1,13 +1,15 @@
 """Objects of one image as the metrics of objects count them, and R's `seg_metrics()` for them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from maskr.errors import DataError
+from maskr.errors import DataError, MaskrError
 from maskr.instances import Instances
+from maskr.metrics.family import in_image
 from maskr.panoptic import Panoptic
 
 if TYPE_CHECKING:
@@ -79,6 +81,9 @@ class Objects:
                 size, classes, table.scores[rows], table.boxes[rows], table.areas[rows], none
             )
         boxes, areas = table.boxes[rows], table.areas[rows]
+        if drawn:
+            # outlines that lie outside of the image have none in the file
+            areas = np.where(np.isnan(areas), instances.areas, areas)
         if annotations.reading.get("boxed"):
             # COCO's own reader of results takes the areas of boxes where a file has some
             areas = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
@@ -131,7 +136,10 @@ def compare(
         )
     made = [from_description(with_classes(one, ids)) for one in families]
     drawn = any(getattr(family, "type", None) != "box" for family in made)
-    sides = [objects_from_r(one, drawn) for one in (truth, prediction)]
+    sides = []
+    for given, name in ((truth, "truth"), (prediction, "prediction")):
+        with of_argument(name):
+            sides.append(objects_from_r(given, drawn))
     accumulator = Accumulator(made, keep=options.keep)
     accumulator.update_all(*sides)
     return result(accumulator, options)
@@ -149,4 +157,21 @@ def objects_from_r(given: list | dict, drawn: bool) -> list[Objects | Panoptic]:
     from maskr.annotations.table import Annotations
 
     annotations = Annotations.from_r(given)
-    return [Objects.annotated(annotations, i, drawn) for i in range(len(annotations.images))]
+    found, n = [], len(annotations.images)
+    for i in range(n):
+        with in_image(i + 1, n):
+            found.append(Objects.annotated(annotations, i, drawn))
+    return found
+
+
+@contextmanager
+def of_argument(name: str) -> Iterator[None]:
+    """Let errors that name no argument say whether they are about truth or prediction."""
+    try:
+        yield
+    except MaskrError as error:
+        if not error.argument:
+            error.argument = name
+            error.text = f"In `{name}`: {error.text}"
+            error.args = (error.text,)
+        raise

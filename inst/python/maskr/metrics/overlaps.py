@@ -13,7 +13,7 @@ import numpy as np
 from maskr.errors import DataError, ShapeError
 from maskr.instances import Instances, measure
 from maskr.metrics.confusion import count_pairs, size_of
-from maskr.metrics.objects import Objects
+from maskr.metrics.objects import Objects, of_argument
 from maskr.metrics.runs import shared_pixels
 from maskr.panoptic import Panoptic
 
@@ -178,12 +178,15 @@ def of_objects(truth: Objects, prediction: Objects) -> ImageOverlaps:
             argument="prediction",
         )
     # areas of masks, which those of a file need not be
-    areas = measure(a.rles, a.size)[0], measure(b.rles, b.size)[0]
+    areas = []
+    for instances, name in ((a, "truth"), (b, "prediction")):
+        with of_argument(name):
+            areas.append(measure(instances.rles, instances.size)[0])
     sides = [
         Side(np.arange(1, len(x) + 1), x.instances.class_ids, area, np.asarray(x.crowd, dtype=bool))
         for x, area in zip((truth, prediction), areas, strict=True)
     ]
-    return ImageOverlaps(*sides, *shared_pixels(a, b, areas))
+    return ImageOverlaps(*sides, *shared_pixels(a, b, tuple(areas)))
 
 
 def of_labels(
