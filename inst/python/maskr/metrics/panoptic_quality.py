@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from maskr.errors import DataError, ShapeError
-from maskr.metrics.confusion import count_pairs, listing
+from maskr.metrics.confusion import Pairs, count_pairs, listing
 from maskr.metrics.family import CLASS, Additive, Score, Scores, mean_defined, ratio
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ class PanopticQuality(Additive):
         DataError
             If a segment has no entry, or its class is unknown.
         """
-        pairs = count_pairs(truth.ids, prediction.ids, ())
+        pairs = pairs_of_segments(truth.ids, prediction.ids)
         t = rows_of(truth, pairs.truth, "truth")
         p = rows_of(prediction, pairs.prediction, "prediction")
         class_t = self.classes_of(truth, "truth")
@@ -161,6 +161,17 @@ class PanopticQuality(Additive):
         return overall | {
             name + CLASS: Score(value, support, per_class=True) for name, value in found.items()
         }
+
+
+def pairs_of_segments(truth: np.ndarray, prediction: np.ndarray) -> Pairs:
+    """As `count_pairs()`, whose errors speak of class ids."""
+    try:
+        return count_pairs(truth, prediction, ())
+    except DataError as error:
+        error.text = error.text.replace("class id", "segment id")
+        error.args = (error.text,)
+        error.hint = "Segment ids are whole numbers from 0 up; 0 is void."
+        raise
 
 
 def last_crowds(classes: np.ndarray, iscrowd: np.ndarray, size: int) -> np.ndarray:
