@@ -314,7 +314,7 @@ with_spacing <- function(x, spacing) {
   c(x, list(spacing = as.list(as.double(spacing))))
 }
 
-# What Python counts: an integer array as it lies in memory, or a path.
+# What Python counts: an array of numbers as it lies in memory, or a path.
 countable_mask <- function(x, classes, arg, call) {
   if (is.character(x) && is.null(dim(x))) return(unname(x))
   if (inherits(x, c("seg_image", "seg_instances", "seg_panoptic"))) {
@@ -324,7 +324,9 @@ countable_mask <- function(x, classes, arg, call) {
     ), arg = arg, call = call)
   }
   if (holds_names(x)) x <- as_seg_mask(x, classes = classes)
-  # a mask's other attributes stay behind at the border; to strip them here would copy it
-  if (is.integer(x) && length(dim(x)) %in% 2:3 && length(x) > 0) return(x)
+  # a mask's other attributes stay behind at the border; to strip them here would copy it, as
+  # would a check of doubles, which Python makes while it counts
+  whole <- is.integer(x) || is.double(x) && !is.object(x)
+  if (whole && length(dim(x)) %in% 2:3 && length(x) > 0) return(x)
   bare_mask(x, arg = arg, call = call)
 }

@@ -70,6 +70,35 @@ def mask_from_r(x: np.ndarray) -> np.ndarray:
     return mask
 
 
+def ids_from_doubles(x: np.ndarray, name: str) -> np.ndarray:
+    """Class ids that R holds as float64, of any shape, as int32; NaN becomes `NA_INTEGER`.
+
+    Raises
+    ------
+    DataError
+        If a number is not whole or too large; it calls the array by its `name`.
+    """
+    with np.errstate(invalid="ignore"):  # NaN is found below
+        ids = x.astype(np.int32)
+    # what int32 cannot hold is equal to nothing, or becomes its lowest number
+    if np.array_equal(ids, x) and (ids.size == 0 or ids.min() > NA_INTEGER):
+        return ids
+    known = ~np.isnan(x)
+    if (np.rint(x) != x)[known].any():
+        raise DataError(
+            f"`{name}` must hold whole class ids, and holds fractions.",
+            hint="Probabilities become a mask by a threshold: `x > 0.5`. As `prediction` they may "
+            "stay, where `thresholds` are given.",
+            argument=name,
+        )
+    large = x[np.abs(x) > np.iinfo(np.int32).max]
+    if large.size > 0:
+        raise DataError(
+            f"`{name}` must hold class ids below 2^31, not {large[0]:.15g}.", argument=name
+        )
+    return np.where(known, ids, np.int32(NA_INTEGER))
+
+
 def mask_to_r(mask: np.ndarray) -> np.ndarray:
     """Class ids as the int32 array that R stores; IGNORE is NA."""
     out = np.array(mask, dtype=np.int32, order="F")

@@ -7,10 +7,11 @@ long runs, as masks of real scenes do, is counted run by run; a noisy one pixel 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
-from maskr.arrays import IGNORE, NA_INTEGER, same_order
+from maskr.arrays import IGNORE, NA_INTEGER, ids_from_doubles, same_order
 from maskr.errors import DataError, ShapeError
 
 CHUNK = 1 << 18
@@ -29,6 +30,15 @@ MAX_CLASSES = 2048
 """More ids than this are labels of objects rather than of classes; the matrix would be huge."""
 
 Ignored = tuple[int, ...]
+
+
+class Missing(NamedTuple):
+    """Values that stand for no class id: pixels of the truth that have one do not count, in the
+    prediction they are an error.
+    """
+
+    truth: Ignored = (IGNORE, NA_INTEGER)
+    prediction: Ignored = (IGNORE, NA_INTEGER)
 
 
 @dataclass(frozen=True)
@@ -77,7 +87,15 @@ def count_pairs(
 ) -> Pairs:
     """Which class ids occur together, and how often; arguments and errors as `count()`."""
     truth = whole_numbers(truth, "truth")
-    prediction = whole_numbers(prediction, "prediction")
+    return pairs_of_masks(truth, whole_numbers(prediction, "prediction"), Missing(ignore))
+
+
+def pairs_of_masks(truth: np.ndarray, prediction: np.ndarray, missing: Missing) -> Pairs:
+    """As `count_pairs()`, of integers or of R's class ids in float64, which are checked here."""
+    if truth.dtype != np.float64:
+        truth = whole_numbers(truth, "truth")
+    if prediction.dtype != np.float64:
+        prediction = whole_numbers(prediction, "prediction")
     if truth.shape != prediction.shape:
         raise ShapeError(
             f"Truth and prediction differ in size: {size_of(truth)} and {size_of(prediction)}.",
@@ -89,22 +107,26 @@ def count_pairs(
     found: list[Pairs] = []
     for start in range(0, truth.size, CHUNK):
         end = start + CHUNK
-        count_chunk(truth[start:end], prediction[start:end], ignore, tables, found)
+        count_chunk(truth[start:end], prediction[start:end], missing, tables, found)
     return merge(found + [pairs_of_table(table, bits) for bits, table in tables.items()])
 
 
 def count_chunk(
     truth: np.ndarray,
     prediction: np.ndarray,
-    ignore: Ignored,
+    missing: Missing,
     tables: dict[int, np.ndarray],
     found: list[Pairs],
 ) -> None:
     """Add the pixels of a chunk to `tables` (by bits of the largest id) or to `found`."""
     truth, prediction, lengths = runs(truth, prediction)
+    if truth.dtype == np.float64:
+        truth = ids_from_doubles(truth, "truth")
+    if prediction.dtype == np.float64:
+        prediction = ids_from_doubles(prediction, "prediction")
     largest = largest_bits(truth, prediction)
     if largest > np.iinfo(np.int32).max:
-        truth, prediction, lengths = without_ignored(truth, prediction, lengths, ignore)
+        truth, prediction, lengths = without_ignored(truth, prediction, lengths, missing)
         if truth.size == 0:
             return
         largest = largest_bits(truth, prediction)
@@ -189,20 +211,22 @@ def merge(found: list[Pairs]) -> Pairs:
 
 
 def without_ignored(
-    truth: np.ndarray, prediction: np.ndarray, lengths: np.ndarray | None, ignore: Ignored
+    truth: np.ndarray, prediction: np.ndarray, lengths: np.ndarray | None, missing: Missing
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
     """The pixels or runs whose truth counts; a negative id that is left is an error."""
     lowest = int(prediction.min())
     if lowest < 0:
-        missing = lowest in (IGNORE, NA_INTEGER)
+        lost = lowest in missing.prediction
         raise DataError(
             "The prediction holds missing values (NA)."
-            if missing
+            if lost
             else f"The prediction holds {lowest}, which is no class id.",
-            hint="Every pixel must be predicted; only the truth may leave pixels out by NA.",
+            hint="Every pixel must be predicted; only the truth may leave pixels out by NA."
+            if lost
+            else "Class ids are whole numbers from 0 up.",
             argument="prediction",
         )
-    counted = np.logical_and.reduce([truth != value for value in ignore])
+    counted = np.logical_and.reduce([truth != value for value in missing.truth])
     truth, prediction = truth[counted], prediction[counted]
     if truth.size > 0 and truth.min() < 0:
         raise DataError(

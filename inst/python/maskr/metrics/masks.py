@@ -1,11 +1,11 @@
 """What metrics of masks are given: class ids, or the probabilities that they follow from."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from maskr.arrays import IGNORE, NA_INTEGER
+from maskr.arrays import IGNORE, NA_INTEGER, ids_from_doubles
 from maskr.errors import DataError
 
 
@@ -16,7 +16,7 @@ class Mask:
     Parameters
     ----------
     ids
-        Class ids `[H, W]` or `[D, H, W]`: integer or bool.
+        Class ids `[H, W]` or `[D, H, W]`: integer or bool; from R also float64, until `whole()`.
     spacing
         Size of a pixel along each axis, such as mm; None for 1.
     probabilities
@@ -43,8 +43,8 @@ class Mask:
         Parameters
         ----------
         x
-            An integer array (NA is INT_MIN), the path of a mask file, or a dict of `array` and
-            `spacing`, or of `probabilities` (and `spacing`).
+            An array of whole numbers (NA is INT_MIN or NaN), the path of a mask file, or a dict of
+            `array` and `spacing`, or of `probabilities` (and `spacing`).
         ids
             The class ids that may occur; needed for probabilities.
         """
@@ -59,6 +59,12 @@ class Mask:
         if "probabilities" in x:
             return of_probabilities(x["probabilities"], ids, spacing)
         return cls(x["array"], spacing, ignore=(NA_INTEGER,))
+
+    def whole(self, name: str) -> "Mask":
+        """The mask with ids that are integers; errors as `arrays.ids_from_doubles()`."""
+        if self.ids.dtype != np.float64:
+            return self
+        return replace(self, ids=ids_from_doubles(self.ids, name))
 
     @property
     def counted(self) -> np.ndarray:

@@ -31,7 +31,14 @@ import numpy as np
 
 from maskr.metrics import tables
 from maskr.metrics.accumulator import Accumulator
-from maskr.metrics.confusion import Pairs, count_pairs, ids_seen, matrix
+from maskr.metrics.confusion import (
+    Missing,
+    Pairs,
+    count_pairs,
+    ids_seen,
+    matrix,
+    pairs_of_masks,
+)
 from maskr.metrics.families import FAMILIES
 from maskr.metrics.family import (
     CLASS,
@@ -248,8 +255,9 @@ def pairs_of_all(truth: list, prediction: list, ids: Sequence[int] | None) -> li
 
     def one(number: int, *pair: Mask | np.ndarray | str | dict) -> Pairs:
         with in_image(number, len(truth)):
-            of_truth, of_prediction = (Mask.from_r(x, ids) for x in pair)
-            pairs = count_pairs(of_truth.ids, of_prediction.ids, of_truth.ignore)
+            masks = [Mask.from_r(x, ids) for x in pair]
+            missing = Missing(*(one.ignore for one in masks))
+            pairs = pairs_of_masks(*(one.ids for one in masks), missing)
             if ids is not None:
                 matrix(pairs, ids)
         return pairs
@@ -266,7 +274,8 @@ def parts_of_all(families: Sequence[Family], truth: list, prediction: list) -> l
     ids = families[0].class_ids
     for number, pair in enumerate(zip(truth, prediction, strict=True), start=1):
         with in_image(number, len(truth)):
-            masks = [Mask.from_r(x, ids) for x in pair]
+            of_truth, of_prediction = (Mask.from_r(x, ids) for x in pair)
+            masks = of_truth.whole("truth"), of_prediction.whole("prediction")
             for family, found in zip(families, parts, strict=True):
                 found.append(family.count(*masks))
     return parts
