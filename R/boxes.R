@@ -14,7 +14,7 @@
 #' | `"iou"` | \eqn{J = I / U} | 0 to 1 |
 #' | `"giou"` | \eqn{J - (C - U) / C} | -1 to 1 |
 #' | `"diou"` | \eqn{D = J - d^2 / c^2} | -1 to 1 |
-#' | `"ciou"` | \eqn{D - v^2 / (1 - J + v)} | -2 to 1 |
+#' | `"ciou"` | \eqn{D - v^2 / (1 - J + v)} | -1.5 to 1 |
 #'
 #' where \eqn{v = \frac{4}{\pi^2} (\arctan(w_1 / h_1) - \arctan(w_2 / h_2))^2}{v = 4 / pi^2
 #' (atan(w1 / h1) - atan(w2 / h2))^2} tells how much the aspect ratios differ. They are computed by

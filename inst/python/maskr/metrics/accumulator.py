@@ -5,11 +5,14 @@ from typing import Any
 
 import numpy as np
 
-from maskr.errors import MaskrError, ShapeError
+from maskr.errors import DataError, MaskrError, ShapeError
 from maskr.metrics import tables
 from maskr.metrics.families import FAMILIES
 from maskr.metrics.family import Family, Scores
 from maskr.metrics.uncertainty import Resampling, interval
+
+AGGREGATES = ("pooled", "mean")
+"""How several images make one score."""
 
 
 class Accumulator:
@@ -23,6 +26,11 @@ class Accumulator:
         Keep what was counted of every image, for scores of single images and for intervals? By
         default only what the scores of all images together need.
 
+    Raises
+    ------
+    DataError
+        If there is no family.
+
     Examples
     --------
     >>> counted = Accumulator([Semantic(class_ids=[0, 1])])
@@ -33,6 +41,12 @@ class Accumulator:
 
     def __init__(self, families: Sequence[Family], keep: bool = False) -> None:
         self.families = list(families)
+        if not self.families:
+            raise DataError(
+                "Nothing was named to be counted.",
+                hint="Give one or more families, such as [Semantic(class_ids=[0, 1])].",
+                argument="families",
+            )
         self.keep = keep
         self.images = 0
         self.parts: list[list] = [[] for _ in self.families]
@@ -118,7 +132,14 @@ class Accumulator:
         ------
         MaskrError
             If single images were not kept.
+        DataError
+            If `aggregate` is another word.
         """
+        if aggregate not in AGGREGATES:
+            raise DataError(
+                f'Images are aggregated as {" or ".join(AGGREGATES)}, not "{aggregate}".',
+                argument="aggregate",
+            )
         if aggregate != "pooled" or weights is not None:
             self._check_kept()
         return tables.joined(

@@ -14,6 +14,8 @@ Distance-IoU loss. torchvision's terms 1e-7 against division by 0 are part of DI
 
 import numpy as np
 
+from maskr.errors import DataError
+
 FUNCTIONS = {
     "iou": "box_iou",
     "giou": "generalized_box_iou",
@@ -38,7 +40,16 @@ def overlap(a: np.ndarray, b: np.ndarray, kind: str = "iou") -> np.ndarray:
     np.ndarray
         float64 `[N, M]`. Two boxes without area have 0; the CIoU with a point, whose aspect ratio
         is undefined, is the DIoU.
+
+    Raises
+    ------
+    DataError
+        If `kind` is another word.
     """
+    if kind not in FUNCTIONS:
+        raise DataError(
+            f"Boxes overlap by {', '.join(FUNCTIONS)}, not {kind}.", argument="type"
+        )
     import torch
     from torchvision import ops
 

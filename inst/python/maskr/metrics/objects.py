@@ -43,11 +43,18 @@ class Objects:
         ------
         ShapeError
             If these are the segments of a volume.
+        DataError
+            If it is something else.
         """
         if isinstance(x, cls):
             return x
         if isinstance(x, Instances):
             return cls(x, np.zeros(len(x), dtype=bool))
+        if not isinstance(x, Panoptic):
+            raise DataError(
+                f"Objects are Instances, Objects or Panoptic, not {type(x).__name__}.",
+                hint="Instances.from_labels(labels, class_id) makes some of a label image.",
+            )
         instances = x.to_instances()
         numbers = np.intersect1d(x.ids, x.segment_ids[x.isthing])
         return cls(instances, np.isin(numbers, x.segment_ids[x.iscrowd]))

@@ -75,8 +75,10 @@ class PanopticQuality(Additive):
         ShapeError
             If the sizes differ.
         DataError
-            If a segment has no entry, or its class is unknown.
+            If these are no segments, a segment has no entry, or its class is unknown.
         """
+        check_segments(truth, "truth")
+        check_segments(prediction, "prediction")
         pairs = pairs_of_segments(truth.ids, prediction.ids)
         t = rows_of(truth, pairs.truth, "truth")
         p = rows_of(prediction, pairs.prediction, "prediction")
@@ -172,6 +174,17 @@ def pairs_of_segments(truth: np.ndarray, prediction: np.ndarray) -> Pairs:
         error.args = (error.text,)
         error.hint = "Segment ids are whole numbers from 0 up; 0 is void."
         raise
+
+
+def check_segments(x: "Panoptic | Segments", what: str) -> None:
+    """Refuse arrays, which do not say of which classes their segments are."""
+    if not hasattr(x, "segment_ids"):
+        raise DataError(
+            f"The {what} must hold segments (Panoptic or Segments), not {type(x).__name__}.",
+            hint="Panoptic(ids, segment_ids, class_ids, ...) makes them of an array of segment "
+            "ids.",
+            argument=what,
+        )
 
 
 def last_crowds(classes: np.ndarray, iscrowd: np.ndarray, size: int) -> np.ndarray:
