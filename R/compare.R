@@ -3,8 +3,8 @@
 #' Compare scores
 #'
 #' Puts results of [seg_metrics()] or [seg_evaluate()] side by side: a row for each score and class,
-#' a column for each result. Of two results on the same images it also tells the difference, and how
-#' sure that is.
+#' a column for each result. Of two results it also tells the difference, and how sure that is where
+#' single images were kept.
 #'
 #' The interval of a difference comes from scoring both results on the same resampled images, 1000
 #' times. What makes an image hard for both does so on both sides and drops out, so that it is much
@@ -12,18 +12,20 @@
 #' sign of a difference that other images of the kind would show as well.
 #'
 #' @param ... Two or more results, named as they are to be called:
-#'   `seg_compare(unet = a, fcn = b)`. They are of one kind, of the same classes, and of images with
-#'   the same names.
+#'   `seg_compare(unet = a, fcn = b)`. They are of one kind, of the same classes and the same images
+#'   in the same order, and made with the same settings: `aggregate`, and for the scores that are
+#'   compared `tolerance`, `width`, `thresholds` and `type`.
 #' @param ci Intervals for the difference of two results? `TRUE` for 95 per cent, or a level such as
-#'   `0.9`. They need results that kept their images, by `per_image = TRUE` or `ci = TRUE`; without
-#'   them there is no difference to be judged, and the print says so.
+#'   `0.9`. They need results that kept their images, by `per_image = TRUE` or `ci = TRUE`; the
+#'   print says so where they did not.
 #' @return A data frame of class `seg_comparison` with the scores that every result has: `metric`,
-#'   `class`, `n` (of the first result), a column for each result; for two results
-#'   that kept their images also `difference` (the second less the first), `lower` and `upper`.
-#'   `as.data.frame()` adds the names of the classes as `label`.
+#'   `class`, `n` (of the first result), a column for each result; for two results also `difference`
+#'   (the second less the first), and with intervals `lower` and `upper`. Between two infinite
+#'   distances the difference is `NA`. `as.data.frame()` adds the names of the classes as `label`.
 #'
-#'   Anything but named results is a `maskr_error_argument`; results of different kinds, classes or
-#'   images are a `maskr_error_data`.
+#'   Anything but named results is a `maskr_error_argument`; results of different kinds, classes,
+#'   settings, images or truths are a `maskr_error_data`. Whether truths are the same is told by how
+#'   many pixels, objects or segments of each class they hold.
 #' @references Efron, B. and Tibshirani, R. J. (1993) An introduction to the bootstrap. Chapman and
 #'   Hall. Chapters 8 and 13.
 #' @seealso [plot.seg_comparison()]
@@ -41,7 +43,11 @@ seg_compare <- function(..., ci = TRUE) {
   check_results(results)
   check_comparable(results)
   frame <- side_by_side(results)
-  if (length(results) == 2 && !is.null(level)) frame <- with_difference(frame, results, level)
+  check_settings(results, frame$metric)
+  if (length(results) == 2) {
+    frame$difference <- defined(frame[[names(results)[[2]]]] - frame[[names(results)[[1]]]])
+    if (!is.null(level)) frame <- with_intervals(frame, results, level)
+  }
   new_seg_comparison(frame, results, level)
 }
 
@@ -51,7 +57,7 @@ new_seg_comparison <- function(frame, results, level) {
   structure(
     frame,
     results = names(results), classes = attr(first, "classes"), kind = attr(first, "kind"),
-    level = if (!is.null(frame$lower)) level,
+    level = level,
     left_out = attr(frame, "left_out"),
     class = c("seg_comparison", "data.frame")
   )
@@ -98,19 +104,74 @@ check_like_first <- function(a, b, first, name, call) {
       i = "Give {.arg classes} to {.fn seg_metrics} for both."
     ), arg = name, call = call)
   }
-  if (!identical(attr(a, "aggregate"), attr(b, "aggregate"))) {
-    maskr_abort("data", c(
-      "{.arg {first}} and {.arg {name}} put images together in different ways: {.arg aggregate} is
-       {.val {attr(a, 'aggregate')}} and {.val {attr(b, 'aggregate')}}."
-    ), arg = name, call = call)
-  }
+  check_same_images(a, b, first, name, call)
+  check_same_truth(a, b, first, name, call)
+}
+
+check_same_images <- function(a, b, first, name, call) {
   images <- lapply(list(a, b), attr, "images")
-  if (any(lengths(images) == 0) || identical(images[[1]], images[[2]])) return(invisible())
+  numbers <- as.integer(c(attr(a, "n_images"), attr(b, "n_images")))
+  named <- all(lengths(images) > 0)
+  same <- if (named) identical(images[[1]], images[[2]]) else identical(numbers[1], numbers[2])
+  if (same) return(invisible())
   only <- c(setdiff(images[[1]], images[[2]]), setdiff(images[[2]], images[[1]]))
   maskr_abort("data", c(
     "{.arg {first}} and {.arg {name}} are of different images, or have them in another order.",
-    x = if (length(only) > 0) "In one of them only: {first_names(only)}."
+    x = if (named && length(only) > 0) "In one of them only: {first_names(only)}.",
+    x = if (!named) "{.arg {first}} is of {numbers[[1]]} image{?s}, {.arg {name}} of {numbers[[2]]}."
   ), arg = name, call = call)
+}
+
+# What the truths hold of each class tells whether they are the same: image by image where both
+# kept them, else in sum.
+check_same_truth <- function(a, b, first, name, call) {
+  held <- lapply(list(a, b), attr, "support")
+  if (any(vapply(held, is.null, NA))) return(invisible())
+  if (nrow(held[[1]]) != nrow(held[[2]])) held <- lapply(held, \(one) t(colSums(one)))
+  differ <- which(held[[1]] != held[[2]], arr.ind = TRUE)
+  if (nrow(differ) == 0) return(invisible())
+  at <- differ[order(differ[, 1]), , drop = FALSE][1, ]
+  counts <- vapply(held, \(one) format(one[at[[1]], at[[2]]], big.mark = ","), "")
+  unit <- c(masks = "pixels", objects = "objects", segments = "segments")[[attr(a, "kind")]]
+  images <- attr(a, "images") %||% attr(b, "images") %||% seq_len(nrow(held[[1]]))
+  where <- if (nrow(held[[1]]) == 1) "The truth" else paste("The truth of image", images[at[[1]]])
+  maskr_abort("data", c(
+    "{.arg {first}} and {.arg {name}} have different truths.",
+    x = "{where} holds {counts[[1]]} {unit} of class {names(attr(a, 'classes'))[[at[[2]]]]} in
+         {.arg {first}} and {counts[[2]]} in {.arg {name}}.",
+    i = "Score both against the same truth, its images in the same order."
+  ), arg = name, call = call)
+}
+
+# Results must have been made alike, as far as that decides the scores of these metrics.
+check_settings <- function(results, metrics, call = rlang::caller_env()) {
+  kind <- attr(results[[1]], "kind")
+  settings <- lapply(results, \(one) {
+    settings <- attr(one, "settings")
+    of_families <- settings$families[families_of(metrics, kind)]
+    c(settings["aggregate"], unlist(unname(of_families), recursive = FALSE))
+  })
+  for (name in names(results)[-1]) {
+    first <- settings[[1]]
+    other <- settings[[name]]
+    shared <- intersect(names(first), names(other))
+    differ <- Filter(\(one) !identical(first[[one]], other[[one]]), shared)
+    if (length(differ) == 0) next
+    setting <- differ[[1]]
+    maskr_abort("data", c(
+      "{.arg {names(results)[[1]]}} and {.arg {name}} were made with different settings, which
+       decide their scores.",
+      x = "{.arg {setting}} is {setting_words(first[[setting]])} and
+           {setting_words(other[[setting]])}.",
+      i = "Score both with the same."
+    ), arg = name, call = call)
+  }
+}
+
+setting_words <- function(x, n = 6) {
+  words <- if (is.character(x)) paste0("\"", x, "\"") else format(x, trim = TRUE, digits = 6)
+  if (length(words) > n) words <- c(utils::head(words, n), "...")
+  paste(words, collapse = ", ")
 }
 
 classes_words <- function(classes) {
@@ -133,17 +194,21 @@ side_by_side <- function(results, call = rlang::caller_env()) {
   out
 }
 
-# With the difference of two results that kept what was counted of each image.
-with_difference <- function(frame, results, level, call = rlang::caller_env()) {
+# With paired intervals, if both results kept what was counted of each image.
+with_intervals <- function(frame, results, level, call = rlang::caller_env()) {
   states <- shared_states(results)
   if (is.null(states)) return(frame)
   found <- py_call("metrics.results", "compare", states[[1]], states[[2]],
-                   attr(results[[1]], "aggregate"), resampling(level), .call = call)
+                   attr(results[[1]], "settings")$aggregate, resampling(level), .call = call)
   found <- plain_columns(found)
   at <- match(paste(frame$metric, frame$class), paste(found$metric, found$class))
-  frame[c("difference", "lower", "upper")] <- found[at, c("difference", "lower", "upper")]
+  at[is.na(frame$difference)] <- NA
+  frame[c("lower", "upper")] <- found[at, c("lower", "upper")]
   frame
 }
+
+# NaN, as infinite less infinite, is NA in R.
+defined <- function(x) replace(x, is.nan(x), NA)
 
 # The states of both results, of the families that they share; NULL where there is nothing to
 # compare image by image.
@@ -189,24 +254,26 @@ format.seg_comparison <- function(x, n = 40, digits = 3, ...) {
   })
   names(columns) <- attr(x, "results")
   if (!is.null(rows$difference)) columns$difference <- difference_words(rows, digits)
-  label <- ifelse(is.na(rows$class), "", ifelse(is.na(rows$label), rows$class, rows$label))
-  cells <- c(list(metric = rows$metric, class = label), columns)
-  aligned <- Map(\(name, cell, left) format(c(name, cell), justify = if (left) "left" else "right"),
-                 names(cells), cells, seq_along(cells) <= 2)
+  cells <- c(list(metric = rows$metric, class = class_words_of(rows)), columns)
   c(
     paste0("<seg_comparison> ", paste(attr(x, "results"), collapse = ", ")),
-    trimws(do.call(paste, c(unname(aligned), sep = "  ")), "right"),
+    aligned_columns(cells, left = c("metric", "class")),
     if (nrow(x) > n) paste0("... and ", nrow(x) - n, " more rows"),
     left_out_words(attr(x, "left_out")),
     comparison_words(x)
   )
 }
 
-# Differences as "+0.031 [0.010, 0.052]".
+# Differences as "+0.031 [0.010, 0.052]"; small ones with as many digits as show them.
 difference_words <- function(rows, digits) {
   rows$value <- rows$difference
+  bounds <- rows[intersect(c("value", "lower", "upper"), names(rows))]
+  widest <- do.call(pmax, c(lapply(unname(bounds), abs), na.rm = TRUE))
+  # a digit that is not 0, but for what is 0 up to the computer's precision
+  some <- is.finite(widest) & widest > 1e-12
+  digits <- ifelse(some, pmax(digits, -floor(log10(widest))), digits)
   words <- value_words(rows, digits)
-  ifelse(!is.na(rows$value) & rows$value > 0, paste0("+", words), words)
+  ifelse(!is.na(rows$value) & round(rows$value, digits) > 0, paste0("+", words), words)
 }
 
 left_out_words <- function(metrics, n = 4) {
@@ -215,16 +282,17 @@ left_out_words <- function(metrics, n = 4) {
          if (length(metrics) > n) ", ...")
 }
 
-# What the columns mean, or how to get those that are not there.
+# What the columns mean, and how to get intervals that were asked for and are not there.
 comparison_words <- function(x) {
   names <- attr(x, "results")
-  if (!is.null(attr(x, "level"))) {
-    return(paste0("difference: ", names[[2]], " less ", names[[1]], ", with paired ",
-                  format(100 * attr(x, "level")), " % intervals over images"))
+  level <- attr(x, "level")
+  if (length(names) > 2) return("Two results at a time have a difference.")
+  meaning <- paste("difference:", names[[2]], "less", names[[1]])
+  if (is.null(level)) return(meaning)
+  if (!is.null(x$lower)) {
+    return(paste0(meaning, ", with paired ", format(100 * level), " % intervals over images"))
   }
-  if (length(names) > 2) return("Two results at a time can be told apart with intervals.")
-  c("Intervals of the difference need `ci` here, and two results of the same metrics that kept",
-    "their images: with `per_image = TRUE` or `ci = TRUE`.")
+  c(meaning, "Its intervals need results that kept their images: `per_image = TRUE` or `ci = TRUE`.")
 }
 
 #' @export
@@ -264,14 +332,16 @@ autoplot.seg_comparison <- function(object, metric = NULL, type = NULL, ...) {
   shown <- compared_rows(object, metric, type)
   rows <- shown$rows
   rows$name <- factor(rows$name, rev(unique(rows$name)))
+  scale <- edge_scale(c(rows$value, rows$lower, rows$upper), shown$include)
   plot <- ggplot2::ggplot(rows, ggplot2::aes(.data$value, .data$name, colour = .data$result)) +
     (if (shown$type == "difference") ggplot2::geom_vline(xintercept = 0, linetype = 2)) +
     ggplot2::scale_colour_manual(values = okabe_lines(nlevels(rows$result))) +
-    ggplot2::labs(x = shown$xlab, y = NULL, colour = NULL)
+    gg_edge_scale(scale) +
+    ggplot2::labs(x = shown$xlab, y = NULL, colour = NULL, caption = shown$note)
   if (shown$type == "scores") return(plot + ggplot2::geom_point(size = 3))
   plot +
     ggplot2::geom_segment(ggplot2::aes(x = .data$lower, xend = .data$upper, yend = .data$name),
-                          linewidth = 1) +
+                          linewidth = 1, na.rm = TRUE) +
     ggplot2::geom_point(size = 3) +
     ggplot2::guides(colour = "none")
 }
@@ -295,16 +365,21 @@ compared_rows <- function(x, metric, type, call = rlang::caller_env()) {
   mean <- if (attr(x, "kind") == "masks" && any(!is.na(all$class))) "mean" else "all"
   all$name <- ifelse(is.na(all$class), mean, all$label)
   names <- attr(x, "results")
-  if (type == "difference") {
-    rows <- data.frame(name = all$name, result = factor("difference"), value = all$difference,
-                       lower = all$lower, upper = all$upper)
-    xlab <- paste0(metric, ": ", names[[2]], " less ", names[[1]])
-  } else {
+  if (type == "scores") {
     rows <- data.frame(name = all$name, result = factor(rep(names, each = nrow(all)), names),
-                       value = unlist(all[names], use.names = FALSE))
-    xlab <- metric
+                       value = unlist(all[names], use.names = FALSE), lower = NA, upper = NA)
+    return(list(type = type, rows = rows[!is.na(rows$value), ], xlab = metric))
   }
-  list(type = type, rows = rows[is.finite(rows$value), ], xlab = xlab)
+  none <- rep(NA_real_, nrow(all))
+  rows <- data.frame(name = all$name, result = factor("difference"), value = all$difference,
+                     lower = all$lower %||% none, upper = all$upper %||% none)
+  list(
+    type = type, rows = rows[!is.na(rows$value), ], include = 0,
+    xlab = paste0(metric, ": ", names[[2]], " less ", names[[1]]),
+    note = if (any(!is.na(rows$lower))) {
+      paste0("bars: paired ", format(100 * attr(x, "level")), " % intervals")
+    }
+  )
 }
 
 draw_compared <- function(shown, main) {
@@ -313,21 +388,16 @@ draw_compared <- function(shown, main) {
   at <- match(rows$name, names)
   colours <- okabe_lines(nlevels(rows$result))
   difference <- shown$type == "difference"
-  widest <- max(graphics::strwidth(names, units = "inches")) + 0.3
-  top <- if (difference && is.null(main)) 0.2 else 0.5
-  old <- graphics::par(mai = c(0.7, min(widest, graphics::par("din")[1] / 2), top, 0.2), las = 1,
-                       mgp = c(2, 0.6, 0))
+  scale <- edge_scale(c(rows$value, rows$lower, rows$upper), shown$include)
+  legend <- if (difference) 0 else 0.3
+  old <- open_lines(names, scale, shown$xlab, main, note = shown$note, legend)
   on.exit(graphics::par(old))
-  limits <- range(rows$value, rows$lower, rows$upper, if (difference) 0, finite = TRUE)
-  graphics::plot(NULL, xlim = limits, ylim = c(length(names) + 0.5, 0.5), xlab = shown$xlab,
-                 ylab = "", yaxt = "n", bty = "l", main = main)
-  graphics::axis(2, seq_along(names), names, tick = FALSE)
-  graphics::abline(h = seq_along(names), col = "grey90")
   if (difference) {
     graphics::abline(v = 0, lty = 2, col = "grey50")
-    graphics::segments(rows$lower, at, rows$upper, lwd = 3, col = "#56B4E9")
+    graphics::segments(scale$place(rows$lower), at, scale$place(rows$upper), lwd = 3,
+                       col = "#56B4E9")
   }
-  graphics::points(rows$value, at, pch = 16, cex = 1.4, col = colours[rows$result])
+  graphics::points(scale$place(rows$value), at, pch = 16, cex = 1.4, col = colours[rows$result])
   if (difference) return(invisible())
   graphics::legend("top", levels(rows$result), col = colours, pch = 16, horiz = TRUE, bty = "n",
                    inset = c(0, -0.12), xpd = NA)

@@ -183,40 +183,6 @@ plot.seg_cv <- function(x, metric = NULL, main = NULL, ...) {
 #' @exportS3Method ggplot2::autoplot
 autoplot.seg_cv <- function(object, metric = NULL, ...) gg_intervals(cv_rows(object, metric))
 
-# One line for each row of `shown$summary` (name, mean, lower, upper), whose single values are
-# `shown$points` (row, name, value).
-draw_intervals <- function(shown, main) {
-  rows <- shown$summary
-  n <- nrow(rows)
-  widest <- max(graphics::strwidth(rows$name, units = "inches")) + 0.3
-  old <- graphics::par(mai = c(0.7, min(widest, graphics::par("din")[1] / 2), 0.4, 0.2), las = 1,
-                       mgp = c(2, 0.6, 0))
-  on.exit(graphics::par(old))
-  limits <- range(shown$points$value, rows$lower, rows$upper, na.rm = TRUE)
-  graphics::plot(NULL, xlim = limits, ylim = c(n + 0.5, 0.5), xlab = shown$metric, ylab = "",
-                 yaxt = "n", bty = "l", main = main)
-  graphics::axis(2, seq_len(n), rows$name, tick = FALSE)
-  graphics::abline(h = seq_len(n), col = "grey90")
-  graphics::segments(rows$lower, seq_len(n), rows$upper, lwd = 3, col = "#56B4E9")
-  graphics::points(shown$points$value, shown$points$row, pch = 1, cex = 1.2, col = "#D55E00")
-  graphics::points(rows$mean, seq_len(n), pch = 18, cex = 1.6, col = "#0072B2")
-}
-
-gg_intervals <- function(shown) {
-  rows <- shown$summary
-  column <- rlang::syms(stats::setNames(nm = c("value", "name", "mean", "lower", "upper")))
-  rows$name <- factor(rows$name, rev(rows$name))
-  ggplot2::ggplot(rows, ggplot2::aes(y = !!column$name)) +
-    ggplot2::geom_segment(
-      ggplot2::aes(x = !!column$lower, xend = !!column$upper, yend = !!column$name),
-      colour = "#56B4E9", linewidth = 1, na.rm = TRUE
-    ) +
-    ggplot2::geom_point(ggplot2::aes(x = !!column$value), shown$points, colour = "#D55E00",
-                        shape = 1, size = 2.5) +
-    ggplot2::geom_point(ggplot2::aes(x = !!column$mean), colour = "#0072B2", shape = 18, size = 4) +
-    ggplot2::labs(x = shown$metric, y = NULL)
-}
-
 # What is drawn: a summary row for each class and their mean, and the values of the folds.
 cv_rows <- function(x, metric, call = rlang::caller_env()) {
   rows <- summary(x)

@@ -6,15 +6,18 @@
 #' - `"confusion"`, the default for masks: a heat map of how the pixels of each true class (rows)
 #'   were predicted (columns).
 #' - `"scores"`: one score by class, with its interval where `ci` was asked for, a circle for each
-#'   image where `per_image` was, and the value over all classes.
+#'   image where `per_image` was, and the value over all classes. Infinite distances stand at the
+#'   edge.
 #' - `"curve"`, where probabilities came with `thresholds`: precision against recall, with the
-#'   threshold of the best Dice marked.
+#'   threshold of the best Dice marked. Of more than six classes the six with the lowest best Dice
+#'   have colours, the others are grey.
 #' - `"calibration"`, for probabilities: how often the predicted class is right against how probable
 #'   it was said to be, where the area of a point is its share of the pixels. Points below the
 #'   diagonal are too confident.
 #' - `"thresholds"`, the default for the scores of objects in microscopy: how they fall as the IoU
 #'   that makes a match rises.
-#' - `"errors"`: how many objects were missed, false, merged, split or poorly outlined.
+#' - `"errors"`: how many objects were missed, false, merged, split or poorly outlined, by class if
+#'   there are up to six.
 #'
 #' @param x,object What [seg_metrics()] returned.
 #' @param type What to draw; by default the first of the above that the result has.
@@ -123,18 +126,26 @@ score_rows <- function(x, metric, call) {
   all <- all[all$metric == metric & !is.na(all$class) | all$metric == overall & is.na(all$class), ]
   name <- if (kind == "masks" && any(!is.na(all$class))) "mean" else "all"
   all$name <- ifelse(is.na(all$class), name, all$label)
-  all <- all[is.finite(all$value), ]
+  all <- all[!is.na(all$value), ]
   rows <- all_images(all)
   rows <- rows[order(is.na(rows$class)), ]
   points <- if (is.null(all$image)) all[0, ] else all[!is.na(all$image), ]
   points$row <- match(points$name, rows$name)
   none <- rep(NA_real_, nrow(rows))
-  bound <- function(values) ifelse(is.finite(values), values, rows$value)
   list(
-    metric = metric, points = points,
-    summary = data.frame(name = rows$name, mean = rows$value, lower = bound(rows$lower %||% none),
-                         upper = bound(rows$upper %||% none))
+    metric = metric, points = points, note = marks_words(x),
+    summary = data.frame(name = rows$name, mean = rows$value, lower = rows$lower %||% none,
+                         upper = rows$upper %||% none)
   )
+}
+
+# What the marks beside the scores are.
+marks_words <- function(x) {
+  words <- c(
+    if (any(!is.na(x$lower))) paste0("bars: ", format(100 * attr(x, "level")), " % intervals"),
+    if (any(!is.na(x$image))) "circles: images"
+  )
+  if (length(words) > 0) paste(words, collapse = "; ")
 }
 
 first_metric <- function(rows) {
@@ -144,55 +155,84 @@ first_metric <- function(rows) {
 
 # precision and recall -----------------------------------------------------------------------------
 
-# A line for each class that has one; `best` are the points of the best Dice.
+# A line for each class that has one; `best` are the points of the best Dice, and `key` tells the
+# lines apart, those of the lowest Dice first.
 curve_rows <- function(curve, classes) {
   curve$label <- names(classes)[match(curve$class, classes)]
   curve <- curve[!is.na(curve$precision) & !is.na(curve$recall), ]
   curve <- curve[order(match(curve$class, classes), curve$threshold), ]
   best <- lapply(split(curve, factor(curve$label, unique(curve$label))),
                  \(one) one[which.max(one$dice), ])
-  list(lines = curve, best = do.call(rbind, best))
+  best <- do.call(rbind, best)
+  words <- sprintf("%s: %.3f at %s", short_labels(best$label), best$dice,
+                   format(signif(best$threshold, 3)))
+  list(lines = curve, best = best, key = line_key(best$label, words, order(best$dice)))
 }
 
 draw_curve <- function(shown, main) {
   best <- shown$best
-  colours <- stats::setNames(okabe_lines(nrow(best)), best$label)
-  old <- graphics::par(mar = c(3.4, 3.6, if (is.null(main)) 0.8 else 2.4, 0.8),
-                       mgp = c(2, 0.6, 0), las = 1, pty = "s")
+  key <- shown$key
+  old <- open_square(key, main)
   on.exit(graphics::par(old))
   graphics::plot(NULL, xlim = 0:1, ylim = 0:1, xlab = "recall", ylab = "precision", bty = "l",
                  main = main)
-  for (label in best$label) {
-    one <- shown$lines[shown$lines$label == label, ]
-    graphics::lines(one$recall, one$precision, lwd = 2, col = colours[[label]])
+  colours <- key$colours[key$entry]
+  for (i in rev(order(key$entry))) {
+    one <- shown$lines[shown$lines$label == best$label[[i]], ]
+    graphics::lines(one$recall, one$precision, lwd = 2, col = colours[[i]])
+    graphics::points(best$recall[[i]], best$precision[[i]], pch = 16, cex = 1.4, col = colours[[i]])
   }
-  graphics::points(best$recall, best$precision, pch = 16, cex = 1.4, col = colours)
-  graphics::legend("bottomleft", curve_words(best), col = colours, lwd = 2, pch = 16, bty = "n",
-                   inset = 0.02, title = "best Dice", title.adj = 0)
+  side_legend(key, title = "best Dice")
 }
 
 gg_curve <- function(shown) {
   best <- shown$best
-  words <- stats::setNames(curve_words(best), best$label)
-  shown$lines$label <- factor(words[shown$lines$label], words)
-  best$label <- factor(words[best$label], words)
-  ggplot2::ggplot(shown$lines, ggplot2::aes(.data$recall, .data$precision,
-                                            colour = .data$label)) +
-    ggplot2::geom_path(linewidth = 0.8) +
+  best$entry <- shown$key$entry
+  lines <- shown$lines
+  lines$entry <- best$entry[match(lines$label, best$label)]
+  # the last is drawn on top
+  lines <- lines[order(lines$entry, decreasing = TRUE), ]
+  lines$label <- factor(lines$label, unique(lines$label))
+  ggplot2::ggplot(lines, ggplot2::aes(.data$recall, .data$precision, colour = .data$entry)) +
+    ggplot2::geom_path(ggplot2::aes(group = .data$label), linewidth = 0.8) +
     ggplot2::geom_point(data = best, size = 2.5) +
-    ggplot2::scale_colour_manual(values = okabe_lines(nrow(best))) +
+    ggplot2::scale_colour_manual(values = shown$key$colours) +
     ggplot2::coord_equal(xlim = 0:1, ylim = 0:1) +
     ggplot2::labs(colour = "best Dice")
-}
-
-curve_words <- function(best) {
-  sprintf("%s: %.3f at %s", best$label, best$dice, format(signif(best$threshold, 3)))
 }
 
 # Colours that are told apart as lines on white.
 okabe_lines <- function(n) {
   colours <- c("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#999999")
   rep_len(colours, n)
+}
+
+# What tells lines apart: the `entry` of each in a legend, a factor, and the `colours` of the
+# entries, of which there are few. The other lines, by their order of importance, share a grey one.
+line_key <- function(names, words = names, importance = seq_along(names), most = 6) {
+  chosen <- if (length(names) > most) utils::head(importance, most) else seq_along(names)
+  others <- if (length(names) > most) paste(length(names) - most, "others")
+  entry <- rep(others %||% "", length(names))
+  entry[chosen] <- words[chosen]
+  levels <- c(words[chosen], others)
+  list(
+    entry = factor(entry, levels),
+    colours = stats::setNames(c(okabe_lines(length(chosen)), if (!is.null(others)) "grey75"), levels)
+  )
+}
+
+# Margins of a square picture with its legend on the right; returns the settings that it changed.
+open_square <- function(key, main, pty = "s") {
+  legend <- max(graphics::strwidth(names(key$colours), units = "inches")) * 0.9 + 0.7
+  legend <- min(legend, graphics::par("din")[[1]] / 2)
+  graphics::par(mai = c(0.7, 0.75, if (is.null(main)) 0.2 else 0.5, legend), mgp = c(2, 0.6, 0),
+                las = 1, pty = pty)
+}
+
+side_legend <- function(key, title = NULL) {
+  edges <- graphics::par("usr")
+  graphics::legend(edges[[2]], edges[[4]], names(key$colours), col = key$colours, lwd = 2, pch = 16,
+                   bty = "n", xpd = NA, cex = 0.9, title = title, title.adj = 0)
 }
 
 # calibration --------------------------------------------------------------------------------------
@@ -246,42 +286,47 @@ threshold_rows <- function(table, classes, metric, call) {
     name <- ifelse(is.na(table$class), "all", names(classes)[match(table$class, classes)])
     rows <- data.frame(name = name, threshold = table$threshold, value = table[[scores]])
   }
+  rows <- rows[!is.na(rows$value), ]
   rows$name <- factor(rows$name, unique(rows$name))
-  list(rows = rows[!is.na(rows$value), ], ylab = if (length(scores) == 1) scores else "score")
+  height <- tapply(rows$value, rows$name, mean)
+  key <- line_key(levels(rows$name), importance = order(names(height) != "all", height))
+  list(rows = rows, key = key, ylab = if (length(scores) == 1) scores else "score")
 }
 
 draw_thresholds <- function(shown, main) {
   rows <- shown$rows
-  names <- levels(droplevels(rows$name))
-  colours <- stats::setNames(okabe_lines(length(names)), names)
-  old <- graphics::par(mar = c(3.4, 3.6, if (is.null(main)) 0.8 else 2.4, 0.8),
-                       mgp = c(2, 0.6, 0), las = 1)
+  key <- shown$key
+  old <- open_square(key, main, pty = "m")
   on.exit(graphics::par(old))
   graphics::plot(NULL, xlim = range(rows$threshold), ylim = 0:1, xlab = "IoU of a match",
                  ylab = shown$ylab, bty = "l", main = main)
-  for (name in names) {
-    one <- rows[rows$name == name, ]
+  for (i in rev(order(key$entry))) {
+    one <- rows[as.integer(rows$name) == i, ]
     graphics::lines(one$threshold, one$value, type = "o", pch = 16, cex = 0.7, lwd = 2,
-                    col = colours[[name]])
+                    col = key$colours[[key$entry[[i]]]])
   }
-  graphics::legend("bottomleft", names, col = colours, lwd = 2, bty = "n", inset = 0.02)
+  side_legend(key)
 }
 
 gg_thresholds <- function(shown) {
-  rows <- droplevels(shown$rows)
-  ggplot2::ggplot(rows, ggplot2::aes(.data$threshold, .data$value, colour = .data$name)) +
+  rows <- shown$rows
+  rows$entry <- shown$key$entry[as.integer(rows$name)]
+  ggplot2::ggplot(rows, ggplot2::aes(.data$threshold, .data$value, colour = .data$entry,
+                                     group = .data$name)) +
     ggplot2::geom_line(linewidth = 0.8) +
     ggplot2::geom_point() +
-    ggplot2::scale_colour_manual(values = okabe_lines(nlevels(rows$name))) +
+    ggplot2::scale_colour_manual(values = shown$key$colours) +
     ggplot2::coord_cartesian(ylim = 0:1) +
     ggplot2::labs(x = "IoU of a match", y = shown$ylab, colour = NULL)
 }
 
-# Counts of each error by class, or over all where there is no class.
+# Counts of each error by class, or over all where there are none or too many to be told apart.
 error_rows <- function(x) {
   rows <- all_images(as.data.frame(x))
   rows <- rows[rows$metric %in% count_scores & !is.na(rows$value), ]
-  if (any(!is.na(rows$class))) rows <- rows[!is.na(rows$class), ]
+  n <- length(unique(rows$class[!is.na(rows$class)]))
+  by_class <- n > 0 && (n <= 6 || !anyNA(rows$class))
+  rows <- rows[is.na(rows$class) != by_class, ]
   rows$name <- ifelse(is.na(rows$class), "all", rows$label)
   list(rows = data.frame(
     error = factor(gsub("_", " ", rows$metric), gsub("_", " ", count_scores)),
@@ -356,12 +401,14 @@ gg_confusion <- function(shown) {
     ) +
     ggplot2::scale_colour_manual(values = c("FALSE" = "grey20", "TRUE" = "white")) +
     ggplot2::scale_y_discrete(limits = rev) +
-    ggplot2::scale_x_discrete(position = "top", guide = ggplot2::guide_axis(angle = 90)) +
+    ggplot2::scale_x_discrete(position = "top") +
     ggplot2::coord_equal() +
     ggplot2::labs(fill = NULL, caption = share_meaning[[shown$normalise]]) +
     ggplot2::theme_minimal() +
     ggplot2::theme(
       panel.grid = ggplot2::element_blank(),
+      axis.text.x.top = ggplot2::element_text(angle = 90, hjust = 0, vjust = 0.5),
+      axis.title.x.top = ggplot2::element_text(margin = ggplot2::margin(b = 8)),
       plot.background = ggplot2::element_rect(fill = "white", colour = NA)
     )
 }

@@ -9,20 +9,59 @@ print.seg_metrics <- function(x, n = 30, digits = 3, ...) {
 #' @export
 format.seg_metrics <- function(x, n = 30, digits = 3, ...) {
   n <- check_number(n, min = 1)
+  over_all <- nrow(all_images(x)) > 0
+  c(
+    paste0("<seg_metrics> ", metrics_words(x)),
+    if (over_all) format_over_all(x, n, digits) else format_rows(x, n, digits),
+    if (any(!is.na(x$lower))) interval_words(x),
+    if (over_all && any(!is.na(x$image))) {
+      "The scores of single images are in the rows with an image."
+    }
+  )
+}
+
+# The scores over all images: those of classes as a table, others beside it.
+format_over_all <- function(x, n, digits) {
   rows <- placed_rows(x, digits)
-  lines <- unique(rows$line[!is.na(rows$class)])
+  lines <- intersect(attr(x, "classes"), rows$line[!is.na(rows$class)])
   groups <- unique(rows$line[is.na(rows$class) & !is.na(rows$line)])
   hidden <- max(length(lines) - n, 0)
   lines <- utils::head(lines, n)
   lines <- if (attr(x, "kind") == "masks") c(lines, groups) else c(groups, lines)
   c(
-    paste0("<seg_metrics> ", metrics_words(x)),
     format_overall(rows[is.na(rows$line), ]),
     if (length(lines) > 0) format_lines(rows[!is.na(rows$line), ], lines),
-    if (hidden > 0) paste0("... and ", hidden, " more classes; summary() has them all"),
-    if (!is.null(x$lower)) interval_words(x),
-    if (!is.null(x$image)) "The scores of single images are in the rows with an image."
+    if (hidden > 0) paste0("... and ", hidden, " more classes; summary() has them all")
   )
+}
+
+# Rows as they are, for selections that have none over all images.
+format_rows <- function(x, n, digits) {
+  if (nrow(x) == 0) return(NULL)
+  rows <- utils::head(as.data.frame(x), n)
+  columns <- list(image = rows$image, metric = rows$metric, class = class_words_of(rows),
+                  value = value_words(rows, digits), n = count_digits(rows$n))
+  c(
+    aligned_columns(columns, left = c("image", "metric", "class")),
+    if (nrow(x) > n) paste0("... and ", nrow(x) - n, " more rows")
+  )
+}
+
+# Names of classes, or else their ids; empty in overall rows.
+class_words_of <- function(rows) {
+  ifelse(is.na(rows$class), "", ifelse(is.na(rows$label), rows$class, rows$label))
+}
+
+# Lines of a table with a header, of columns of text.
+aligned_columns <- function(columns, left) {
+  aligned <- Map(\(name, cells) {
+    format(c(name, as.character(cells)), justify = if (name %in% left) "left" else "right")
+  }, names(columns), columns)
+  trimws(do.call(paste, c(unname(aligned), sep = "  ")), "right")
+}
+
+count_digits <- function(n) {
+  ifelse(is.na(n), "", format(n, big.mark = ",", scientific = FALSE, trim = TRUE))
 }
 
 # The rows over all images, each with the `line` and `column` of the table where it is shown; `line`
@@ -48,7 +87,11 @@ placed_rows <- function(x, digits) {
 # "0.812", with an interval "0.812 [0.780, 0.843]"; counts without decimals.
 value_words <- function(rows, digits) {
   digits <- ifelse(rows$metric %in% count_scores, 0, digits)
-  number <- function(x) ifelse(is.na(x), "NA", sprintf("%.*f", digits, x))
+  number <- function(x) {
+    # no sign of what is rounded to 0
+    x <- ifelse(is.finite(x), round(x, digits), x) + 0
+    ifelse(is.na(x), "NA", sprintf("%.*f", as.integer(digits), x))
+  }
   words <- number(rows$value)
   if (is.null(rows$lower)) return(words)
   sure <- !is.na(rows$lower) & !is.na(rows$upper)
@@ -59,21 +102,13 @@ count_scores <- c("missed", "false", "merged", "split", "poorly_outlined")
 
 # "3 classes, 2 images, 1,024 pixels"
 metrics_words <- function(x) {
-  images <- unique(x$image[!is.na(x$image)])
-  images <- if (length(images) > 0) length(images) else attr(x, "state")$images
-  rows <- all_images(x)
-  of_classes <- rows[rows$metric %in% rows$metric[!is.na(rows$class)][1] & !is.na(rows$class), ]
-  confusion <- attr(x, "confusion")
-  counted <- switch(
-    attr(x, "kind"),
-    masks = list("pixel", sum(confusion)),
-    objects = list("true object", sum(of_classes$n)),
-    segments = list("true segment", sum(of_classes$n))
-  )
+  images <- attr(x, "n_images")
+  support <- attr(x, "support")
+  unit <- c(masks = "pixel", objects = "true object", segments = "true segment")[[attr(x, "kind")]]
   paste(c(
     count_words(length(attr(x, "classes")), "class", "classes"),
     if (!is.null(images)) count_words(images, "image"),
-    if (!is.null(confusion) || nrow(of_classes) > 0) count_words(counted[[2]], counted[[1]])
+    if (!is.null(support)) count_words(sum(support), unit)
   ), collapse = ", ")
 }
 
@@ -111,16 +146,19 @@ format_lines <- function(rows, lines) {
   first <- rows[match(lines, rows$line), ]
   # families count different things: what is shown is what the first column rests on
   n <- rows$n[at[seq_along(lines)]]
-  count <- ifelse(is.na(n), "", format(n, big.mark = ",", scientific = FALSE, trim = TRUE))
-  body <- rbind(c(columns, "n"), cbind(cells, count))
-  body <- apply(body, 2, format, justify = "right")
+  body <- apply(rbind(c(columns, "n"), cbind(cells, count_digits(n))), 2, format, justify = "right")
   left <- format(c("class", lines), justify = "right")
   named <- !is.na(first$label) & first$label != first$line
   if (any(named)) left <- paste0(left, "  ", format(c("label", ifelse(named, first$label, ""))))
-  blocks <- blocks_of(nchar(body[1, ]) + 2, getOption("width") - nchar(left[[1]]))
+  widths <- nchar(body[1, ]) + 2
+  last <- length(widths)
+  room <- getOption("width") - nchar(left[[1]]) - widths[[last]]
+  blocks <- blocks_of(widths[-last], room)
   unlist(lapply(blocks, \(block) {
+    shown <- c(TRUE, rowSums(cells[, block, drop = FALSE] != "") > 0)
+    if (block[[1]] == 1) block <- c(block, last)
     text <- do.call(paste, c(list(left), asplit(body[, block, drop = FALSE], 2), sep = "  "))
-    trimws(text, "right")
+    trimws(text[shown], "right")
   }))
 }
 
