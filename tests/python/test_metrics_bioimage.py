@@ -429,7 +429,7 @@ def test_what_is_wrong_is_said():
         values(as_instances(TRUTH), PREDICTION[None])
     with pytest.raises(DataError, match="prediction holds missing"):
         values(TRUTH, np.full_like(TRUTH, IGNORE))
-    with pytest.raises(DataError, match="whole class ids"):
+    with pytest.raises(DataError, match="whole labels"):
         values(TRUTH, PREDICTION.astype(float))
     with pytest.raises(DataError, match="class id 5, not among the classes 1, 2") as caught:
         values(as_instances(TRUTH), Instances.from_labels(TRUTH, 5), Bioimage([1, 2]))

@@ -41,3 +41,17 @@ def test_arrays_are_no_segments():
 def test_boxes_overlap_in_four_ways():
     with pytest.raises(DataError, match="iou, giou, diou, ciou, not x"):
         overlap(np.zeros((1, 4)), np.zeros((1, 4)), kind="x")
+
+
+@pytest.mark.parametrize(
+    ("truth", "prediction", "message"),
+    [
+        (LABELS / 2, LABELS, "The truth must hold whole labels, not float64 numbers"),
+        (LABELS, LABELS - 3, "The prediction holds -3, which is no label"),
+        (LABELS - 3, LABELS, "The truth holds -3, which is no label"),
+    ],
+)
+def test_label_images_hold_labels(truth, prediction, message):
+    with pytest.raises(DataError, match=message) as error:
+        Bioimage([1]).count(truth, prediction)
+    assert error.value.hint == "Labels are whole numbers from 0 up; 0 is the background."

@@ -5,7 +5,8 @@ in the cache. Class ids and ignore index are checked in the same pass. A chunk t
 long runs, as masks of real scenes do, is counted run by run; a noisy one pixel by pixel.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -88,6 +89,27 @@ def count_pairs(
     """Which class ids occur together, and how often; arguments and errors as `count()`."""
     truth = whole_numbers(truth, "truth")
     return pairs_of_masks(truth, whole_numbers(prediction, "prediction"), Missing(ignore))
+
+
+@contextmanager
+def ids_called(noun: str, zero: str) -> Iterator[None]:
+    """Let errors of `count_pairs()` speak of other ids than those of classes.
+
+    Parameters
+    ----------
+    noun
+        What an id is called.
+    zero
+        What 0 means.
+    """
+    try:
+        yield
+    except DataError as error:
+        if "class id" in error.text:
+            error.text = error.text.replace("class id", noun)
+            error.args = (error.text,)
+            error.hint = f"{noun.capitalize()}s are whole numbers from 0 up; 0 is {zero}."
+        raise
 
 
 def pairs_of_masks(truth: np.ndarray, prediction: np.ndarray, missing: Missing) -> Pairs:

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from maskr.errors import DataError, ShapeError
-from maskr.metrics.confusion import Pairs, count_pairs, listing
+from maskr.metrics.confusion import Pairs, count_pairs, ids_called, listing
 from maskr.metrics.family import CLASS, Additive, Score, Scores, mean_defined, ratio
 
 if TYPE_CHECKING:
@@ -166,14 +166,9 @@ class PanopticQuality(Additive):
 
 
 def pairs_of_segments(truth: np.ndarray, prediction: np.ndarray) -> Pairs:
-    """As `count_pairs()`, whose errors speak of class ids."""
-    try:
+    """As `count_pairs()`, of segment ids."""
+    with ids_called("segment id", "void"):
         return count_pairs(truth, prediction, ())
-    except DataError as error:
-        error.text = error.text.replace("class id", "segment id")
-        error.args = (error.text,)
-        error.hint = "Segment ids are whole numbers from 0 up; 0 is void."
-        raise
 
 
 def check_segments(x: "Panoptic | Segments", what: str) -> None:
