@@ -26,15 +26,21 @@ test_that("results stand side by side, with the difference and its paired interv
                tolerance = 0.03)
   set.seed(1)
   expect_equal(seg_compare(near = a, far = b), both)
+  plain <- seg_compare(near = a, far = b, ci = FALSE)
+  expect_null(plain$lower)
+  expect_equal(plain$difference, both$difference)
+  expect_match(utils::tail(format(plain), 1), "^difference: far less near$")
   same <- seg_compare(one = a, two = a, ci = 0.5)
   expect_equal(same$lower, rep(0, nrow(same)))
 })
 
-test_that("without kept images, or of three, there is no interval and the print says how", {
+test_that("without kept images there is no interval, of three no difference", {
   skip_if_no_python()
   a <- seg_metrics(truths, spoilt(2), classes)
   b <- seg_metrics(truths, spoilt(8), classes, metrics = c("iou", "mean_iou", "dice"))
-  expect_named(seg_compare(a = a, b = b), c("metric", "class", "n", "a", "b"))
+  both <- seg_compare(a = a, b = b)
+  expect_named(both, c("metric", "class", "n", "a", "b", "difference"))
+  expect_equal(both$difference, both$b - both$a)
   expect_named(seg_compare(a = a, b = b, c = a), c("metric", "class", "n", "a", "b", "c"))
   set.seed(1)
   kept <- seg_metrics(truths, spoilt(2), classes, ci = TRUE, metrics = c("iou", "dice"))
@@ -80,6 +86,89 @@ test_that("scores of objects and segments are compared too", {
   expect_error(seg_compare(a = a, b = all), class = "maskr_error_data")
 })
 
+test_that("only what was made alike is compared", {
+  skip_if_no_python()
+  run <- function(..., metrics = c("iou", "nsd")) {
+    seg_metrics(truths, spoilt(2), classes, metrics = metrics, ...)
+  }
+  near <- run(tolerance = 1)
+  far <- run(tolerance = 5, ci = TRUE)
+  expect_error(seg_compare(a = near, b = far), "tolerance", class = "maskr_error_data")
+  iou <- seg_compare(a = near[near$metric == "iou", ], b = far)
+  expect_equal(iou$difference, c(0, 0))
+  expect_error(seg_compare(a = run(metrics = "boundary", width = 1),
+                           b = run(metrics = "boundary", width = "3%")), "width")
+  p <- lapply(truths, \(mask) mask * 0.6 + 0.2)
+  swept <- function(by) seg_metrics(truths, p, classes, thresholds = seq(0, 1, by))
+  expect_error(seg_compare(a = swept(0.1), b = swept(0.5)), "thresholds")
+  objects <- seg_example("shapes", n = 2, size = c(48, 64))$instances
+  scored <- lapply(objects, \(x) replace(x, "score", 0.5))
+  expect_error(seg_compare(a = seg_metrics(objects, scored, type = "box"),
+                           b = seg_metrics(objects, scored)), "type")
+  expect_snapshot(error = TRUE, {
+    seg_compare(a = near, b = far)
+    seg_compare(a = swept(0.1), b = swept(0.5))
+  })
+})
+
+test_that("only scores of the same truths are compared", {
+  skip_if_no_python()
+  bare <- unname(truths)
+  found <- unname(spoilt(2))
+  a <- seg_metrics(bare, found, classes)
+  turned <- c(2, 1, 3:8)
+  expect_equal(seg_compare(a = a, b = seg_metrics(bare[turned], found[turned], classes))$a, a$value)
+  kept <- seg_metrics(bare, found, classes, ci = TRUE)
+  other <- seg_metrics(bare[turned], found[turned], classes, per_image = TRUE)
+  changed <- seg_metrics(lapply(bare, \(mask) 1 - mask), found, classes)
+  expect_snapshot(error = TRUE, {
+    seg_compare(a = kept, b = other)
+    seg_compare(a = a, b = changed)
+    seg_compare(a = a, b = seg_metrics(bare[1:7], found[1:7], classes))
+  })
+  objects <- seg_example("shapes", n = 3, size = c(48, 64))$instances
+  some <- lapply(objects, \(x) x[-1, ])
+  expect_error(seg_compare(a = seg_metrics(objects, some), b = seg_metrics(some, some)),
+               "different truths", class = "maskr_error_data")
+  panoptic <- lapply(objects, as_seg_panoptic)
+  fewer <- lapply(some, as_seg_panoptic)
+  names <- attr(objects[[1]], "classes")
+  expect_error(seg_compare(a = seg_metrics(panoptic, fewer, names),
+                           b = seg_metrics(fewer, fewer, names)),
+               "segments of class", class = "maskr_error_data")
+})
+
+test_that("differences may be infinite or tiny", {
+  skip_if_no_python()
+  found <- spoilt(2)
+  lost <- replace(found, 3, list(truths[[3]] * 0))
+  run <- function(prediction) {
+    set.seed(1)
+    seg_metrics(truths, prediction, classes, metrics = "hd95", ci = TRUE)
+  }
+  both <- seg_compare(found = run(found), lost = run(lost))
+  cell <- both[both$class %in% 1, ]
+  expect_equal(c(cell$difference, cell$upper), c(Inf, Inf))
+  expect_true(is.finite(cell$lower))
+  expect_match(format(both), "+Inf [", fixed = TRUE, all = FALSE)
+  none <- seg_compare(a = run(lost), b = run(lost))
+  expect_equal(none[none$class %in% 1, c("difference", "lower", "upper")],
+               data.frame(difference = NA_real_, lower = NA_real_, upper = NA_real_),
+               ignore_attr = TRUE)
+  rows <- data.frame(metric = "iou", difference = c(4e-4, -4e-4, 0, -0.5, -1e-17),
+                     lower = c(1e-4, -6e-4, -0, -0.6, -1e-17), upper = c(8e-4, 1e-5, 0, -0.4, 0))
+  expect_equal(difference_words(rows, 3),
+               c("+0.0004 [0.0001, 0.0008]", "-0.0004 [-0.0006, 0.0000]", "0.000 [0.000, 0.000]",
+                 "-0.500 [-0.600, -0.400]", "0.000 [0.000, 0.000]"))
+  shown <- compared_rows(both, NULL, NULL)
+  expect_equal(shown$rows$value[shown$rows$name == "cell"], Inf)
+  expect_equal(shown$note, "bars: paired 95 % intervals")
+  withr::local_pdf(NULL)
+  for (type in c("difference", "scores")) expect_silent(plot(both, type = type))
+  skip_if_not_installed("ggplot2")
+  expect_silent(ggplot2::ggplot_build(ggplot2::autoplot(both)))
+})
+
 test_that("errors say what cannot be compared", {
   skip_if_no_python()
   a <- seg_metrics(truths, spoilt(2), classes)
@@ -99,7 +188,7 @@ test_that("errors say what cannot be compared", {
     seg_compare(a = a, b = mean)
     seg_compare(a = a, b = fewer)
     seg_compare(a = iou, b = dice)
-    plot(seg_compare(a = a, b = a), type = "difference")
+    plot(seg_compare(a = a, b = a, c = a), type = "difference")
   })
 })
 

@@ -195,6 +195,56 @@ test_that("printing", {
   })
 })
 
+test_that("every selection of rows prints, and has a summary", {
+  skip_if_no_python()
+  second <- matrix(c(0, 0, 2), 1)
+  scores <- seg_metrics(list(a = truth, b = second), list(a = prediction, b = second), classes,
+                        per_image = TRUE)
+  single <- scores[!is.na(scores$image), ]
+  expect_snapshot({
+    print(single, n = 3)
+    subset(scores, image %in% "b" & metric == "dice")
+    tail(scores, 2)
+    scores[0, ]
+    scores[is.na(scores$image) & scores$metric == "dice", ]
+  })
+  each <- summary(single)
+  expect_equal(each$image, rep(c("a", "b"), each = 3))
+  expect_equal(each$iou, c(1 / 2, 2 / 3, 1, 1, NA, 1))
+  expect_equal(each$n, c(2, 2, 1, 2, 0, 1))
+  expect_named(summary(scores)[1:3], c("class", "label", "iou"))
+  expect_equal(nrow(summary(scores[0, ])), 0)
+})
+
+test_that("wide tables say once how many pixels a class has, and have no empty lines", {
+  skip_if_no_python()
+  p <- truth * 0.4 + 0.1
+  p[is.na(p)] <- 0
+  withr::local_options(width = 60)
+  scores <- seg_metrics(truth > 0, p, thresholds = c(0.2, 0.6))
+  lines <- format(scores)
+  expect_equal(sum(grepl("  n$", lines)), 1)
+  expect_false(any(grepl("NA", lines)))
+  expect_false("average_precision" %in% scores$metric[scores$class %in% 0])
+  swept <- seg_metrics(truth > 0, p, metrics = "thresholds", thresholds = c(0.2, 0.6))
+  expect_equal(swept$class, c(1, 1, 1))
+  expect_false(any(grepl("NA|mean|background", format(swept))))
+})
+
+test_that("what decides the scores is kept with them", {
+  skip_if_no_python()
+  scores <- seg_metrics(list(truth, truth), list(prediction, prediction), classes, metrics = "nsd",
+                        tolerance = 1, aggregate = "mean")
+  expect_equal(attr(scores, "settings"), list(
+    aggregate = "mean", families = list(semantic = stats::setNames(list(), character()),
+                                        surface = list(tolerance = 1))
+  ))
+  expect_equal(attr(scores, "support"), rbind(c(2, 2, 1), c(2, 2, 1)))
+  expect_equal(attr(seg_metrics(list(truth, truth), list(prediction, prediction)), "support"),
+               rbind(c(4, 4, 2)))
+  expect_match(format(scores[0, ]), "3 classes, 2 images, 10 pixels")
+})
+
 test_that("errors say what was wrong and how to mend it", {
   skip_if_no_python()
   expect_error(seg_metrics(truth, t(prediction)), class = "maskr_error_shape")
@@ -439,8 +489,10 @@ test_that("scores of objects and segments print well", {
                       c(NA, NA, NA, NA, 1, 3, 1, 3), c(.5, .8, .6, .4, .6, .4, .9, .7),
                       c(9, 9, 5, 4, 5, 4, 5, 4))
   expect_snapshot({
-    new_seg_metrics(list(columns = objects), c(cat = 1L, dog = 3L), kind = "objects")
-    new_seg_metrics(list(columns = segments), c(cat = 1L, sky = 3L), kind = "segments")
+    new_seg_metrics(list(columns = objects, images = 1L, support = rbind(c(4, 3))),
+                    c(cat = 1L, dog = 3L), kind = "objects")
+    new_seg_metrics(list(columns = segments, images = 2L, support = rbind(c(3, 2), c(2, 2))),
+                    c(cat = 1L, sky = 3L), kind = "segments")
   })
 })
 
@@ -495,6 +547,53 @@ test_that("every picture shows the numbers of the result", {
   for (type in c("confusion", "scores")) expect_silent(built(each, type))
   for (type in c("curve", "calibration")) expect_silent(built(swept, type))
   for (type in c("thresholds", "scores", "errors")) expect_silent(built(counted, type))
+})
+
+test_that("infinite scores have intervals, and stand at the edge of the picture", {
+  skip_if_no_python()
+  nothing <- matrix(0, 40, 60)
+  square <- replace(nothing, cbind(rep(10:30, 21), rep(20:40, each = 21)), 1)
+  set.seed(1)
+  scores <- seg_metrics(list(square, square), list(square, nothing), metrics = "hd95", ci = TRUE)
+  expect_equal(value(scores, "hd95", 1), Inf)
+  expect_equal(scores$lower[scores$class %in% 1], 0)
+  expect_equal(scores$upper[scores$class %in% 1], Inf)
+  expect_match(format(scores), "Inf [0.000, Inf]", fixed = TRUE, all = FALSE)
+  shown <- shown_scores(scores, "scores", NULL, "truth")
+  expect_equal(shown$summary$mean[2:3], c(Inf, Inf))
+  expect_equal(shown$note, "bars: 95 % intervals")
+  scale <- edge_scale(c(2, Inf, 4, NA))
+  expect_equal(scale$limits, c(2, 4.25))
+  expect_equal(scale$place(c(2, NA, Inf)), c(2, NA, 4.25))
+  expect_equal(utils::tail(scale$labels, 1), "Inf")
+  expect_equal(edge_scale(c(-Inf, Inf))$labels[6:8], c("1.0", "-Inf", "Inf"))
+  expect_true(all(is.finite(edge_scale(3)$limits)))
+  withr::local_pdf(NULL)
+  expect_silent(plot(scores, "scores"))
+  skip_if_not_installed("ggplot2")
+  drawn <- ggplot2::ggplot_build(ggplot2::autoplot(scores, "scores"))$data[[3]]
+  expect_equal(nrow(drawn), 3)
+  expect_true(all(is.finite(drawn$x)))
+})
+
+test_that("of many classes the worst have colours", {
+  skip_if_no_python()
+  set.seed(1)
+  many <- stats::setNames(0:8, letters[1:9])
+  mask <- matrix(sample(0:8, 600, TRUE), 20)
+  p <- vapply(0:8, \(id) matrix(runif(600), 20) + (mask == id) * id, matrix(0, 20, 30))
+  p <- p / as.vector(rowSums(p, dims = 2))
+  swept <- seg_metrics(mask, p, many, thresholds = seq(0, 1, 0.1))
+  shown <- shown_scores(swept, "curve", NULL, "truth")
+  dice <- value(swept, "best_dice", 0:8)
+  entries <- levels(shown$key$entry)
+  expect_equal(sub(":.*", "", entries), c(letters[order(dice)[1:6]], "3 others"))
+  expect_equal(anyDuplicated(shown$key$colours), 0)
+  expect_equal(sum(shown$key$entry == "3 others"), 3)
+  withr::local_pdf(NULL)
+  expect_silent(plot(swept, "curve"))
+  skip_if_not_installed("ggplot2")
+  expect_silent(ggplot2::ggplot_build(ggplot2::autoplot(swept, "curve")))
 })
 
 test_that("results bound together are a plain data frame", {
