@@ -76,12 +76,13 @@ renumber <- function(x, classes, arg = "classes", call = rlang::caller_env()) {
   lost <- lost[!is_background_name(lost)]
   if (length(lost) > 0) {
     chosen <- intersect(names(own), names(classes))
+    words <- if (length(chosen) > 5) "names(classes)" else deparse(chosen, width.cutoff = 500)[[1]]
     maskr_abort("data", c(
       "The annotations hold {cli::qty(length(lost))}{?a class that is/classes that are} not in
        {.arg {arg}}.",
       x = "{.val {utils::head(lost, 5)}}{if (length(lost) > 5) ', ...'}",
       i = "Name {cli::qty(length(lost))}{?it/them} too{if (length(chosen) > 0) {
-           paste0(', or leave others out: `annotations[, ', deparse(chosen)[[1]], ']`')}}."
+           paste0(', or leave others out: `annotations[, ', words, ']`')}}."
     ), arg = arg, call = call)
   }
   new <- classes[names(own)]

@@ -53,12 +53,27 @@ seg_box_iou <- function(a, b = a, type = c("iou", "giou", "diou", "ciou")) {
   found
 }
 
+# Columns with other names are no corners: x, y, w and h would pass for them.
+check_box_columns <- function(x, arg, call) {
+  given <- colnames(x)
+  if (is.null(given) || all(box_columns %in% given) || all(given == paste0("V", seq_along(given)))) {
+    return(invisible())
+  }
+  maskr_abort("argument", c(
+    "The columns of {.arg {arg}} must be {.field {box_columns}}, or have no names.",
+    x = "They are {.field {given}}.",
+    i = "Boxes of x, y, width and height become such by {.code cbind(x, y, x + w, y + h)}; take
+         the names of corners off by {.code unname(as.matrix({arg}))}."
+  ), arg = arg, call = call)
+}
+
 box_columns <- c("xmin", "ymin", "xmax", "ymax")
 
 # Boxes as a double matrix [N, 4] with row names where there are some.
 box_matrix <- function(x, arg = rlang::caller_arg(x), call = rlang::caller_env()) {
   force(arg)
   names <- box_names(x)
+  if (length(dim(x)) == 2 && ncol(x) == 4) check_box_columns(x, arg, call)
   if (all(box_columns %in% colnames(x))) x <- x[, box_columns, drop = FALSE]
   if (is.data.frame(x) && all(vapply(x, is.numeric, NA))) {
     x <- matrix(as.double(unlist(x)), nrow(x), ncol(x))

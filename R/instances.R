@@ -234,7 +234,8 @@ check_one_class <- function(class, call = rlang::caller_env()) {
 #' @param class The class of all objects of a label matrix: one named id.
 #' @param size,classes For a data frame: height and width of the image, and the named class ids;
 #'   by default its attributes. The columns `class` (or `label`) and `rle` must be there, the
-#'   others are made where they are missing.
+#'   others are made where they are missing. For a `seg_instances`, `classes` gives new names to its
+#'   class ids.
 #' @param ... Not used.
 #' @return A [seg_instances()]; `id` is the object's number in the matrix.
 #' @concept types
@@ -260,8 +261,13 @@ as_seg_instances.default <- function(x, class = c(object = 1), ...) {
 }
 
 #' @export
-as_seg_instances.seg_instances <- function(x, ...) {
+as_seg_instances.seg_instances <- function(x, classes = NULL, ...) {
   check_instances(x)
+  if (is.null(classes)) return(x)
+  classes <- check_classes(classes)
+  check_object_classes(x$class, nrow(x), classes)
+  attr(x, "classes") <- classes
+  x$label <- class_labels(x$class, classes)
   x
 }
 

@@ -40,7 +40,7 @@ check_objects <- function(x, arg, call) {
   if (is_scenes(x)) x <- x$instances
   if (inherits(x, "seg_annotations")) {
     check_annotations(x, arg = arg, call = call)
-    return(x)
+    return(things_alone(x))
   }
   if (is.object(x) || !is.list(x)) x <- list(x)
   wrong <- which(!vapply(x, inherits, NA, what = c("seg_instances", "seg_panoptic")))
@@ -49,14 +49,43 @@ check_objects <- function(x, arg, call) {
       "{.arg {arg}} must hold objects: {.fn seg_instances}, {.fn seg_panoptic}, lists of them, or
        annotations.",
       x = if (length(x) == 0) "It is an empty list." else
-        "Number {wrong[[1]]} is {describe(x[[wrong[[1]]]])}."
+        "{if (length(x) > 1) paste('Number', wrong[[1]]) else 'It'} is
+         {describe(x[[wrong[[1]]]])}.",
+      i = if (length(x) > 0) mend_objects(x[[wrong[[1]]]])
     ), arg = arg, call = call)
   }
-  for (one in Filter(is.data.frame, x)) check_instances(one, arg = arg, call = call)
+  for (one in Filter(is.data.frame, x)) {
+    check_instances(one, arg = arg, call = call)
+    check_score_range(one$score, arg, call)
+  }
   x
 }
 
 # pairing ------------------------------------------------------------------------------------------
+# Scores may have changed since their objects were made.
+check_score_range <- function(score, arg, call) {
+  wrong <- which(score < 0 | score > 1)
+  if (length(wrong) == 0) return(invisible())
+  maskr_abort("data", c(
+    "The scores in {.arg {arg}} must be numbers from 0 to 1.",
+    x = "That of object {wrong[[1]]} is {format(score[[wrong[[1]]]])}."
+  ), arg = arg, call = call)
+}
+
+# What to do about a file's name or an object of another kind in place of objects.
+mend_objects <- function(x) {
+  if (inherits(x, "seg_mask")) return("A mask of classes does not tell objects apart.")
+  if (is.character(x)) return("Read files of objects by {.fn seg_read_annotations}.")
+  if (is.numeric(x) && length(dim(x)) == 2) "{.fn as_seg_instances} makes objects of numbers."
+}
+
+# Stuff is no object.
+things_alone <- function(x) {
+  name <- x$classes$name
+  kept <- x$classes$isthing | is_background_name(name) | is_ignored_name(name)
+  if (all(kept)) x else x[, name[kept]]
+}
+
 
 # Truth and prediction with the same images in the same order, both as lists or both as
 # annotations, and the names of the images.
@@ -78,6 +107,7 @@ pair_scenes <- function(truth, prediction, call) {
 annotations_beside <- function(x, other, arg, call) {
   if (is.null(names(x))) {
     if (length(x) != nrow(other$images)) {
+    if (identical(other$format, "coco_results")) abort_without_ids(arg, call)
       maskr_abort("argument", c(
         "{.arg {arg}} must be named by the images' files, or hold one element for each of the
          {nrow(other$images)} annotated image{?s}.",
@@ -86,12 +116,12 @@ annotations_beside <- function(x, other, arg, call) {
     }
     names(x) <- other$images$file
   }
-  as_seg_annotations(x)
+  things_alone(as_seg_annotations(x))
 }
 
 # Predictions with the images of the truth, and no others; those without objects are added.
 on_images_of <- function(prediction, truth, call) {
-  rows <- rows_in_truth(prediction, truth)
+  rows <- rows_in_truth(prediction, truth, call)
   unknown <- which(is.na(rows))
   if (length(unknown) > 0) {
     words <- paste0(prediction$images$file, " (id ", prediction$images$id, ")")[unknown]
@@ -117,15 +147,34 @@ on_images_of <- function(prediction, truth, call) {
 }
 
 # The truth's row of each predicted image, NA for none: by file, and by id where these are real.
-rows_in_truth <- function(prediction, truth) {
-  by_id <- match(prediction$images$id, truth$images$id)
-  if (identical(prediction$format, "coco_results")) return(by_id)
+rows_in_truth <- function(prediction, truth, call) {
+  sides <- list(truth = truth, prediction = prediction)
+  real <- vapply(sides, has_real_ids, NA)
+  by_id <- if (all(real)) match(prediction$images$id, truth$images$id)
+  if (any(vapply(sides, \(x) identical(x$format, "coco_results"), NA))) {
+    if (!all(real)) abort_without_ids(names(sides)[!real][[1]], call)
+    return(by_id)
+  }
   files <- list(prediction$images$file, truth$images$file)
   if (anyDuplicated(stem(files[[2]])) || anyDuplicated(stem(files[[1]]))) {
     return(match(files[[1]], files[[2]]))
   }
   by_file <- match(stem(files[[1]]), stem(files[[2]]))
-  if (anyNA(by_file) && !is.null(numbers_in_names(files[[1]]))) by_id else by_file
+  if (anyNA(by_file) && !is.null(numbers_in_names(files[[1]]))) by_id %||% by_file else by_file
+}
+
+# Are the ids of images those of a file or of the images' names, rather than their places in a list?
+has_real_ids <- function(x) {
+  x$format != "memory" || !is.null(numbers_in_names(x$images$file))
+}
+
+abort_without_ids <- function(arg, call) {
+  maskr_abort("argument", c(
+    "COCO's results name images by their ids alone, and those of {.arg {arg}} are not known.",
+    i = "Name its elements by the images' numbers, as COCO's files are:
+         {.code names({arg}) <- c(\"000000000139.jpg\", ...)}.",
+    i = "Or give annotations that {.fn seg_read_annotations} read, which hold the ids."
+  ), arg = arg, call = call)
 }
 
 check_sizes_of_images <- function(images, truth, call) {
@@ -158,7 +207,9 @@ named_by_truth <- function(prediction, truth) {
 classes_of_objects <- function(pairs, call) {
   known <- unite_classes(classes_of_things(pairs$truth), integer())
   used <- labels_in(pairs$prediction)
-  check_common_class(used, labels_in(pairs$truth), names(known), call)
+  check_common_class(used, labels_in(pairs$truth), names(known), read = inherits(
+    pairs$prediction, "seg_annotations"
+  ), call = call)
   predicted <- classes_of_things(pairs$prediction)
   unite_classes(predicted[names(predicted) %in% used], known)
 }
@@ -191,13 +242,17 @@ labels_in <- function(x) {
   unique(unlist(lapply(x, \(one) if (is.data.frame(one)) one$label else thing_names(one))))
 }
 
-check_common_class <- function(predicted, true, known, call) {
+check_common_class <- function(predicted, true, known, read, call) {
   if (length(predicted) == 0 || length(true) == 0 || any(predicted %in% known)) return(invisible())
   maskr_abort("data", c(
     "{.arg truth} and {.arg prediction} have no class in common; classes are matched by name.",
     x = "{.arg truth} holds {.val {utils::head(true, 5)}}.",
     x = "{.arg prediction} holds {.val {utils::head(predicted, 5)}}.",
-    i = "Name them alike: {.code as_seg_instances(prediction, classes = c(name = id))}."
+    i = if (read) {
+      "Name them alike: {.code seg_read_annotations(path, classes = c(name = id))}."
+    } else {
+      "Name them alike: {.code as_seg_instances(x, classes = c(name = id))} of each image."
+    }
   ), arg = "prediction", call = call)
 }
 

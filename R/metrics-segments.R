@@ -4,16 +4,18 @@ metrics_of_segments <- function(truth, prediction, classes, options, metrics, ca
   truth <- segment_side(truth, "truth", call)
   prediction <- segment_side(prediction, "prediction", call)
   prediction <- pair_segments(prediction, truth, call)
+  images <- truth$images %||% prediction$images
+  options$names <- as.list(images)
   known <- classes %||% add_classes(truth$classes, names(prediction$classes), prediction$classes)
   check_segment_classes(truth, known, "truth", call)
   check_segment_classes(prediction, known, "prediction", call)
   things <- things_of_both(truth, prediction, call)
+  warn_of_void(truth)
   result <- py_call(
     "metrics.segments", "compare", segments_for_python(truth, known),
     segments_for_python(prediction, known), as.list(unname(known)),
     as.list(names(known) %in% names(things)[things]), options, !is.null(classes), .call = call
   )
-  images <- truth$images %||% prediction$images
   new_seg_metrics(result, known[match(result$ids, known)], images, kind = "segments")
 }
 
@@ -68,6 +70,23 @@ things_of <- function(segments, arg, call) {
   stats::setNames(kinds$isthing, kinds$label)
 }
 
+# Label images have no stuff, and the void around their objects hides false ones.
+warn_of_void <- function(truth) {
+  if (length(truth$things) == 0 || !all(truth$things) || !has_void(truth$x)) return(invisible())
+  cli::cli_warn(c(
+    "{.arg truth} holds things and void only, and what is predicted in void counts for nothing:
+     false objects do not lower the panoptic quality.",
+    i = "Where the void is background, ask for
+         {.code metrics = \"bioimage\"}: its rows {.val pq}, {.val sq} and {.val rq} count it.",
+    i = "Or make the background a class of stuff: see {.fn seg_panoptic}."
+  ), class = "maskr_warning_void")
+}
+
+# Pixels of annotations are not read for this.
+has_void <- function(x) {
+  inherits(x, "seg_annotations") || any(vapply(x, \(one) any(bare(one) == 0L), NA))
+}
+
 # The truth decides; classes that only the prediction has are what they are there.
 things_of_both <- function(truth, prediction, call) {
   shared <- intersect(names(truth$things), names(prediction$things))
@@ -95,16 +114,18 @@ check_segment_classes <- function(side, known, arg, call) {
   ), arg = "classes", call = call)
 }
 
-# The rows of the prediction in the order of the truths: by name where both have the same names,
-# which annotations must have, with or without folder and ending.
+# The rows of the prediction in the order of the truths: by name where both have names, which must
+# then be the same, with or without folder and ending.
 pair_segments <- function(prediction, truth, call) {
   keys <- lapply(list(truth, prediction), \(side) if (!is.null(side$images)) stem(side$images))
   by_name <- lengths(keys)[[1]] > 0 && !anyDuplicated(keys[[1]]) && !anyDuplicated(keys[[2]]) &&
     setequal(keys[[1]], keys[[2]])
   annotated <- inherits(truth$x, "seg_annotations") || inherits(prediction$x, "seg_annotations")
   lost <- setdiff(keys[[1]], keys[[2]])
-  named <- all(lengths(keys) > 0)
-  if (length(truth$rows) != length(prediction$rows) || annotated && named && !by_name) {
+  named <- all(vapply(keys, \(one) length(one) > 0 && all(nzchar(one)), NA))
+  differ <- named && !by_name && !identical(keys[[1]], keys[[2]])
+  several <- annotated || length(truth$rows) > 1
+  if (length(truth$rows) != length(prediction$rows) || several && differ) {
     maskr_abort("argument", c(
       "{.arg truth} and {.arg prediction} must hold the same images.",
       x = "{.arg truth} holds {length(truth$rows)}, {.arg prediction} {length(prediction$rows)}.",

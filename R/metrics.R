@@ -321,7 +321,14 @@ metric_families <- list(
 
 # What is compared: "masks", "objects" or "segments".
 kind_of_scores <- function(truth, prediction, metrics) {
-  things <- setdiff(c(thing_in(truth), thing_in(prediction)), "scenes")
+  check_read(truth, "truth")
+  check_read(prediction, "prediction")
+  things <- c(thing_in(truth), thing_in(prediction))
+  # beside objects, what is no array at all is no mask
+  if (any(things %in% c("objects", "segments"))) {
+    things <- things[things != "masks" | c(holds_array(truth), holds_array(prediction))]
+  }
+  things <- setdiff(things, "scenes")
   if (any(things == "masks") || length(things) == 0) return("masks")
   if (any(things == "objects")) return("objects")
   # the things of a panoptic result are objects, for those who ask for scores of objects
@@ -341,6 +348,22 @@ thing_in <- function(x) {
   if (inherits(one, "seg_instances")) return("objects")
   if (inherits(one, "seg_panoptic")) "segments" else "masks"
 }
+holds_array <- function(x) {
+  one <- if (is.list(x) && !is.object(x) && length(x) > 0) x[[1]] else x
+  !is.null(dim(one))
+}
+
+# Files of objects have no default way to be read.
+check_read <- function(x, arg, call = rlang::caller_env(2)) {
+  file <- if (is.list(x) && !is.object(x) && length(x) > 0) x[[1]] else x
+  if (!is.character(file) || !is.null(dim(file)) || length(file) == 0) return(invisible())
+  if (!grepl("[.](json|xml|ya?ml|csv)$", file[[1]], ignore.case = TRUE)) return(invisible())
+  maskr_abort("argument", c(
+    "{.arg {arg}} names a file of annotations, {.path {basename(file[[1]])}}, and not a mask.",
+    i = "Read it first: {.code seg_read_annotations(\"{basename(file[[1]])}\")}."
+  ), arg = arg, call = call)
+}
+
 
 # Names of rows and of families.
 score_words <- function(kind) {
@@ -373,9 +396,15 @@ check_wanted <- function(metrics, kind, call = rlang::caller_env()) {
   near <- sort(distance)[seq_along(close)] <= max(2, nchar(first) / 3)
   maskr_abort("argument", c(
     "{.val {first}} is no score of {kind_words[[kind]]}.",
-    x = if (length(elsewhere) > 0) "It is one of {kind_words[[elsewhere[[1]]]]}.",
+    x = if (length(elsewhere) > 0) "It is one of {.or {kind_words[elsewhere]}}.",
+    i = if (kind == "masks" && "objects" %in% elsewhere) {
+      "Make matrices of object numbers objects by {.fn as_seg_instances}; read files by
+       {.code seg_read_annotations(path, format = \"labels\")}."
+    },
     i = if (any(near) && length(elsewhere) == 0) "Did you mean {.or {.val {close[near]}}}?",
-    i = if (!any(near)) "There {?is/are} {.val {known}}."
+    i = if (!any(near) && length(elsewhere) == 0) {
+      "There are {.val {cli::cli_vec(known, list(`vec-trunc` = Inf))}}."
+    }
   ), arg = "metrics", call = call)
 }
 

@@ -27,7 +27,7 @@
 #'   with the same names: [seg_instances()], [seg_panoptic()] (its things; images or volumes), or
 #'   matrices `[H, W]` or arrays `[D, H, W]` of object numbers, 0 for the background. Objects of
 #'   matrices are of the class that the others have. What [seg_example()] returns stands for its
-#'   objects.
+#'   objects. [seg_annotations] as read from files are taken too, as in [seg_metrics()].
 #' @param iou The IoU from which on a pair is correct, above 0 and at most 1.
 #' @param x,object A `seg_errors`.
 #' @param image The image to draw under the outlines: as [plot()][plot.seg] of objects takes it.
@@ -142,6 +142,9 @@ kept_volumes <- function(pairs) {
 paired_objects <- function(truth, prediction, call = rlang::caller_env()) {
   truth <- object_list(truth, "truth", call)
   prediction <- object_list(prediction, "prediction", call)
+  if (any(vapply(list(truth, prediction), inherits, NA, what = "seg_annotations"))) {
+    return(paired_with_annotations(truth, prediction, call))
+  }
   if (length(truth) != length(prediction)) {
     maskr_abort("argument", c(
       "{.arg truth} and {.arg prediction} must hold objects of equally many images.",
@@ -164,8 +167,44 @@ paired_objects <- function(truth, prediction, call = rlang::caller_env()) {
   list(truth = truth, prediction = prediction, images = images)
 }
 
+# The same where one or both are annotations.
+paired_with_annotations <- function(truth, prediction, call) {
+  listed <- lapply(list(truth, prediction), \(x) {
+    if (!inherits(x, "seg_annotations")) return(x)
+    list(no_instances(c(1, 1), classes_of_things(x)))
+  })
+  class <- class_of_labels(unlist(listed, recursive = FALSE), call)
+  as_listed <- function(x, arg) {
+    if (inherits(x, "seg_annotations")) return(x)
+    x <- lapply(x, as_objects, class, arg, call)
+    if (all(vapply(x, is.data.frame, NA))) return(x)
+    maskr_abort("shape", "Annotations are of images, and {.arg {arg}} holds a volume.", arg = arg,
+                call = call)
+  }
+  pairs <- pair_scenes(as_listed(truth, "truth"), as_listed(prediction, "prediction"), call)
+  pairs$prediction <- named_by_truth(pairs$prediction, pairs$truth)
+  list(truth = instances_of_each(pairs$truth), prediction = instances_of_each(pairs$prediction),
+       images = pairs$images)
+}
+
+instances_of_each <- function(x) {
+  say_boxes(x)
+  panoptic <- identical(x$format, "coco_panoptic")
+  lapply(seq_len(nrow(x$images)), function(i) {
+    one <- x[i, ]
+    suppressMessages(
+      as_seg_instances(if (panoptic) as_seg_panoptic(one) else one),
+      classes = "maskr_message_changed"
+    )
+  })
+}
+
 object_list <- function(x, arg, call) {
   if (is_scenes(x)) return(x$instances)
+  if (inherits(x, "seg_annotations")) {
+    check_annotations(x, arg = arg, call = call)
+    return(things_alone(x))
+  }
   if (!is.list(x) || is.object(x)) return(list(x))
   if (length(x) > 0) return(x)
   maskr_abort("argument", "{.arg {arg}} holds no image: it is an empty list.", arg = arg,
@@ -197,7 +236,7 @@ as_objects <- function(x, class, arg, call) {
   if (!is.numeric(x) && !is.logical(x) || !length(dim(x)) %in% 2:3 || inherits(x, "seg_mask")) {
     maskr_abort("argument", c(
       "{.arg {arg}} must be {.fn seg_instances}, {.fn seg_panoptic}, or an array of object numbers
-       [H, W] or [D, H, W], or a list of these.",
+       [H, W] or [D, H, W], a list of these, or {.cls seg_annotations}.",
       x = if (inherits(x, "seg_mask")) {
         "It is a mask of classes, which does not say where one object ends and the next begins."
       } else {

@@ -43,6 +43,14 @@ test_that("boxes without area have no overlap", {
   }
 })
 
+test_that("columns with other names are no corners", {
+  error <- expect_error(seg_box_iou(data.frame(x = 1, y = 1, w = 3, h = 3)),
+                        class = "maskr_error_argument")
+  expect_match(conditionMessage(error), "x, y, w, and h")
+  expect_match(conditionMessage(error), "x + w", fixed = TRUE)
+  expect_error(seg_box_iou(a, cbind(x = 1, y = 1, w = 3, h = 3)), class = "maskr_error_argument")
+})
+
 test_that("wrong boxes are classed errors", {
   expect_snapshot(error = TRUE, {
     seg_box_iou(a, b[, 1:3])

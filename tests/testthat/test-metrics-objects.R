@@ -228,3 +228,140 @@ def judged(truth, results, kind):
   expect_equal(twelve(seg_metrics(truth, found, type = "box")),
                unlist(reference(files[[1]], files[[2]], "bbox")), tolerance = 1e-12)
 })
+
+# COCO results of the images with the ids 3, 1, 2: only the first has an object, which is found.
+results_of <- function(ids = c(3, 1, 2)) {
+  found <- found_cells()
+  found <- list(found[2, ], found[1, ], found[1, ])
+  names(found) <- sprintf("%012d.png", ids)
+  x <- as_seg_annotations(found)
+  file <- withr::local_tempfile(fileext = ".json", .local_envir = parent.frame())
+  seg_write_annotations(x, file, "coco_results", verbose = FALSE)
+  seg_read_annotations(file, classes = cells)
+}
+
+test_that("ids of results never match places in a list", {
+  skip_if_no_python()
+  results <- results_of()
+  truth <- list(true_cells()[1, ], true_cells()[0, ], true_cells()[0, ])
+  error <- expect_error(seg_metrics(truth, results), class = "maskr_error_argument")
+  expect_match(conditionMessage(error), "ids alone")
+  expect_error(seg_metrics(stats::setNames(truth, c("a.png", "b.png", "c.png")), results),
+               "ids alone", class = "maskr_error_argument")
+  expect_error(seg_errors(truth, results), "ids alone", class = "maskr_error_argument")
+  expect_error(seg_metrics(results, lapply(1:3, \(i) found_cells())), "ids alone",
+               class = "maskr_error_argument")
+  # names that are numbers tell the ids, in any order
+  numbered <- stats::setNames(truth, c("3.jpg", "000000000001.jpg", "2.jpg"))
+  x <- seg_metrics(numbered, results)
+  expect_equal(value_of(x, "ap50"), 1 / 3)
+  expect_equal(value_of(seg_metrics(numbered[3:1], results), "ap50"), 1 / 3)
+  shifted <- results_of(c(12, 10, 11))
+  names(numbered) <- c("12.jpg", "10.jpg", "11.jpg")
+  expect_equal(value_of(seg_metrics(numbered, shifted), "ap50"), 1 / 3)
+  # and places are no ids for files of numbers either
+  named <- as_seg_annotations(stats::setNames(truth, c("a.png", "b.png", "c.png")))
+  files <- as_seg_annotations(list("1.png" = found_cells(), "2.png" = found_cells()))
+  expect_error(seg_metrics(named, files), "lacks", class = "maskr_error_data")
+})
+
+test_that("panoptic annotations are scored as objects", {
+  skip_if_no_python()
+  ids <- matrix(0L, 40, 60)
+  ids[1:10, 1:10] <- 5L
+  ids[21:30, 31:40] <- 2L
+  ids[35:40, ] <- 9L
+  ids[1:5, 50:60] <- 4L
+  rows <- data.frame(id = c(2, 5, 9, 4), label = c("cell", "cell", "glass", "cell"),
+                     isthing = c(TRUE, TRUE, FALSE, TRUE), iscrowd = c(FALSE, FALSE, FALSE, TRUE))
+  panoptic <- seg_panoptic(ids, rows, c(glass = 3, cell = 1))
+  file <- withr::local_tempfile(fileext = ".json")
+  suppressMessages(seg_write_annotations(as_seg_annotations(list("a.png" = panoptic)), file,
+                                         "coco_panoptic", verbose = FALSE))
+  truth <- seg_read_annotations(file)
+  for (prediction in list(truth, list("a.png" = panoptic), list("a.png" = found_cells()))) {
+    expected <- seg_metrics(list("a.png" = panoptic), prediction, metrics = "bioimage")
+    x <- seg_metrics(truth, prediction, metrics = "bioimage")
+    expect_equal(x$value, expected$value)
+    expect_equal(x$n, expected$n)
+  }
+  expect_equal(unique(x$n[x$metric == "recall"]), 2)
+  expect_equal(value_of(seg_metrics(truth, found_cells(), metrics = "ap"), "ap"),
+               0.4 * 0.5 * 51 / 101)
+  errors <- seg_errors(truth, truth)
+  expect_identical(as.character(errors$error), rep("correct", 4))
+})
+
+test_that("objects can be given other names, as the message says", {
+  skip_if_no_python()
+  found <- found_cells()
+  attr(found, "classes") <- c("1" = 1L, "4" = 4L)
+  found$label <- c("1", "1")
+  error <- expect_error(seg_metrics(true_cells(), found), class = "maskr_error_data")
+  expect_match(conditionMessage(error), "as_seg_instances(x, classes = ", fixed = TRUE)
+  named <- as_seg_instances(found, classes = cells)
+  expect_identical(named$label, c("cell", "cell"))
+  expect_equal(seg_metrics(true_cells(), named), seg_metrics(true_cells(), found_cells()))
+  expect_error(as_seg_instances(found, classes = c(debris = 4)), class = "maskr_error_data")
+  annotated <- as_seg_annotations(list("a.png" = found))
+  error <- expect_error(seg_metrics(list("a.png" = true_cells()), annotated),
+                        class = "maskr_error_data")
+  expect_match(conditionMessage(error), "seg_read_annotations(path, classes = ", fixed = TRUE)
+})
+
+test_that("a long list of classes is not cut off in the middle of a word of code", {
+  skip_if_no_python()
+  many <- stats::setNames(1:30, paste0("class number ", 1:30))
+  mask <- block(0, 0, 3, 3)
+  x <- as_seg_annotations(list("a.png" = seg_instances(
+    rep(list(mask), 30), class = names(many), classes = many
+  )))
+  error <- expect_error(seg_metrics(x, x, classes = many[1:9]), class = "maskr_error_data")
+  expect_match(conditionMessage(error), "annotations[, names(classes)]", fixed = TRUE)
+})
+
+test_that("what is no object is named, with a mend", {
+  skip_if_no_python()
+  truth <- true_cells()
+  said <- function(...) conditionMessage(expect_error(seg_metrics(...),
+                                                      class = "maskr_error_argument"))
+  expect_match(said(truth, NULL), "It is NULL")
+  expect_match(said(truth, 5), "the number 5")
+  expect_match(said(truth, "found.png"), "seg_read_annotations")
+  expect_match(said(truth, "found.json"), "seg_read_annotations(\"found.json\")", fixed = TRUE)
+  expect_match(said("true.json", "found.json"), "true.json", fixed = TRUE)
+  expect_match(said(as_seg_panoptic(truth), NULL), "It is NULL")
+  labels <- as.matrix(as_seg_panoptic(truth))
+  for (metrics in c("bioimage", "aji")) {
+    expect_match(said(labels, labels, metrics = metrics), "as_seg_instances")
+    expect_match(said(labels, labels, metrics = metrics), "labels")
+  }
+  expect_no_match(said(labels, labels, metrics = "aji"), "kappa")
+})
+
+test_that("numbers of objects that cannot be are refused", {
+  skip_if_no_python()
+  said <- function(found, ...) conditionMessage(
+    expect_error(seg_metrics(true_cells(), found, ...), class = "maskr_error_data")
+  )
+  found <- found_cells()
+  found$score[[2]] <- 7
+  expect_match(said(found), "object 2 is 7")
+  found$score[[2]] <- Inf
+  expect_match(said(found), "object 2 is Inf")
+  found <- found_cells()
+  found$xmin[[2]] <- NA
+  expect_equal(twelve(seg_metrics(true_cells(), found)),
+               twelve(seg_metrics(true_cells(), found_cells())))
+  expect_match(said(found, type = "box"), "Object 2 of `prediction` has the box NA", fixed = TRUE)
+  found <- found_cells()
+  found$area[[1]] <- NA
+  expect_match(said(found), "has the area NA")
+  found <- found_cells()
+  found$rle[[2]] <- "abc"
+  for (metrics in c("ap", "f1")) {
+    text <- said(found, metrics = metrics)
+    expect_match(text, "prediction.*rle of object 2 does not fit")
+    expect_match(text, "seg_instances")
+  }
+})

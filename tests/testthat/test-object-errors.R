@@ -205,3 +205,23 @@ test_that("ggplot2 counts the kinds", {
                sum(x$data == "truth" & x$error == "merged"))
   expect_silent(drawn(print(bars)))
 })
+
+test_that("annotations are taken beside annotations, objects and matrices", {
+  skip_if_no_python()
+  a <- as_seg_instances(truth)
+  b <- as_seg_instances(prediction)
+  expected <- seg_errors(list(x = a, y = b), list(x = b, y = a))
+  true <- as_seg_annotations(list("in/x.png" = a, "in/y.png" = b))
+  found <- as_seg_annotations(list("out/y.jpg" = a, "out/x.jpg" = b))
+  same <- c("data", "class", "label", "error", "iou", "rle")
+  for (given in list(
+    list(true, found), list(true, list(y = a, x = b)), list(list(x = a, y = b), found),
+    list(true, list(y = truth, x = prediction)), list(true, list(prediction, truth))
+  )) {
+    errors <- seg_errors(given[[1]], given[[2]])
+    expect_equal(as.data.frame(errors)[same], as.data.frame(expected)[same])
+    expect_length(attr(errors, "images"), 2)
+  }
+  expect_error(seg_errors(true, list(z = a, x = b)), class = "maskr_error_data")
+  expect_error(seg_errors(true, list(a)), class = "maskr_error_argument")
+})

@@ -77,7 +77,9 @@ class Objects:
             Are masks needed? Without them run lengths may be "", and the image's size unknown.
         """
         if annotations.images.mask_files[i]:
-            return cls.of(annotations.instances(i)[0])
+            # panoptic annotations know their crowds
+            panoptic = annotations.format == "coco_panoptic"
+            return cls.of(annotations.panoptic(i) if panoptic else annotations.instances(i)[0])
         table, rows = annotations.objects, annotations.object_rows(i)
         if drawn:
             instances, _ = annotations.instances(i)
