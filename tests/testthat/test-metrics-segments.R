@@ -55,11 +55,38 @@ test_that("crowds and void excuse predictions", {
   skip_if_no_python()
   ids <- matrix(c(1, 1, 1, 1, 0, 2), 1)
   crowd <- panoptic(ids, c("cell", "dirt"), iscrowd = c(TRUE, FALSE))
-  found <- seg_metrics(crowd, panoptic(matrix(c(1, 1, 1, 1, 1, 2), 1), c("cell", "dirt")))
+  found <- suppressWarnings(
+    seg_metrics(crowd, panoptic(matrix(c(1, 1, 1, 1, 1, 2), 1), c("cell", "dirt"))),
+    classes = "maskr_warning_void"
+  )
   expect_equal(attr(found, "classes"), c(dirt = 9))
   expect_equal(score(found, "pq"), 1)
   single <- panoptic(ids, c("cell", "dirt"))
-  expect_equal(score(seg_metrics(single, single), "pq"), 1)
+  expect_warning(same <- seg_metrics(single, single), class = "maskr_warning_void")
+  expect_equal(score(same, "pq"), 1)
+})
+
+test_that("truths of things and void are warned of", {
+  skip_if_no_python()
+  labels <- matrix(0L, 40, 60)
+  labels[5:14, 5:14] <- 1L
+  found <- labels
+  found[5:14, 15:24] <- 1L
+  found[20:29, 30:39] <- 2L
+  x <- as_seg_panoptic(labels)
+  y <- as_seg_panoptic(found)
+  said <- expect_warning(hidden <- seg_metrics(x, y), class = "maskr_warning_void")
+  expect_match(conditionMessage(said), "bioimage")
+  expect_equal(score(hidden, "pq"), 1)
+  expect_no_warning(seen <- seg_metrics(x, y, metrics = "bioimage"))
+  expect_equal(score(seen, "pq"), 1 / 3)
+  expect_equal(score(seen, "sq", 1), 1 / 2)
+  expect_equal(score(seen, "rq"), score(seen, "f1"))
+  expect_equal(seg_metrics(as_seg_instances(x), as_seg_instances(y), metrics = "pq")$value,
+               c(1, 1) / 3)
+  expect_no_warning(seg_metrics(truth, prediction))
+  full <- as_seg_panoptic(matrix(1:6, 2))
+  expect_no_warning(seg_metrics(full, full))
 })
 
 test_that("classes are matched by name", {
