@@ -7,7 +7,7 @@
 #'   were predicted (columns).
 #' - `"scores"`: one score by class, with its interval where `ci` was asked for, a circle for each
 #'   image where `per_image` was, and the value over all classes. Infinite distances stand at the
-#'   edge.
+#'   edge. Of very many classes every so manieth has its name, on a taller device each.
 #' - `"curve"`, where probabilities came with `thresholds`: precision against recall, with the
 #'   threshold of the best Dice marked. Of more than six classes the six with the lowest best Dice
 #'   have colours, the others are grey.
@@ -72,7 +72,8 @@ autoplot.seg_metrics <- function(object, type = NULL, metric = NULL,
 # What is drawn, and which kind of picture it is.
 shown_scores <- function(x, type, metric, normalise, call = rlang::caller_env()) {
   has <- pictures_of(x)
-  type <- check_choice(type %||% c(names(has)[has], "confusion")[[1]], names(has), arg = "type",
+  nothing <- if (attr(x, "kind") == "masks") "confusion" else "scores"
+  type <- check_choice(type %||% c(names(has)[has], nothing)[[1]], names(has), arg = "type",
                        call = call)
   if (!has[[type]]) {
     maskr_abort("data", paste0("These scores have ", picture_needs[[type]], "."), arg = "type",
@@ -108,7 +109,7 @@ pictures_of <- function(x) {
 
 picture_needs <- c(
   confusion = "no confusion matrix: they are not of masks, or no pixel was counted",
-  scores = "no value that is defined",
+  scores = "no value that is defined: neither truth nor prediction holds what they rest on",
   curve = "no curve: it needs probabilities and {.code seg_metrics(thresholds = )}",
   calibration = "no calibration: it needs probabilities as {.arg prediction}",
   thresholds = "no thresholds of IoU: {.code seg_metrics(metrics = \"bioimage\")} has them",

@@ -28,7 +28,10 @@ gg_intervals <- function(shown) {
                         shape = 1, size = 2.5) +
     ggplot2::geom_point(ggplot2::aes(x = !!column$mean), colour = "#0072B2", shape = 18, size = 4) +
     gg_edge_scale(edge_scale(c(shown$points$value, rows$mean, rows$lower, rows$upper))) +
-    ggplot2::labs(x = shown$metric, y = NULL, caption = shown$note)
+    ggplot2::labs(x = shown$metric, y = NULL, caption = shown$note) +
+    ggplot2::theme(axis.text.y = ggplot2::element_text(
+      size = ggplot2::rel(max(0.5, min(1, 50 / nrow(rows))))
+    ))
 }
 
 # An empty picture with a line for each of `names`; `legend` is room above it in inches. Returns the
@@ -43,10 +46,27 @@ open_lines <- function(names, scale, xlab, main, note = NULL, legend = 0) {
   graphics::plot(NULL, xlim = scale$limits, ylim = c(length(names) + 0.5, 0.5), xlab = xlab,
                  ylab = "", xaxt = "n", yaxt = "n", bty = "l", main = main)
   graphics::axis(1, scale$breaks, scale$labels)
-  graphics::axis(2, lines, names, tick = FALSE)
+  cex <- lines_cex(length(names))
+  shown <- lines_shown(length(names))
+  graphics::axis(2, lines[shown], names[shown], tick = FALSE, cex.axis = cex, gap.axis = -1)
   graphics::abline(h = lines, col = "grey90")
   if (!is.null(note)) graphics::mtext(note, side = 1, line = 3, cex = 0.8, adj = 1)
   old
+}
+
+# Which of the `n` lines of a picture that is open have room for a name: all, or every so manieth up
+# to the last, which is that of all classes.
+lines_shown <- function(n) rev(seq(n, 1, by = -lines_step(n)))
+
+# Letters that fit these.
+lines_cex <- function(n) min(1, lines_step(n) * lines_room(n))
+
+# None are so small that they cannot be read.
+lines_step <- function(n) max(1, ceiling(0.6 / lines_room(n)))
+
+# Height of a line as a multiple of that of a name in the default size.
+lines_room <- function(n) {
+  graphics::par("pin")[[2]] / n / (1.4 * graphics::strheight("M", units = "inches"))
 }
 
 # An axis for values of which some may be infinite: its `limits`, `breaks` and their `labels`, and
