@@ -1,5 +1,7 @@
 """R's doubles as class ids."""
 
+import warnings
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -39,3 +41,12 @@ def test_other_doubles_are_refused(wrong: float, match: str, beside: float) -> N
     with pytest.raises(DataError, match=match) as caught:
         ids_from_doubles(np.array([beside, wrong]), "truth")
     assert caught.value.argument == "truth"
+
+
+def test_the_na_of_r_warns_of_nothing() -> None:
+    # R's NA_real_ is a signalling NaN
+    missing = np.array([0x7FF00000000007A2], dtype=np.uint64).view(np.float64)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = ids_from_doubles(np.tile(np.append(missing, 3.0), 8), "truth")
+    assert found[:2].tolist() == [NA_INTEGER, 3]

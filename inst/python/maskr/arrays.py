@@ -84,14 +84,16 @@ def ids_from_doubles(x: np.ndarray, name: str) -> np.ndarray:
     if np.array_equal(ids, x) and (ids.size == 0 or ids.min() > NA_INTEGER):
         return ids
     known = ~np.isnan(x)
-    if (np.rint(x) != x)[known].any():
+    # R's NA is a NaN that arithmetic warns of
+    numbers = x[known]
+    if (np.rint(numbers) != numbers).any():
         raise DataError(
             f"`{name}` must hold whole class ids, and holds fractions.",
             hint="Probabilities become a mask by a threshold: `x > 0.5`. As `prediction` they may "
             "stay, where `thresholds` are given.",
             argument=name,
         )
-    large = x[np.abs(x) > np.iinfo(np.int32).max]
+    large = numbers[np.abs(numbers) > np.iinfo(np.int32).max]
     if large.size > 0:
         raise DataError(
             f"`{name}` must hold class ids below 2^31, not {large[0]:.15g}.", argument=name

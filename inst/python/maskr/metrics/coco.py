@@ -28,8 +28,9 @@ class Coco(Family[Matches]):
 
     Sizes are judged by the areas that the objects come with (those of their file, else of their
     masks, for boxes too): at most 32 x 32 pixels for small and 96 x 96 for medium ones, both ends
-    included. In each image the 100 predictions of
-    a class with the highest scores count.
+    included. In each image the 100 predictions of a class with the highest scores count. Of equal
+    scores in different images that of the earlier image is ranked higher, as in pycocotools, so
+    that the order of images may decide.
 
     Parameters
     ----------
