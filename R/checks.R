@@ -118,8 +118,11 @@ check_no_dots <- function(..., call = rlang::caller_env()) {
       x = "Without a name is {describe(...elt(match('', given)))}."
     ), call = call)
   }
+  known <- setdiff(names(formals(rlang::caller_fn())), "...")
+  near <- known[utils::adist(given[[1]], known) <= max(1, nchar(given[[1]]) / 5)]
   maskr_abort("argument", c(
     "There {cli::qty(given)}{?is no argument/are no arguments} {.arg {given}} here.",
+    i = if (length(near) > 0) "Did you mean {.arg {near[[1]]}}?",
     i = if ("learning_rate" %in% given) "The learning rate is set by {.fn compile}.",
     i = if ("class_weight" %in% given) {
       "Weigh classes by the loss: {.code seg_loss(\"cross_entropy\", class_weights = )}."
@@ -222,7 +225,8 @@ check_classes <- function(x, min = 1, null = TRUE, arg = "classes", call = rlang
   }
   if (anyDuplicated(x) || anyDuplicated(names(x)) || !all(nzchar(names(x)))) {
     maskr_abort("argument", c(
-      "{.arg {arg}} must give each class one name and one id of its own.", hint
+      "{.arg {arg}} must give each class one name and one id of its own.",
+      x = "It is {.code {deparse(x, width.cutoff = 80)[[1]]}}.", hint
     ), arg = arg, call = call)
   }
   if (length(x) < min) {

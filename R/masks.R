@@ -214,23 +214,29 @@ as_seg_mask.seg_mask <- function(x, ...) {
 
 #' @export
 as_seg_mask.factor <- function(x, classes = NULL, ...) {
-  if (!length(dim(x)) %in% 2:3) {
-    maskr_abort("shape", c(
-      "{.arg x} must be a matrix [H, W] (or array [D, H, W]), and this factor has no dimensions.",
-      i = "Give it some: {.code dim(x) <- c(height, width)}."
-    ), arg = "x")
-  }
   classes <- check_classes(classes) %||%
     stats::setNames(seq_along(levels(x)) - 1L, levels(x))
+  seg_mask(factor_ids(x, classes), classes = classes, ...)
+}
+
+# The class ids of a factor or of class names, as a bare integer array.
+factor_ids <- function(x, classes, arg = "x", call = rlang::caller_env()) {
+  if (!length(dim(x)) %in% 2:3) {
+    maskr_abort("shape", c(
+      "{.arg {arg}} must be a matrix [H, W] (or array [D, H, W]), and this factor has no
+       dimensions.",
+      i = "Give it some: {.code dim({arg}) <- c(height, width)}."
+    ), arg = arg, call = call)
+  }
+  if (is.character(x)) x <- factor_matrix(x)
   unknown <- setdiff(levels(x), names(classes))
   if (length(unknown) > 0) {
     maskr_abort("data", c(
-      "{.arg x} holds {cli::qty(length(unknown))}{?a class/classes} that {.arg classes} lacks.",
+      "{.arg {arg}} holds {cli::qty(length(unknown))}{?a class/classes} that {.arg classes} lacks.",
       x = "Unknown: {.val {unknown}}.", i = "The classes are {class_words(classes)}."
-    ), arg = "x")
+    ), arg = arg, call = call)
   }
-  ids <- unname(classes[levels(x)])[as.integer(x)]
-  seg_mask(array(ids, dim = dim(x)), classes = classes, ...)
+  array(unname(classes[levels(x)])[as.integer(x)], dim = dim(x))
 }
 
 factor_matrix <- function(x) {

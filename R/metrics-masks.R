@@ -4,7 +4,9 @@ metrics_of_masks <- function(truth, prediction, classes, options, metrics, toler
                              thresholds, call) {
   if (is_scenes(truth)) truth <- truth$masks
   pairs <- paired_masks(truth, prediction, call)
+  options$names <- as.list(pairs$images)
   probable <- are_probabilities(pairs, thresholds, call)
+  if (!probable) check_ids_suffice(pairs, classes, metrics, thresholds, call)
   more <- more_families(metrics, probable, tolerance, width, thresholds, call)
   known <- classes %||% named_classes(c(pairs$truth, if (!probable) pairs$prediction), call)
   if (probable) classes <- known <- classes_of_probabilities(known, pairs$prediction, call)
@@ -22,18 +24,6 @@ more_families <- function(metrics, probable, tolerance, width, thresholds, call,
   wanted <- setdiff(families_of(metrics, "masks"), "semantic")
   if (is.null(metrics) && calibrate) wanted <- "calibration"
   if (!is.null(thresholds)) wanted <- union("thresholds", wanted)
-  of_probabilities <- intersect(wanted, c("thresholds", "calibration"))
-  if (length(of_probabilities) > 0 && !probable) {
-    maskr_abort("argument", c(
-      if (!is.null(thresholds)) {
-        "{.arg thresholds} are for probabilities, and {.arg prediction} holds class ids."
-      } else {
-        "{.val {metrics_in(metrics, of_probabilities)}} {?is/are} computed from probabilities, and
-         {.arg prediction} holds class ids."
-      },
-      i = "{.code predict(type = \"prob\")} gives probabilities: arrays [H, W, class]."
-    ), arg = if (is.null(thresholds)) "metrics" else "thresholds", call = call)
-  }
   lapply(wanted, \(name) list(name = name, arguments = switch(
     name,
     thresholds = list(thresholds = as.list(check_thresholds(thresholds, call))),
@@ -44,8 +34,54 @@ more_families <- function(metrics, probable, tolerance, width, thresholds, call,
   )))
 }
 
-metrics_in <- function(metrics, families) {
-  intersect(metrics, c(families, unlist(metric_families$masks[families])))
+# Class ids as predictions: no score may need probabilities, and all ids must mean the same.
+check_ids_suffice <- function(pairs, classes, metrics, thresholds, call) {
+  needy <- c("thresholds", "calibration")
+  needy <- intersect(metrics, c(needy, unlist(metric_families$masks[needy])))
+  one_class <- any(vapply(pairs$prediction, holds_fractions, NA))
+  if (!is.null(thresholds)) {
+    maskr_abort("argument", c(
+      "{.arg thresholds} are for probabilities, and {.arg prediction} holds class ids.",
+      i = making_probabilities
+    ), arg = "thresholds", call = call)
+  }
+  if (length(needy) > 0) {
+    maskr_abort("argument", c(
+      if (one_class) {
+        "{.val {needy}} {?needs/need} {.arg thresholds} where {.arg prediction} holds the
+         probabilities of one class without a dimension of classes."
+      } else {
+        "{.val {needy}} {?is/are} computed from probabilities, and {.arg prediction} holds class
+         ids."
+      },
+      i = if (one_class) {
+        "Write for example {.code thresholds = seq(0, 1, 0.05)}."
+      } else {
+        making_probabilities
+      }
+    ), arg = if (one_class) "thresholds" else "metrics", call = call)
+  }
+  if (is.null(classes)) check_same_language(pairs, call)
+}
+
+making_probabilities <- "{.code predict(type = \"prob\")} gives probabilities: arrays [H, W, class]."
+
+holds_fractions <- function(x) is.double(x) && any(x != round(x), na.rm = TRUE)
+
+# Names say nothing of numbers, unless a mask knows both.
+check_same_language <- function(pairs, call) {
+  masks <- c(pairs$truth, pairs$prediction)
+  named <- vapply(masks, holds_names, NA)
+  known <- !all(vapply(masks, \(x) is.null(attr(x, "classes")), NA))
+  if (!any(named) || all(named) || known) return(invisible())
+  words <- levels(as.factor(masks[[which(named)[[1]]]]))
+  sides <- c("truth", "prediction")
+  if (!any(named[seq_along(pairs$truth)])) sides <- rev(sides)
+  maskr_abort("argument", c(
+    "{.arg {sides[[1]]}} holds names of classes and {.arg {sides[[2]]}} numbers; {.arg classes} must
+     say which belong together.",
+    i = "Write for example {.code classes = {channels_as_code(words)}}."
+  ), arg = "classes", call = call)
 }
 
 # Do families measure lengths, so that they need to know the size of a pixel?
@@ -80,13 +116,9 @@ check_reach <- function(x, arg, call) {
 paired_masks <- function(truth, prediction, call) {
   truth <- mask_files(truth, "truth", call)
   prediction <- mask_files(prediction, "prediction", call)
-  by_file <- are_files(truth) && are_files(prediction)
   truth <- as_mask_list(truth, "truth", call)
   prediction <- as_mask_list(prediction, "prediction", call)
   ordered <- pair_masks(prediction, truth, call)
-  if (by_file && length(truth) > 1 && !setequal(names(truth), names(prediction))) {
-    ordered <- pair_files(prediction, truth, call)
-  }
   list(truth = unname(truth), prediction = unname(ordered),
        images = names(truth) %||% names(ordered))
 }
@@ -102,24 +134,23 @@ mask_files <- function(x, arg, call) {
 
 are_files <- function(x) is.character(x) && is.null(dim(x)) && is.null(names(x))
 
-# Predictions in the order of the truths whose files have their names, as data sets are paired.
-pair_files <- function(prediction, truth, call) {
-  files <- unlist(prediction, use.names = FALSE)
+# Where the prediction of each truth is, as data sets are paired, by names of images or of files.
+pair_names <- function(files, truths, call) {
   stem <- bare_stem(files, prediction_words)
   plain <- file.path(dirname(files), ifelse(nzchar(stem), paste0(stem, ".png"), basename(files)))
-  truths <- unlist(truth, use.names = FALSE)
   found <- tryCatch(
     targets_by_file_name(plain, truths, call),
     maskr_error_data = function(e) {
       maskr_abort("data", c(
-        "The files of {.arg truth} and {.arg prediction} cannot be paired by their names.",
+        "{.arg truth} and {.arg prediction} cannot be paired by their names.",
         x = "{.arg truth} holds {first_names(basename(truths))}.",
         x = "{.arg prediction} holds {first_names(basename(files))}.",
-        i = "Name them alike, or pair them in their order by lists: {.code as.list(files)}."
+        i = "Name them alike, or pair them in their order by lists without names:
+             {.code unname(as.list(prediction))}."
       ), arg = "prediction", call = call)
     }
   )
-  prediction[match(truths, found)]
+  match(truths, found)
 }
 
 prediction_words <- "preds?|predictions?|predicted|results?|outputs?|out"
@@ -129,6 +160,12 @@ as_mask_list <- function(x, arg, call) {
   if (is.character(x) && is.null(dim(x))) {
     x <- check_paths(x, arg = arg, call = call)
     return(as.list(stats::setNames(x, names(x) %||% basename(x))))
+  }
+  if (inherits(x, "seg_dataset")) {
+    maskr_abort("argument", c(
+      "{.arg {arg}} must hold masks, and is a data set.",
+      i = "{.fn seg_evaluate} scores a model on a data set."
+    ), arg = arg, call = call)
   }
   if (!is.list(x) || is.object(x)) return(list(x))
   if (length(x) == 0) {
@@ -142,7 +179,8 @@ as_mask_list <- function(x, arg, call) {
               arg = arg, call = call)
 }
 
-# The predictions in the order of the truths: by name where both have the same names.
+# The predictions in the order of the truths: by name where both have names, else by place. Of one
+# truth and one prediction there is no doubt.
 pair_masks <- function(prediction, truth, call) {
   if (length(prediction) != length(truth)) {
     maskr_abort("argument", c(
@@ -150,8 +188,17 @@ pair_masks <- function(prediction, truth, call) {
       x = "{.arg truth} holds {length(truth)}, {.arg prediction} {length(prediction)}."
     ), arg = "prediction", call = call)
   }
-  by_name <- !anyDuplicated(names(truth)) && setequal(names(truth), names(prediction))
-  if (by_name && !is.null(names(truth))) prediction[names(truth)] else prediction
+  names <- list(names(truth), names(prediction))
+  named <- all(vapply(names, \(one) length(one) > 0 && all(nzchar(one)), NA))
+  if (!named || length(truth) == 1 || identical(names[[1]], names[[2]])) return(prediction)
+  if (!anyDuplicated(names[[1]]) && setequal(names[[1]], names[[2]])) return(prediction[names[[1]]])
+  prediction[pair_names(paths_or_names(prediction), paths_or_names(truth), call)]
+}
+
+# The names of images, which for files are their paths.
+paths_or_names <- function(x) {
+  from_file <- mapply(\(one, name) is.character(one) && identical(basename(one), name), x, names(x))
+  ifelse(from_file, vapply(x, \(one) if (is.character(one)) one[[1]] else "", ""), names(x))
 }
 
 # probabilities ------------------------------------------------------------------------------------
@@ -192,10 +239,12 @@ classes_of_probabilities <- function(known, prediction, call) {
   ), arg = "classes", call = call)
 }
 
+# "c(sky = 0, road = 1)"; names that are numbers keep them.
 channels_as_code <- function(channels) {
   syntactic <- make.names(channels) == channels
   words <- ifelse(syntactic, channels, paste0("\"", channels, "\""))
-  paste0("c(", paste0(words, " = ", seq_along(words) - 1, collapse = ", "), ")")
+  ids <- if (all(grepl("^[0-9]{1,9}$", channels))) as.integer(channels) else seq_along(words) - 1
+  paste0("c(", paste0(words, " = ", ids, collapse = ", "), ")")
 }
 
 # Names along the last dimension of [H, W, K]; NULL for the matrix of one foreground.
@@ -208,7 +257,7 @@ channel_names <- function(x) {
 }
 
 # What Python takes as probabilities: channels in the order of the classes.
-countable_probabilities <- function(x, truth, classes, call) {
+countable_probabilities <- function(x, truth, classes, image, call) {
   if (is_foreground(x, truth)) {
     if (length(classes) != 2) {
       maskr_abort("shape", c(
@@ -219,7 +268,7 @@ countable_probabilities <- function(x, truth, classes, call) {
     }
     if (anyNA(x) || min(x) < 0 || max(x) > 1) {
       maskr_abort("data", c(
-        "The probabilities in {.arg prediction} must lie between 0 and 1.",
+        "{image}The probabilities in {.arg prediction} must lie between 0 and 1.",
         x = if (anyNA(x)) "Some are missing." else "They go from {min(x)} to {max(x)}."
       ), arg = "prediction", call = call)
     }
@@ -281,17 +330,19 @@ holds_names <- function(x) is.factor(x) || is.character(x) && !is.null(dim(x))
 
 # Both lists as Python counts them.
 countable_pairs <- function(pairs, classes, probable, geometric, call) {
-  count <- function(truth, prediction) {
+  images <- pairs$images %||% seq_along(pairs$truth)
+  label <- if (length(images) > 1) paste0("Image ", deparsed(images), ": ") else ""
+  count <- function(truth, prediction, image) {
     spacing <- if (geometric) common_spacing(truth, prediction, call)
     counted <- countable_mask(truth, classes, "truth", call)
     found <- if (probable) {
-      list(probabilities = countable_probabilities(prediction, truth, classes, call))
+      list(probabilities = countable_probabilities(prediction, truth, classes, image, call))
     } else {
       countable_mask(prediction, classes, "prediction", call)
     }
     list(truth = with_spacing(counted, spacing), prediction = with_spacing(found, spacing))
   }
-  ready <- unname(Map(count, pairs$truth, pairs$prediction))
+  ready <- unname(Map(count, pairs$truth, pairs$prediction, label))
   list(truth = lapply(ready, `[[`, "truth"), prediction = lapply(ready, `[[`, "prediction"))
 }
 
@@ -303,10 +354,15 @@ common_spacing <- function(truth, prediction, call) {
   }
   maskr_abort("data", c(
     "{.arg truth} and {.arg prediction} have different spacing:
-     {.val {sizes[[1]]}} and {.val {sizes[[2]]}}.",
+     {in_brackets(sizes[[1]])} and {in_brackets(sizes[[2]])}.",
     i = "Distances are measured in one; set {.code attr(prediction, \"spacing\")} if it is wrong."
   ), arg = "prediction", call = call)
 }
+
+in_brackets <- function(x) paste0("(", paste(signif(x, 4), collapse = ", "), ")")
+
+# Names in quotes, as Python's messages have them; numbers as they are.
+deparsed <- function(x) if (is.character(x)) paste0("\"", x, "\"") else x
 
 with_spacing <- function(x, spacing) {
   if (is.null(spacing) || is.character(x)) return(x)
@@ -323,7 +379,7 @@ countable_mask <- function(x, classes, arg, call) {
       i = if (!inherits(x, "seg_image")) "{.fn as_seg_mask} makes a mask of it."
     ), arg = arg, call = call)
   }
-  if (holds_names(x)) x <- as_seg_mask(x, classes = classes)
+  if (holds_names(x)) x <- factor_ids(x, classes, arg = arg, call = call)
   # a mask's other attributes stay behind at the border; to strip them here would copy it, as
   # would a check of doubles, which Python makes while it counts
   whole <- is.integer(x) || is.double(x) && !is.object(x)

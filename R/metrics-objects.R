@@ -3,6 +3,7 @@
 metrics_of_objects <- function(truth, prediction, classes, options, metrics, type, call) {
   pairs <- pair_scenes(check_objects(truth, "truth", call),
                           check_objects(prediction, "prediction", call), call)
+  options$names <- as.list(pairs$images)
   pairs$prediction <- named_by_truth(pairs$prediction, pairs$truth)
   if (is.null(classes)) classes <- classes_of_objects(pairs, call)
   families <- if (!is.null(metrics)) {
@@ -61,7 +62,6 @@ check_objects <- function(x, arg, call) {
   x
 }
 
-# pairing ------------------------------------------------------------------------------------------
 # Scores may have changed since their objects were made.
 check_score_range <- function(score, arg, call) {
   wrong <- which(score < 0 | score > 1)
@@ -86,6 +86,7 @@ things_alone <- function(x) {
   if (all(kept)) x else x[, name[kept]]
 }
 
+# pairing ------------------------------------------------------------------------------------------
 
 # Truth and prediction with the same images in the same order, both as lists or both as
 # annotations, and the names of the images.
@@ -106,8 +107,8 @@ pair_scenes <- function(truth, prediction, call) {
 # Objects of a list as annotations; without names they are those of the other's images in order.
 annotations_beside <- function(x, other, arg, call) {
   if (is.null(names(x))) {
-    if (length(x) != nrow(other$images)) {
     if (identical(other$format, "coco_results")) abort_without_ids(arg, call)
+    if (length(x) != nrow(other$images)) {
       maskr_abort("argument", c(
         "{.arg {arg}} must be named by the images' files, or hold one element for each of the
          {nrow(other$images)} annotated image{?s}.",

@@ -271,6 +271,7 @@ seg_metrics <- function(truth, prediction, classes = NULL, per_image = FALSE, ..
                         aggregate = c("pooled", "mean"), ci = FALSE, tolerance = "0.75%",
                         width = "2%", thresholds = NULL, type = c("mask", "box", "boundary")) {
   check_no_dots(...)
+  check_both(missing(truth), missing(prediction))
   classes <- check_classes(classes)
   options <- metric_options(per_image, aggregate, ci)
   kind <- kind_of_scores(truth, prediction, metrics)
@@ -319,6 +320,14 @@ metric_families <- list(
   )
 )
 
+check_both <- function(no_truth, no_prediction, call = rlang::caller_env()) {
+  if (!no_truth && !no_prediction) return(invisible())
+  lacking <- if (no_truth) "truth" else "prediction"
+  maskr_abort("argument", c(
+    "{.arg {lacking}} is missing: {.fn seg_metrics} compares {.arg truth} with {.arg prediction}."
+  ), arg = lacking, call = call)
+}
+
 # What is compared: "masks", "objects" or "segments".
 kind_of_scores <- function(truth, prediction, metrics) {
   check_read(truth, "truth")
@@ -339,15 +348,6 @@ kind_of_scores <- function(truth, prediction, metrics) {
   "segments"
 }
 
-thing_in <- function(x) {
-  if (is_scenes(x)) return("scenes")
-  if (inherits(x, "seg_annotations")) {
-    return(if (identical(x$format, "coco_panoptic")) "segments" else "objects")
-  }
-  one <- if (is.list(x) && !is.object(x) && length(x) > 0) x[[1]] else x
-  if (inherits(one, "seg_instances")) return("objects")
-  if (inherits(one, "seg_panoptic")) "segments" else "masks"
-}
 holds_array <- function(x) {
   one <- if (is.list(x) && !is.object(x) && length(x) > 0) x[[1]] else x
   !is.null(dim(one))
@@ -364,6 +364,15 @@ check_read <- function(x, arg, call = rlang::caller_env(2)) {
   ), arg = arg, call = call)
 }
 
+thing_in <- function(x) {
+  if (is_scenes(x)) return("scenes")
+  if (inherits(x, "seg_annotations")) {
+    return(if (identical(x$format, "coco_panoptic")) "segments" else "objects")
+  }
+  one <- if (is.list(x) && !is.object(x) && length(x) > 0) x[[1]] else x
+  if (inherits(one, "seg_instances")) return("objects")
+  if (inherits(one, "seg_panoptic")) "segments" else "masks"
+}
 
 # Names of rows and of families.
 score_words <- function(kind) {
@@ -476,8 +485,8 @@ check_ci <- function(x, call = rlang::caller_env()) {
   ), arg = "ci", call = call)
 }
 
-# No checks. `result` is what Python's `results.result()` gives: `columns`, `details`, `settings`, the
-# number of `images`, `support` [image, class], `state`, for masks also `confusion`
+# No checks. `result` is what Python's `results.result()` gives: `columns`, `details`, `settings`,
+# the number of `images`, `support` [image, class], `state`, for masks also `confusion`
 # [truth, prediction] in the order of `classes`, and `confusions` with the images last. `images` are
 # the names of the images.
 new_seg_metrics <- function(result, classes, images = NULL, kind = "masks") {

@@ -49,3 +49,98 @@ test_that("ignored pixels of a predicted file are missing", {
   expect_error(seg_metrics(prediction, file), "missing values", class = "maskr_error_data")
   expect_error(seg_metrics(file, replace(prediction, 3, -1)), "holds -1", class = "maskr_error_data")
 })
+
+# pairing ------------------------------------------------------------------------------------------
+
+test_that("names that differ pair by stem, or not at all", {
+  skip_if_no_python()
+  second <- matrix(c(0, 0, 2), 1)
+  expected <- seg_metrics(list(truth, second), list(prediction, second))$value
+  score <- function(...) seg_metrics(...)$value
+  expect_equal(score(list(a = truth, b = second), list(b.png = second, a.png = prediction)),
+               expected)
+  expect_error(score(list(a = truth, b = second), list(b = second, c = prediction)), "paired",
+               class = "maskr_error_data")
+  folder <- withr::local_tempdir()
+  for (name in c("a1.png", "a2.png")) {
+    mask <- list(a1.png = truth, a2.png = second)[[name]]
+    seg_write_mask(seg_mask(mask, classes), file.path(folder, name))
+  }
+  expect_equal(score(folder, list(a2 = second, a1 = prediction)), expected)
+  expect_equal(score(folder, list(prediction, second)), expected)
+  expect_error(score(folder, list(a3 = prediction, a1 = second)), "a3", class = "maskr_error_data")
+  expect_equal(score(list(a = truth), list(b = prediction)), score(truth, prediction))
+  expect_snapshot(error = TRUE, {
+    seg_metrics(list(a = truth, b = second), list(b = second, c = prediction))
+  })
+})
+
+test_that("objects and segments with other names are not paired either", {
+  skip_if_no_python()
+  labels <- replace(matrix(0L, 8, 9), 20:23, 1L)
+  cells <- as_seg_instances(labels)
+  panoptic <- as_seg_panoptic(cells)
+  two <- function(x, names) stats::setNames(list(x, x), names)
+  for (x in list(cells, panoptic)) {
+    scored <- \(...) suppressWarnings(seg_metrics(...))
+    expect_error(scored(two(x, c("a", "b")), two(x, c("b", "c"))), class = "maskr_error")
+    expect_equal(scored(two(x, c("a", "b")), two(x, c("b.png", "a.png")))$value,
+                 scored(two(x, NULL), two(x, NULL))$value)
+  }
+})
+
+test_that("names of classes and numbers need classes to be compared", {
+  skip_if_no_python()
+  named <- factor(c("10", "20"))[c(1, 2, 1, 1)]
+  dim(named) <- c(2, 2)
+  numbers <- matrix(c(10, 20, 10, 10), 2)
+  expect_snapshot(error = TRUE, {
+    seg_metrics(named, numbers)
+    seg_metrics(truth, matrix("a", 2, 3))
+    seg_metrics(named, named, classes = c("10" = 1, y = 2))
+  })
+  scores <- seg_metrics(named, numbers, classes = c("10" = 10, "20" = 20))
+  expect_equal(value(scores, "pixel_accuracy"), 1)
+  known <- seg_mask(numbers, c("10" = 10, "20" = 20))
+  expect_equal(value(seg_metrics(named, known), "pixel_accuracy"), 1)
+})
+
+# what is said of mistakes -------------------------------------------------------------------------
+
+test_that("errors name the image", {
+  skip_if_no_python()
+  images <- function(...) stats::setNames(list(...), c("left", "right"))
+  probable <- matrix(0.5, 2, 3)
+  expect_snapshot(error = TRUE, {
+    seg_metrics(images(truth, truth), images(prediction, t(prediction)))
+    seg_metrics(images(truth, truth), images(prediction, prediction + 3), classes)
+    seg_metrics(images(truth > 0, truth > 0), images(probable, 3 * probable), thresholds = 0.5)
+    seg_metrics(list(truth > 0, truth > 0), list(probable, NA * probable), thresholds = 0.5)
+  })
+  of_size <- \(...) as_seg_instances(replace(matrix(0L, ...), 5:6, 1L))
+  expect_error(seg_metrics(images(of_size(4, 5), of_size(4, 5)),
+                           images(of_size(4, 5), of_size(5, 5))), "\"right\"",
+               class = "maskr_error_shape")
+  segments <- \(...) as_seg_panoptic(of_size(...))
+  suppressWarnings(expect_error(
+    seg_metrics(images(segments(4, 5), segments(4, 5)), images(segments(4, 5), segments(5, 5))),
+    "\"right\"", class = "maskr_error_shape"
+  ))
+})
+
+test_that("errors point to what was meant", {
+  skip_if_no_python()
+  scenes <- seg_example("nuclei", n = 2, size = c(32, 40))
+  spaced <- function(x, spacing) structure(seg_mask(x), spacing = spacing)
+  expect_snapshot(error = TRUE, {
+    seg_metrics(truth)
+    seg_metrics(prediction = truth)
+    seg_metrics(truth, prediction, metric = "iou")
+    seg_metrics(truth, prediction, metrics = "jaccard")
+    seg_metrics(seg_dataset(scenes$images, scenes$masks), scenes$masks)
+    seg_metrics(truth, prediction, classes = c(a = 0, b = 0))
+    seg_metrics(truth > 0, matrix(0.5, 2, 3), metrics = "average_precision")
+    seg_metrics(truth > 0, matrix(0.5, 2, 3))
+    seg_metrics(spaced(prediction, c(1, 2)), spaced(prediction, c(2, 1)), metrics = "assd")
+  })
+})

@@ -126,12 +126,12 @@ test_that("per_image scores every image beside the whole", {
   expect_equal(unique(unnamed$image), c(NA, 1L, 2L))
 })
 
-test_that("lists with the same names are paired by name, others by position", {
+test_that("lists with the same names are paired by name, those without by position", {
   skip_if_no_python()
   second <- matrix(c(0, 0, 2), 1)
   scores <- seg_metrics(list(a = truth, b = second), list(b = second, a = prediction))
   expect_equal(value(scores, "pixel_accuracy"), 7 / 8)
-  scores <- seg_metrics(list(a = truth, b = second), list(x = prediction, y = second))
+  scores <- seg_metrics(list(a = truth, b = second), list(prediction, second))
   expect_equal(value(scores, "pixel_accuracy"), 7 / 8)
 })
 

@@ -155,6 +155,20 @@ def in_image(number: int, images: int) -> Iterator[None]:
         if images > 1:
             error.text = f"Image {number}: {error.text}"
             error.args = (error.text,)
+            error.image = number
+        raise
+
+
+@contextmanager
+def images_called(names: Sequence[str]) -> Iterator[None]:
+    """Let errors of `in_image()` name the image; without `names` they keep its number."""
+    try:
+        yield
+    except MaskrError as error:
+        number = getattr(error, "image", None)
+        if number is not None and len(names) >= number:
+            error.text = f'Image "{names[number - 1]}"' + error.text.removeprefix(f"Image {number}")
+            error.args = (error.text,)
         raise
 
 

@@ -132,6 +132,7 @@ def compare(
         A DataError also if average precision is to be averaged over images.
     """
     from maskr.metrics.accumulator import Accumulator, from_description
+    from maskr.metrics.family import images_called
     from maskr.metrics.results import Options, result
 
     options = Options(**(options or {}))
@@ -150,7 +151,8 @@ def compare(
         with of_argument(name):
             sides.append(objects_from_r(given, drawn))
     accumulator = Accumulator(made, keep=options.keep)
-    accumulator.update_all(*sides)
+    with images_called(options.names):
+        accumulator.update_all(*sides)
     return result(accumulator, options)
 
 

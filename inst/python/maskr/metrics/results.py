@@ -1,5 +1,6 @@
 """What R's `seg_metrics()` and `seg_compare()` get."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,11 +23,14 @@ class Options:
         Score every image too?
     resampling
         Fields of `Resampling` for intervals, or None.
+    names
+        What the images are called; empty where only by their numbers.
     """
 
     aggregate: str = "pooled"
     per_image: bool = False
     resampling: dict | None = None
+    names: Sequence[str] = ()
 
     @property
     def keep(self) -> bool:

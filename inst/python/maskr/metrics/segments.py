@@ -11,7 +11,7 @@ import numpy as np
 
 from maskr.errors import DataError, ShapeError
 from maskr.metrics.accumulator import Accumulator
-from maskr.metrics.family import in_image
+from maskr.metrics.family import images_called, in_image
 from maskr.metrics.panoptic_quality import PanopticQuality
 from maskr.metrics.results import Options, result
 from maskr.metrics.semantic import THREADS
@@ -88,7 +88,8 @@ def compare(
     options = Options(**(options or {}))
     ids, things = np.atleast_1d(ids), np.atleast_1d(things)
     family = PanopticQuality(ids, things)
-    parts = count_sources(family, sources(truth), sources(prediction))
+    with images_called(options.names):
+        parts = count_sources(family, sources(truth), sources(prediction))
     seen = family.occurs(sum(parts, start=np.zeros(family.shape)))
     if not every_class and seen.any():
         family = PanopticQuality(ids[seen], things[seen])

@@ -46,6 +46,7 @@ from maskr.metrics.family import (
     Family,
     Score,
     Scores,
+    images_called,
     in_image,
     mean_defined,
     ratio,
@@ -218,12 +219,13 @@ def compare(
         As `confusion.count()` and `masks.load()`; the message says which image.
     """
     options = Options(**(options or {}))
-    counted = pairs_of_all(truth, prediction, ids)
-    if ids is None:
-        ids = ids_seen(counted).tolist()
-    accumulator = Accumulator(families_of(ids, more), keep=options.keep)
+    with images_called(options.names):
+        counted = pairs_of_all(truth, prediction, ids)
+        if ids is None:
+            ids = ids_seen(counted).tolist()
+        accumulator = Accumulator(families_of(ids, more), keep=options.keep)
+        further = parts_of_all(accumulator.families[1:], truth, prediction)
     confusions = [matrix(one, ids) for one in counted]
-    further = parts_of_all(accumulator.families[1:], truth, prediction)
     accumulator.add([confusions, *further])
     return scored(accumulator, options)
 
