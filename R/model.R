@@ -496,7 +496,8 @@ counting_progress <- function(verbose, total, what) {
 #' Predicts every image of a dataset, at the dataset's `size`, and scores the masks. One batch at a
 #' time is in memory: of the images before only what was counted is kept.
 #'
-#' @param model A [`seg_model`][seg_model].
+#' @param model A [`seg_model`][seg_model]. A detector such as [seg_yolo()] finds objects: predict
+#'   them, and score them by [seg_metrics()].
 #' @param dataset A [seg_dataset()], what [seg_example()] returns, or images (paths or a list).
 #' @param y Masks, where `dataset` is images.
 #' @param ... Must be empty.

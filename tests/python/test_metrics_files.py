@@ -69,14 +69,14 @@ def test_two_mask_files(tmp_path):
 
 
 def test_folders_are_paired_by_the_names_of_files(tmp_path):
-    for name, mask in (("a", TRUTH), ("b", PREDICTION)):
+    for name, mask in (("x.a", TRUTH), ("x.b", PREDICTION)):
         save(tmp_path / "truth" / f"{name}.png", mask)
-    save(tmp_path / "found" / "b.tif", PREDICTION)
-    save(tmp_path / "found" / "a.png", PREDICTION)
+    save(tmp_path / "found" / "x.b.tif", PREDICTION)
+    save(tmp_path / "found" / "x.a.png", PREDICTION)
     found = metrics.score(
         tmp_path / "truth", tmp_path / "found", options=metrics.Options(per_image=True)
     )
-    assert found["files"] == ["a.png", "b.png"]
+    assert found["files"] == ["x.a.png", "x.b.png"]
     assert overall(found)["pixel_accuracy"] == 1
     table = found["columns"]
     of_each = [

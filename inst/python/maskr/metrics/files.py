@@ -98,7 +98,7 @@ def of_masks(
     wanted = chosen(families, "masks", ["semantic"])
     pairs = [mask_files(truth, "truth"), mask_files(prediction, "prediction")]
     if truth.is_dir() or prediction.is_dir():
-        places = partners([[one.name.partition(".")[0] for one in side] for side in pairs])
+        places = partners([[bare_name(one) for one in side] for side in pairs])
         pairs[1] = [pairs[1][place] for place in places]
     more = [one for one in wanted if one["name"] != "semantic"]
     paths = [[str(one) for one in side] for side in pairs]
@@ -129,6 +129,11 @@ def mask_files(place: Path, argument: str) -> list[Path]:
     if not files:
         raise FormatError(f"{place} is a folder without mask files.", argument=argument)
     return files
+
+
+def bare_name(file: Path) -> str:
+    """The name of a file without its ending, such as ".png" or ".nii.gz"."""
+    return Path(file.name.removesuffix(".gz")).stem
 
 
 def of_annotations(
