@@ -216,10 +216,8 @@ line_key <- function(names, words = names, importance = seq_along(names), most =
   entry <- rep(others %||% "", length(names))
   entry[chosen] <- words[chosen]
   levels <- c(words[chosen], others)
-  list(
-    entry = factor(entry, levels),
-    colours = stats::setNames(c(okabe_lines(length(chosen)), if (!is.null(others)) "grey75"), levels)
-  )
+  colours <- c(okabe_lines(length(chosen)), if (!is.null(others)) "grey75")
+  list(entry = factor(entry, levels), colours = stats::setNames(colours, levels))
 }
 
 # Margins of a square picture with its legend on the right; returns the settings that it changed.
