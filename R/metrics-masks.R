@@ -64,7 +64,8 @@ check_ids_suffice <- function(pairs, classes, metrics, thresholds, call) {
   if (is.null(classes)) check_same_language(pairs, call)
 }
 
-making_probabilities <- "{.code predict(type = \"prob\")} gives probabilities: arrays [H, W, class]."
+making_probabilities <-
+  "{.code predict(type = \"prob\")} gives probabilities: arrays [H, W, class]."
 
 holds_fractions <- function(x) is.double(x) && any(x != round(x), na.rm = TRUE)
 

@@ -30,28 +30,41 @@
 #' Overall rows of scores of classes are means over the classes. These scores are the default, the
 #' family `"semantic"`. The others are computed where `metrics` names them or their family:
 #'
-#' | family | metric | definition |
-#' |---|---|---|
-#' | `"boundary"` | `boundary_f1` | 2 P R / (P + R), with P and R as below |
-#' | `"boundary"` | `boundary_iou` | IoU of what is within `width` of either mask's own boundary |
-#' | `"boundary"` | `trimap_iou` | IoU among the pixels within `width` of the truth's boundary |
-#' | `"surface"` | `hausdorff` | the largest distance from one surface to the other |
-#' | `"surface"` | `hd95` | the larger of the 95th percentiles of both directions' distances |
-#' | `"surface"` | `assd` | the mean of both directions' distances |
-#' | `"surface"` | `nsd` | surface Dice: the share of both surfaces within `tolerance` |
-#' | `"calibration"` | `ece` | expected calibration error, in 15 bins of confidence |
-#' | `"thresholds"` | `average_precision` | area under the steps of the precision-recall curve |
-#' | `"thresholds"` | `best_dice` | the largest Dice of all `thresholds` |
-#' | `"thresholds"` | `best_threshold` | the threshold that gives it |
+#' | family | metric | rows | definition |
+#' |---|---|---|---|
+#' | `"boundary"` | `boundary_f1` | class, overall | 2 P R / (P + R), with P and R as below |
+#' | `"boundary"` | `boundary_iou` | class, overall | IoU of the bands inside both boundaries |
+#' | `"boundary"` | `trimap_iou` | class, overall | IoU in the band around the truth's boundary |
+#' | `"surface"` | `hausdorff` | class, overall | the largest distance between surfaces |
+#' | `"surface"` | `hd95` | class, overall | the larger of both directions' 95th percentiles |
+#' | `"surface"` | `assd` | class, overall | the mean of both directions' distances |
+#' | `"surface"` | `nsd` | class, overall | surface Dice: share within `tolerance` |
+#' | `"calibration"` | `ece` | overall | expected calibration error, in 15 bins of confidence |
+#' | `"thresholds"` | `average_precision` | class | area under the precision-recall curve's steps |
+#' | `"thresholds"` | `best_dice` | class | the largest Dice of all `thresholds` |
+#' | `"thresholds"` | `best_threshold` | class | the threshold that gives it |
 #'
-#' Surfaces and boundaries are the pixels of a class that have a neighbour outside of it or of the
-#' image. P is the share of the prediction's boundary pixels at most `tolerance` from the truth's
-#' boundary, R the share of the truth's as near to the prediction's. Distances are in the units of
-#' the masks' attribute `spacing` (of volumes, usually mm), else in pixels. Boundary F1 and surfaces
-#' are means over the images; both IoUs of boundaries pool the pixels of all images. The calibration
+#' Surfaces and boundaries are the pixels of a class that have a neighbour (of 4 in an image, 6 in a
+#' volume) outside of it or of the image. An ignored pixel lies outside of every class, so a class
+#' ends where ignored pixels begin, in the prediction as well. P is the share of the prediction's
+#' boundary pixels at most `tolerance` from the truth's boundary, R the share of the truth's as near
+#' to the prediction's. Distances are Euclidean, in the units of the masks' attribute `spacing` (of
+#' volumes, usually mm), else in pixels.
+#'
+#' The bands of `boundary_iou` and `trimap_iou` are no Euclidean distances but steps along the axes,
+#' diagonal ones too, as squares (in volumes cubes) erode and dilate: `width`, rounded to whole
+#' pixels along each axis, and at least one. A `width` of 0 is thus one pixel.
+#'
+#' Boundary F1 and surfaces are means over the images; both IoUs of boundaries pool the pixels of
+#' all images.
+#'
+#' Probabilities are looked at class by class: those of a pixel need not sum to 1. The calibration
 #' error is the mean over pixels of the gap between confidence, the largest probability, and
-#' accuracy in its bin; it comes with all probabilities. Numbers equal those of scikit-learn,
-#' torchmetrics and MONAI.
+#' accuracy in its bin; it comes with all probabilities. The precision-recall curve is computed at
+#' the `thresholds` only (as torchmetrics does with thresholds), by default 0, 0.05, ..., 1: more of
+#' them bring `average_precision` nearer to scikit-learn's, which takes every probability for one,
+#' and a few say little about the area. Of two classes only the second is looked at; the rows of the
+#' first are `NA`. Other numbers equal those of scikit-learn, torchmetrics and MONAI.
 #'
 #' @section Objects:
 #' Family `"coco"` is the default if every predicted object has a score. Predictions of a class, the
@@ -65,7 +78,8 @@
 #' | `ar1`, `ar10`, `ar100` | average recall of so many predictions of a class in an image |
 #' | `ar_small`, `ar_medium`, `ar_large` | average recall by size |
 #'
-#' Classes have `ap`, `ap50`, `ap75` and `ar100`. Numbers equal those of pycocotools.
+#' Classes have `ap`, `ap50`, `ap75` and `ar100`. Numbers equal those of pycocotools. Where scores
+#' are equal, the order of images and objects decides which comes first, as there.
 #'
 #' Family `"bioimage"` needs no scores and is the default without. With TP pairs matched one to one
 #' within a class, FN true and FP predicted objects left over, at IoU 0.5 unless said:
@@ -77,6 +91,7 @@
 #' | `precision`, `recall` | TP / (TP + FP), TP / (TP + FN) |
 #' | `f1` | 2 TP / (2 TP + FP + FN) |
 #' | `mean_iou` | mean IoU of the pairs |
+#' | `sq`, `rq`, `pq` | `mean_iou` (0 without pairs), `f1`, and their product |
 #' | `seg` | Cell Tracking Challenge, see below |
 #' | `aji` | aggregated Jaccard index, see below |
 #' | `missed`, `merged`, `split`, `poorly_outlined` | numbers of true objects, see [seg_errors()] |
@@ -98,8 +113,11 @@
 #' | `pq` | panoptic quality: SQ times RQ |
 #'
 #' Overall rows are means over the classes that occur; those that end in `_things` and `_stuff` over
-#' the classes of that kind. Void pixels and crowds count as in panopticapi. To score the things as
-#' objects, in volumes too, ask for `metrics = "bioimage"`.
+#' the classes of that kind. Void pixels and crowds count as in panopticapi: what is predicted in
+#' void counts for nothing. Panoptic results of label images have no stuff and are void around their
+#' objects, so that false objects there cost nothing; a warning of class `maskr_warning_void` says
+#' so. To score the things as objects, in volumes too, ask for `metrics = "bioimage"`; its `pq` is
+#' the product without void.
 #'
 #' @section What is undefined:
 #' A ratio with the denominator 0 is `NA` and enters no mean. In short:
@@ -119,19 +137,24 @@
 #' | `NA` in the prediction | `maskr_error_data` |
 #' | an id that is not among `classes` | `maskr_error_data` |
 #' | probabilities that are missing or outside 0..1 | `maskr_error_data` |
+#' | names of images that cannot be paired | `maskr_error_data`, panoptic `maskr_error_argument` |
 #' | different sizes | `maskr_error_shape` |
 #' | `ci` with fewer than two images | `maskr_error_data` |
 #'
 #' One pixel and an image of nothing but background are no special cases. The background is a class
 #' like others: leave its rows out of a mean of your own where it should not count.
 #'
-#' @param truth,prediction What is compared, for several images as lists. Each truth belongs to the
-#'   prediction in the same place, unless both lists have the same names, and has its size.
+#' @param truth,prediction What is compared, for several images as lists. Where both have names
+#'   (those of files are theirs), a truth belongs to the prediction of its name, with or without
+#'   ending and words such as `mask` or `pred`, as in [seg_dataset()]; names that cannot be paired
+#'   are an error. Otherwise it belongs to the one in the same place. Both have one size.
 #'   - Masks of class ids: a [seg_mask()], a matrix `[H, W]` (or array `[D, H, W]`) of whole
-#'     numbers, logical values (0 and 1) or factors, or the path of a mask file as [seg_read_mask()]
-#'     reads it by default; also several paths, or a folder. Paths are
-#'     paired by the names of their files as in [seg_dataset()]. `NA` in the truth leaves a pixel
+#'     numbers or logical values (0 and 1), or the path of a mask file as [seg_read_mask()]
+#'     reads it by default; also several paths, or a folder. `NA` in the truth leaves a pixel
 #'     out; in the prediction it is an error.
+#'   - Masks of class names: factors or character matrices, of the same sizes. Their ids are those
+#'     of the names in `classes`, or in a [seg_mask()] beside them; if all masks hold names, 0, 1,
+#'     and so on in the order of the levels, first those of the truth (characters are sorted).
 #'   - Probabilities, as `prediction` of masks: arrays `[H, W, class]` (or `[D, H, W, class]`) of
 #'     numbers from 0 to 1 as `predict(type = "prob")` gives them. Names of the last dimension are
 #'     matched with `classes`. With `thresholds`, also a matrix of the probabilities of the second
@@ -140,7 +163,9 @@
 #'   - [seg_panoptic()] results, or such annotations.
 #' @param classes The classes that may occur, a named vector of ids such as
 #'   `c(background = 0, nucleus = 1)`; another id in a pixel that counts is an error. By default the
-#'   ids that are seen, named as the masks name them. Things are compared by class id.
+#'   ids that are seen, named as the masks name them. Masks are compared by class id; objects and
+#'   panoptic results by the names of their classes, with ids only for COCO's results, which have no
+#'   names.
 #' @param per_image Score every image too?
 #' @param ... Must be empty.
 #' @param metrics Names of the scores to keep, or of families (see below), such as
@@ -153,8 +178,11 @@
 #'   bootstrap samples of the images, of which there must be two or more; [set.seed()] makes them
 #'   repeatable.
 #' @param tolerance,width Lengths for boundaries and surfaces: numbers in pixels (or in units of the
-#'   masks' `spacing`), or shares of the image's diagonal such as `"0.75%"`.
-#' @param thresholds Numbers from 0 to 1 at which to cut probabilities, such as `seq(0, 1, 0.05)`.
+#'   masks' `spacing`), or shares of the image's diagonal such as `"0.75%"`. `tolerance` is for
+#'   `boundary_f1` and `nsd`, `width` for `boundary_iou` and `trimap_iou`.
+#' @param thresholds Numbers from 0 to 1 at which to cut probabilities, such as `seq(0, 1, 0.05)`,
+#'   which is the default where `metrics` asks for scores of thresholds. A pixel belongs to a class
+#'   where its probability is at least the threshold.
 #' @param type What of objects overlaps, for `"coco"`: their `"mask"`, `"box"`, or the `"boundary"`
 #'   of their masks.
 #' @return A data frame of class `seg_metrics`:
@@ -163,9 +191,11 @@
 #'   - `metric`: the name of the score.
 #'   - `class`: class id, `NA` in overall rows.
 #'   - `value`: the score. 1 is perfect, or 0 for distances, errors and `ece`; `NA` where undefined.
-#'   - `n`: what the value rests on. Pixels of the class in the truth (in overall rows all that
-#'     count), true objects or segments; of boundaries and surfaces the images in which it is
-#'     defined.
+#'   - `n`: what the value rests on. Of masks the pixels of the class in the truth (in overall rows
+#'     all that count); for `boundary_f1` and surfaces the images in which it is defined, for
+#'     `boundary_iou` and `trimap_iou` the pixels of the union. Of objects the true ones, for
+#'     `precision` and `false` the predicted ones, for `mean_iou` the pairs. Of panoptic results the
+#'     true segments. An overall row of a mean over classes has the sum of theirs.
 #'   - `lower`, `upper` (only with `ci`): the interval; `NA` for single images.
 #'
 #'   Attributes: `classes`; `kind`, which is `"masks"`, `"objects"` or `"segments"`; `tables`, a
@@ -178,9 +208,9 @@
 #'   `summary()` gives one row for each class, `as.data.frame()` a plain data frame with a column
 #'   `label` for the names of the classes.
 #'
-#'   Unknown names in `metrics` and scores that need what was not given are a
-#'   `maskr_error_argument`, unreadable files a `maskr_error_format`; other errors are in the table
-#'   above.
+#'   Unknown names in `metrics`, scores that need what was not given, and arguments that cannot
+#'   change any score are a `maskr_error_argument`, unreadable files a `maskr_error_format`; other
+#'   errors are in the table above.
 #' @references Masks: Long, J., Shelhamer, E. and Darrell, T. (2015) Fully convolutional networks
 #'   for semantic segmentation. CVPR, 3431-3440. \doi{10.1109/CVPR.2015.7298965}
 #'
@@ -264,9 +294,9 @@
 #' cells <- scenes$instances[[1]]
 #' seg_metrics(cells, cells[-2, ], metrics = c("dsb_ap", "f1", "missed"))
 #'
-#' # panoptic results
-#' panoptic <- as_seg_panoptic(cells)
-#' seg_metrics(panoptic, panoptic)
+#' # panoptic results; a background that were void would hide false objects
+#' background <- seg_mask(matrix(0, 48, 64), c(background = 0))
+#' seg_metrics(as_seg_panoptic(background, cells), as_seg_panoptic(background, cells[-2, ]))
 seg_metrics <- function(truth, prediction, classes = NULL, per_image = FALSE, ..., metrics = NULL,
                         aggregate = c("pooled", "mean"), ci = FALSE, tolerance = "0.75%",
                         width = "2%", thresholds = NULL, type = c("mask", "box", "boundary")) {

@@ -47,7 +47,8 @@ test_that("ignored pixels of a predicted file are missing", {
   file <- withr::local_tempfile(fileext = ".png")
   seg_write_mask(seg_mask(truth, classes), file)
   expect_error(seg_metrics(prediction, file), "missing values", class = "maskr_error_data")
-  expect_error(seg_metrics(file, replace(prediction, 3, -1)), "holds -1", class = "maskr_error_data")
+  expect_error(seg_metrics(file, replace(prediction, 3, -1)), "holds -1",
+               class = "maskr_error_data")
 })
 
 # pairing ------------------------------------------------------------------------------------------
@@ -143,4 +144,26 @@ test_that("errors point to what was meant", {
     seg_metrics(truth > 0, matrix(0.5, 2, 3))
     seg_metrics(spaced(prediction, c(1, 2)), spaced(prediction, c(2, 1)), metrics = "assd")
   })
+})
+
+test_that("bands of boundaries are whole steps, at least one", {
+  skip_if_no_python()
+  g <- replace(matrix(0, 20, 30), cbind(rep(5:12, 10), rep(5:14, each = 8)), 1)
+  p <- rbind(0, g[-20, ])
+  score <- function(width) {
+    value(seg_metrics(g, p, metrics = "boundary_iou", width = width), "boundary_iou", 1)
+  }
+  expect_equal(score(0), score(1))
+  expect_gt(score(2), score(1))
+})
+
+test_that("the curve of thresholds has its own default", {
+  skip_if_no_python()
+  g <- rbind(c(1, 1, 0, 0), c(1, NA, 1, 0))
+  p <- array(c(seq(0, 0.7, 0.1), seq(1, 0.3, -0.1)), c(2, 4, 2))
+  score <- function(...) {
+    seg_metrics(g, p, c(a = 0, b = 1), metrics = "average_precision", ...)$value
+  }
+  expect_equal(score(), score(thresholds = seq(0, 1, 0.05)))
+  expect_false(identical(score(), score(thresholds = 0.5)))
 })
