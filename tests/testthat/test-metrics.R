@@ -460,7 +460,7 @@ test_that("an example's scenes are its masks or its objects, as the prediction i
   expect_equal(attr(objects, "kind"), "objects")
   expect_equal(value(objects, "f1"), 1)
   panoptic <- lapply(scenes$instances, as_seg_panoptic)
-  expect_equal(attr(seg_metrics(panoptic, panoptic), "kind"), "segments")
+  expect_equal(attr(suppressWarnings(seg_metrics(panoptic, panoptic)), "kind"), "segments")
   things <- seg_metrics(panoptic, panoptic, metrics = "dsb_ap")
   expect_equal(attr(things, "kind"), "objects")
   expect_error(seg_metrics(scenes$masks, scenes$instances), "as_seg_mask",
