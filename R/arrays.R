@@ -19,6 +19,7 @@ bare_image <- function(x, arg = rlang::caller_arg(x), call = rlang::caller_env()
 # Whole doubles and logicals are made integer; a factor with dim keeps its codes' labels as names
 # elsewhere, so here it is an error rather than a guess.
 bare_mask <- function(x, arg = rlang::caller_arg(x), call = rlang::caller_env()) {
+  force(arg)
   if (is.factor(x) || !(is.numeric(x) || is.logical(x) || is.raw(x)) ||
         !length(dim(x)) %in% 2:3) {
     maskr_abort("shape", c(
@@ -28,19 +29,26 @@ bare_mask <- function(x, arg = rlang::caller_arg(x), call = rlang::caller_env())
     ), arg = arg, call = call)
   }
   check_has_pixels(x, arg, call)
-  if (is.double(x) && any(x != round(x), na.rm = TRUE)) {
+  ids <- x <- only_dim(x)
+  suppressWarnings(storage.mode(ids) <- "integer")
+  if (is.double(x)) check_whole_ids(x, ids, arg, call)
+  ids
+}
+
+# Is `ids` what `x` holds? What can't be an integer became NA.
+check_whole_ids <- function(x, ids, arg, call) {
+  if (!any(ids != x, na.rm = TRUE) && (!anyNA(ids) || sum(is.na(ids)) == sum(is.na(x)))) {
+    return(invisible())
+  }
+  if (any(x != round(x), na.rm = TRUE)) {
     maskr_abort("data", c(
       "{.arg {arg}} must hold whole class ids, and holds fractions.",
       i = "Probabilities become a mask by a threshold: {.code x > 0.5}."
     ), arg = arg, call = call)
   }
-  if (is.double(x) && any(abs(x) > .Machine$integer.max, na.rm = TRUE)) {
-    maskr_abort("data", "{.arg {arg}} must hold class ids below 2^31, not {max(abs(x))}.",
-                arg = arg, call = call)
-  }
-  x <- only_dim(x)
-  storage.mode(x) <- "integer"
-  x
+  maskr_abort("data", c(
+    "{.arg {arg}} must hold class ids below 2^31, not {max(abs(x), na.rm = TRUE)}."
+  ), arg = arg, call = call)
 }
 
 # Without class, names and the like. Assigning attributes copies once, array() twice.

@@ -107,6 +107,19 @@ def test_run_lengths_of_another_size_are_refused():
             call([*good, "abc"], (3, 4))
 
 
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_labels_from_r_keep_their_numbers(order):
+    labels = np.array([[7, 7, 0, 2], [7, 0, -(2**31), 2], [0, 300, 300, 2]], np.int32, order=order)
+    found = instances.r_from_labels(labels, 5)
+    assert found["id"].tolist() == [2, 7, 300]
+    assert found["area"].tolist() == [3, 3, 2]
+    assert found["xmin"].tolist() == [3, 0, 1]
+    labels[0, 3] = -4
+    with pytest.raises(DataError, match="not -4"):
+        instances.r_from_labels(labels, 5)
+    assert instances.r_from_labels(np.zeros((3, 4), np.int32), 1)["id"].size == 0
+
+
 def test_areas_are_those_of_the_masks(rng):
     masks = rng.random((5, 7, 9)) < np.array([0, 1, 0.5, 0.1, 0.9])[:, None, None]
     masks[2, 0, 0], masks[3, -1, -1] = True, True

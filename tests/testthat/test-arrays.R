@@ -88,6 +88,18 @@ test_that("missing and infinite values in images are data errors", {
   }
 })
 
+test_that("whole doubles become integers, others are refused by the name of their argument", {
+  mine <- matrix(c(3, NA, -7, 0, 2^31 - 1, NaN), 2)
+  expect_identical(bare_mask(mine), matrix(c(3L, NA, -7L, 0L, .Machine$integer.max, NA), 2))
+  for (bad in list(2^31, -2^31, Inf, 1e300, 0.5)) {
+    mine[2, 2] <- bad
+    error <- expect_error(bare_mask(mine), class = "maskr_error_data")
+    expect_match(conditionMessage(error), "`mine`")
+    expect_match(conditionMessage(error), if (bad == 0.5) "fractions" else "below 2^31",
+                 fixed = TRUE)
+  }
+})
+
 test_that("factors, empty arrays and other dimensions are shape errors", {
   expect_error(bare_mask(structure(factor(c("a", "b")), dim = 1:2)), class = "maskr_error_shape")
   expect_error(bare_mask(matrix(integer(), 0, 3)), class = "maskr_error_shape")

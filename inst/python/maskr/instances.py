@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from maskr.arrays import NA_INTEGER, array_to_r, mask_from_r
+from maskr.arrays import NA_INTEGER, array_to_r
 from maskr.errors import DataError, ShapeError
 
 
@@ -497,15 +497,18 @@ def r_from_labels(labels: np.ndarray, class_id: int) -> dict:
     DataError
         If a number is negative.
     """
-    wrong = (labels < 0) & (labels != NA_INTEGER)
-    if wrong.any():
-        raise DataError(f"A label image holds numbers from 0 up, not {labels[wrong][0]}.")
-    return labelled(mask_from_r(labels), class_id)
+    negative = labels[labels < 0]
+    wrong = negative[negative != NA_INTEGER]
+    if wrong.size:
+        raise DataError(f"A label image holds numbers from 0 up, not {wrong[0]}.")
+    return labelled(np.maximum(labels, 0), class_id)
 
 
 def labelled(labels: np.ndarray, class_id: int) -> dict:
     """Give the columns of the objects in a label image, with their numbers as `id`."""
-    numbers = np.unique(labels)
+    flat = labels.ravel(order="K")
+    # a sort of the places where numbers change is a tenth of one of all pixels
+    numbers = np.unique(np.append(flat[:1], flat[1:][flat[1:] != flat[:-1]]))
     return {
         "id": numbers[numbers > 0].astype(np.int32),
         **Instances.from_labels(labels, class_id).to_r(),
