@@ -527,11 +527,21 @@ seg_evaluate <- function(model, dataset, y = NULL, ..., per_image = FALSE, metri
   options <- metric_options(per_image, aggregate, ci)
   more <- more_families(metrics, probable = TRUE, tolerance, width, thresholds,
                         rlang::current_env(), calibrate = FALSE)
-  if (!is.null(y)) dataset <- list(dataset, y)
+  if (!is.null(y)) dataset <- list(dataset, y) else check_has_masks(dataset)
   dataset <- validation_dataset(dataset, 8L, classes)
   out <- py_call("inference", "evaluate", model, dataset_for_python(dataset, classes), precision,
                  more, options)
   chosen_rows(new_seg_metrics(out, classes, names(dataset$images)), metrics, options)
+}
+
+# A list of two may be images and masks.
+check_has_masks <- function(dataset, call = rlang::caller_env()) {
+  listed <- is.list(dataset) && !is.object(dataset) && !is_scenes(dataset)
+  if (!is.character(dataset) && !(listed && length(dataset) != 2)) return(invisible())
+  maskr_abort("argument", c(
+    "{.arg dataset} holds images alone, and {.arg y} must then hold their masks.",
+    i = "{.fn predict} segments images without masks."
+  ), arg = "y", call = call)
 }
 
 check_no_detector <- function(model, call = rlang::caller_env()) {

@@ -167,3 +167,14 @@ test_that("the curve of thresholds has its own default", {
   expect_equal(score(), score(thresholds = seq(0, 1, 0.05)))
   expect_false(identical(score(), score(thresholds = 0.5)))
 })
+
+test_that("images alone cannot be evaluated", {
+  skip_if_no_python()
+  model <- seg_unet(in_channels = 1, classes = c(background = 0, nucleus = 1), init_features = 2)
+  images <- list(matrix(0.5, 32, 32), matrix(0.2, 32, 32), matrix(0.1, 32, 32))
+  expect_snapshot(error = TRUE, {
+    seg_evaluate(model, images)
+  })
+  masks <- rep(list(matrix(0L, 32, 32)), 3)
+  expect_s3_class(seg_evaluate(model, images, masks), "seg_metrics")
+})
