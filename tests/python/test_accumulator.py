@@ -384,3 +384,18 @@ def test_two_processes_gather_what_one_counts(tmp_path):
         found = json.loads((tmp_path / f"{rank}.json").read_text())
         assert found["images"] == 2 - rank
         np.testing.assert_array_equal(np.array(found["value"], dtype=float), expected)
+
+
+def test_one_image_gives_no_interval():
+    truth = np.array([[0, 0, 1], [1, 1, 0]])
+    counted = Accumulator([Semantic([0, 1, 2])], keep=True)
+    for prediction in (truth, truth[:, ::-1]):
+        counted.update(truth, prediction)
+    counted.update(truth + 2 * (truth == 0), truth)
+    columns = counted.table(resampling=Resampling(seed=1))
+    row = {key: i for i, key in enumerate(zip(columns["metric"], columns["class"], strict=True))}
+    assert not np.isnan(columns["lower"][row["recall", 0]])
+    # class 2 is in the last image alone
+    assert columns["value"][row["recall", 2]] == 0
+    assert np.isnan(columns["lower"][row["recall", 2]])
+    assert np.isnan(columns["upper"][row["recall", 2]])

@@ -147,6 +147,25 @@ class Accumulator:
             for family, parts in zip(self.families, self.parts, strict=True)
         )
 
+    def per_image(self) -> Scores:
+        """Scores of each image: values `[N, ...]`. Needs `keep`."""
+        self._check_kept()
+        return tables.joined(
+            family.per_image(parts)
+            for family, parts in zip(self.families, self.parts, strict=True)
+        )
+
+    def resampled(self, weights: np.ndarray, aggregate: str = "pooled") -> np.ndarray:
+        """Values of resamples, float64 `[R, rows]` in the order of `table()`; see `scores()`.
+
+        NaN are those of scores that fewer than two images define: one image alone does not tell
+        how much they vary.
+        """
+        values = tables.values(self.scores(aggregate, weights), len(weights))
+        defined = ~np.isnan(tables.values(self.per_image(), self.images))
+        values[:, defined.sum(axis=0) < 2] = np.nan
+        return values
+
     def table(
         self,
         aggregate: str = "pooled",
@@ -174,17 +193,11 @@ class Accumulator:
         ids = self.families[0].class_ids
         columns = tables.rows(self.scores(aggregate), ids)
         if resampling is not None:
-            weights = resampling.weights(self.images)
-            values = tables.values(self.scores(aggregate, weights), len(weights))
+            values = self.resampled(resampling.weights(self.images), aggregate)
             columns["lower"], columns["upper"] = interval(values, resampling.level)
         if not per_image:
             return columns
-        self._check_kept()
-        each = tables.joined(
-            family.per_image(parts)
-            for family, parts in zip(self.families, self.parts, strict=True)
-        )
-        return tables.with_images(columns, each, ids, self.images)
+        return tables.with_images(columns, self.per_image(), ids, self.images)
 
     def _check_kept(self) -> None:
         if not self.keep:

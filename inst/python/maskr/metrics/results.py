@@ -124,9 +124,8 @@ def compare(a: dict, b: dict, aggregate: str, resampling: dict) -> dict:
         )
     drawing = Resampling(**resampling)
     weights = drawing.weights(first.images)
-    before = first.scores(aggregate, weights)
-    after = second.scores(aggregate, weights)
+    before, after = (one.resampled(weights, aggregate) for one in (first, second))
     with np.errstate(invalid="ignore"):  # infinite less infinite
-        differences = tables.values(after, len(weights)) - tables.values(before, len(weights))
-    lower, upper = interval(differences, drawing.level)
-    return tables.keys(before, first.families[0].class_ids) | {"lower": lower, "upper": upper}
+        lower, upper = interval(after - before, drawing.level)
+    keys = tables.keys(first.scores(aggregate), first.families[0].class_ids)
+    return keys | {"lower": lower, "upper": upper}
