@@ -22,8 +22,8 @@
 #' `"ciou"`.
 #'
 #' @param a,b [seg_instances()], whose boxes are taken, or a numeric matrix or data frame `[N, 4]`
-#'   of `xmin, ymin, xmax, ymax` in pixels, by their names where the columns have these, else in
-#'   this order. Without `b` the boxes of `a` are compared with each other.
+#'   of `xmin, ymin, xmax, ymax` in pixels, by their names, or in this order where the columns have
+#'   no names; other names are an error. Without `b` the boxes of `a` are compared with each other.
 #' @param type `"iou"`, `"giou"`, `"diou"` or `"ciou"`.
 #' @return A numeric matrix with one row for each box of `a` and one column for each of `b`, named
 #'   by the ids of instances or the row names. Two boxes without area have 0. A box that ends
@@ -56,9 +56,9 @@ seg_box_iou <- function(a, b = a, type = c("iou", "giou", "diou", "ciou")) {
 # Columns with other names are no corners: x, y, w and h would pass for them.
 check_box_columns <- function(x, arg, call) {
   given <- colnames(x)
-  if (is.null(given) || all(box_columns %in% given) || all(given == paste0("V", seq_along(given)))) {
-    return(invisible())
-  }
+  # as.data.frame() calls the columns of a matrix V1 to V4
+  unnamed <- is.null(given) || identical(given, paste0("V", 1:4))
+  if (unnamed || all(box_columns %in% given)) return(invisible())
   maskr_abort("argument", c(
     "The columns of {.arg {arg}} must be {.field {box_columns}}, or have no names.",
     x = "They are {.field {given}}.",
