@@ -38,7 +38,6 @@ more_families <- function(metrics, probable, tolerance, width, thresholds, call,
 check_ids_suffice <- function(pairs, classes, metrics, thresholds, call) {
   needy <- c("thresholds", "calibration")
   needy <- intersect(metrics, c(needy, unlist(metric_families$masks[needy])))
-  one_class <- any(vapply(pairs$prediction, holds_fractions, NA))
   if (!is.null(thresholds)) {
     maskr_abort("argument", c(
       "{.arg thresholds} are for probabilities, and {.arg prediction} holds class ids.",
@@ -46,6 +45,7 @@ check_ids_suffice <- function(pairs, classes, metrics, thresholds, call) {
     ), arg = "thresholds", call = call)
   }
   if (length(needy) > 0) {
+    one_class <- any(vapply(pairs$prediction, holds_fractions, NA))
     maskr_abort("argument", c(
       if (one_class) {
         "{.val {needy}} {?needs/need} {.arg thresholds} where {.arg prediction} holds the
