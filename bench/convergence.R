@@ -22,7 +22,7 @@ nuclei <- function(part) {
   files <- peer("peers_data")$nuclei(as.list(file.path(root, "nuclei", part)), folder)
   seg_dataset(
     as.list(files[[1]]), as.list(files[[2]]), classes = c(background = 0, nucleus = 1),
-    size = c(128, 128), batch_size = 8, cache = TRUE,
+    size = c(192, 192), batch_size = 8, cache = TRUE,
     augment = if (part == "train") seg_augment(flip_horizontal = 0.5)
   )
 }
@@ -72,5 +72,5 @@ table_of <- function(title, train, valid, epochs) {
 
 if (dir.exists(root)) {
   table_of("CamVid", camvid("train"), camvid("val"), epochs = 12)
-  table_of("nuclei", nuclei("train"), nuclei("valid"), epochs = 24)
+  table_of("nuclei", nuclei("train"), nuclei("valid"), epochs = 16)
 }
