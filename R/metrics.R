@@ -63,8 +63,8 @@
 #' accuracy in its bin; it comes with all probabilities. The precision-recall curve is computed at
 #' the `thresholds` only (as torchmetrics does with thresholds), by default 0, 0.05, ..., 1: more of
 #' them bring `average_precision` nearer to scikit-learn's, which takes every probability for one,
-#' and a few say little about the area. Of two classes only the second is looked at; the rows of the
-#' first are `NA`. Other numbers equal those of scikit-learn, torchmetrics and MONAI.
+#' and a few say little about the area. Of two classes only the second has rows.
+#' Other numbers equal those of scikit-learn, torchmetrics and MONAI.
 #'
 #' @section Objects:
 #' Family `"coco"` is the default if every predicted object has a score. Predictions of a class, the
@@ -176,7 +176,8 @@
 #'   which a score is defined.
 #' @param ci Add intervals? `TRUE` for 95 per cent, or a level such as `0.9`. Percentiles of 1000
 #'   bootstrap samples of the images, of which there must be two or more; [set.seed()] makes them
-#'   repeatable.
+#'   repeatable. A score that fewer than two images define has no interval (`NA`); samples in which
+#'   it is undefined are left out. Bounds of distances may be `Inf`.
 #' @param tolerance,width Lengths for boundaries and surfaces: numbers in pixels (or in units of the
 #'   masks' `spacing`), or shares of the image's diagonal such as `"0.75%"`. `tolerance` is for
 #'   `boundary_f1` and `nsd`, `width` for `boundary_iou` and `trimap_iou`.
@@ -203,7 +204,8 @@
 #'   probabilities), `thresholds` (of `"bioimage"`). For masks also `confusion`, the matrix of pixel
 #'   counts (rows are the truth, columns the prediction), and with `per_image = TRUE`
 #'   `confusion_per_image`, an array `[truth, prediction, image]`. With `per_image` or `ci`, `state`
-#'   holds what was counted of each image, for [seg_compare()].
+#'   holds what was counted of each image, for [seg_compare()], which also looks at `settings` (what
+#'   decided the numbers), `support` (what the truth holds of each class) and `n_images`.
 #'
 #'   `summary()` gives one row for each class, `as.data.frame()` a plain data frame with a column
 #'   `label` for the names of the classes.
