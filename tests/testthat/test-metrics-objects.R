@@ -323,8 +323,9 @@ test_that("a long list of classes is not cut off in the middle of a word of code
 test_that("what is no object is named, with a mend", {
   skip_if_no_python()
   truth <- true_cells()
-  said <- function(...) conditionMessage(expect_error(seg_metrics(...),
-                                                      class = "maskr_error_argument"))
+  said <- function(...) {
+    conditionMessage(expect_error(seg_metrics(...), class = "maskr_error_argument"))
+  }
   expect_match(said(truth, NULL), "It is NULL")
   expect_match(said(truth, 5), "the number 5")
   expect_match(said(truth, "found.png"), "seg_read_annotations")
@@ -341,9 +342,11 @@ test_that("what is no object is named, with a mend", {
 
 test_that("numbers of objects that cannot be are refused", {
   skip_if_no_python()
-  said <- function(found, ...) conditionMessage(
-    expect_error(seg_metrics(true_cells(), found, ...), class = "maskr_error_data")
-  )
+  said <- function(found, ...) {
+    conditionMessage(
+      expect_error(seg_metrics(true_cells(), found, ...), class = "maskr_error_data")
+    )
+  }
   found <- found_cells()
   found$score[[2]] <- 7
   expect_match(said(found), "object 2 is 7")
