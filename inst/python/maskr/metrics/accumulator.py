@@ -234,6 +234,9 @@ def describe(families: Sequence[Family]) -> list[dict]:
     return [{"name": family.name, "arguments": family.arguments()} for family in families]
 
 
-def from_description(one: dict) -> Family:
-    """A family by its name and arguments."""
-    return FAMILIES[one["name"]]()(**one["arguments"])
+def from_description(one: dict, class_ids: Sequence[int] | None = None) -> Family:
+    """A family by its name and arguments, or by those beside its class ids."""
+    arguments = dict(one["arguments"] or {})
+    if class_ids is not None:
+        arguments["class_ids"] = class_ids
+    return FAMILIES[one["name"]]()(**arguments)

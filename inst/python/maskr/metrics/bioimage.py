@@ -84,7 +84,7 @@ class Bioimage(Additive):
     def __init__(
         self, class_ids: Sequence[int], thresholds: Sequence[float] = THRESHOLDS
     ) -> None:
-        self.class_ids = tuple(int(one) for one in np.atleast_1d(class_ids))
+        super().__init__(class_ids)
         # 0.1 * 3 is above 0.3, and no IoU of 0.3 would reach it
         self.thresholds = tuple(round(float(one), 10) for one in np.atleast_1d(thresholds))
         if not self.thresholds or not all(0 < one <= 1 for one in self.thresholds):

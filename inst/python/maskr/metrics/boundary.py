@@ -34,7 +34,7 @@ from itertools import starmap
 import numpy as np
 from scipy.ndimage import find_objects
 
-from maskr.metrics.family import CLASS, Additive, Score, Scores, mean_defined, ratio
+from maskr.metrics.family import Additive, Scores, ratio, with_means
 from maskr.metrics.lengths import Length, checked, length
 from maskr.metrics.masks import Mask
 from maskr.metrics.surface_points import Pair, distances, within
@@ -70,7 +70,7 @@ class Boundary(Additive):
     def __init__(
         self, class_ids: Sequence[int], tolerance: Length = "0.75%", width: Length = "2%"
     ) -> None:
-        self.class_ids = tuple(int(one) for one in np.atleast_1d(class_ids))
+        super().__init__(class_ids)
         self.tolerance = checked(tolerance, "tolerance")
         self.width = checked(width, "width")
         self.shape = (len(self.class_ids), len(NAMES), 2)
@@ -103,15 +103,8 @@ class Boundary(Additive):
 
     def figures(self, counts: np.ndarray) -> Scores:
         """Ratios of summed parts `[..., K, 3, 2]`."""
-        values, n = ratio(counts[..., 0], counts[..., 1]), counts[..., 1]
-        overall = {
-            name: Score(mean_defined(values[..., i]), n[..., i].sum(axis=-1))
-            for i, name in enumerate(NAMES)
-        }
-        return overall | {
-            name + CLASS: Score(values[..., i], n[..., i], per_class=True)
-            for i, name in enumerate(NAMES)
-        }
+        n = counts[..., 1]
+        return with_means(NAMES, ratio(counts[..., 0], n), n)
 
 
 def f1(truth: np.ndarray, prediction: np.ndarray, tolerance: float) -> tuple[float, int]:

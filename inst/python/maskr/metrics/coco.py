@@ -48,7 +48,7 @@ class Coco(Family[Matches]):
     name = "coco"
 
     def __init__(self, class_ids: Sequence[int], type: str = "mask") -> None:
-        self.class_ids = tuple(int(one) for one in np.atleast_1d(class_ids))
+        super().__init__(class_ids)
         if type not in TYPES:
             raise DataError(f"Objects overlap by {', '.join(TYPES)}, not {type}.", argument="type")
         self.type = type

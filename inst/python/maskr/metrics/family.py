@@ -53,8 +53,11 @@ class Family(ABC, Generic[Part]):
     """
 
     name: str
-    class_ids: tuple[int, ...]
     needs_probabilities: bool = False
+
+    def __init__(self, class_ids: Sequence[int]) -> None:
+        # R hands one class over as a number
+        self.class_ids = tuple(int(one) for one in np.atleast_1d(class_ids))
 
     @abstractmethod
     def count(self, truth: Any, prediction: Any) -> Part:
@@ -176,6 +179,26 @@ def ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
     """`part / whole`, NaN where `whole` is 0."""
     whole = np.asarray(whole, dtype=np.float64)
     return np.divide(part, whole, out=np.full_like(part + whole, np.nan), where=whole != 0)
+
+
+def with_means(names: Sequence[str], values: np.ndarray, n: np.ndarray) -> Scores:
+    """Scores of classes by S names, and their means over the classes.
+
+    Parameters
+    ----------
+    names
+        Of the scores.
+    values, n
+        `[..., K, S]`, as in `Score`; `n` of a mean is the sum over the classes.
+    """
+    overall = {
+        name: Score(mean_defined(values[..., i]), n[..., i].sum(axis=-1))
+        for i, name in enumerate(names)
+    }
+    return overall | {
+        name + CLASS: Score(values[..., i], n[..., i], per_class=True)
+        for i, name in enumerate(names)
+    }
 
 
 def mean_defined(values: np.ndarray) -> np.ndarray:

@@ -144,7 +144,7 @@ def compare(
             hint='Leave out aggregate = "mean"; per_image = TRUE shows the images\' own.',
             argument="aggregate",
         )
-    made = [from_description(with_classes(one, ids)) for one in families]
+    made = [from_description(one, ids) for one in families]
     drawn = any(getattr(family, "type", None) != "box" for family in made)
     sides = []
     for given, name in ((truth, "truth"), (prediction, "prediction")):
@@ -154,11 +154,6 @@ def compare(
     with images_called(options.names):
         accumulator.update_all(*sides)
     return result(accumulator, options)
-
-
-def with_classes(family: dict, ids: list[int]) -> dict:
-    """The description of a family with its class ids."""
-    return {**family, "arguments": {"class_ids": ids, **dict(family["arguments"])}}
 
 
 def objects_from_r(given: list | dict, drawn: bool) -> list[Objects | Panoptic]:

@@ -53,7 +53,7 @@ class PanopticQuality(Additive):
     name = "panoptic"
 
     def __init__(self, class_ids: Sequence[int], things: Sequence[bool]) -> None:
-        self.class_ids = tuple(int(one) for one in np.atleast_1d(class_ids))
+        super().__init__(class_ids)
         self.things = np.atleast_1d(things).astype(bool)
         if self.things.size != len(self.class_ids):
             raise ShapeError(

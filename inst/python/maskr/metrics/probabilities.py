@@ -59,7 +59,7 @@ class Thresholds(Additive):
     def __init__(
         self, class_ids: Sequence[int], thresholds: Sequence[float] = DEFAULT_THRESHOLDS
     ) -> None:
-        self.class_ids = tuple(int(one) for one in np.atleast_1d(class_ids))
+        super().__init__(class_ids)
         self.thresholds = np.unique(np.asarray(thresholds, dtype=np.float64))
         # NaN fails every comparison
         if not (self.thresholds.size and self.thresholds[0] >= 0 and self.thresholds[-1] <= 1):
@@ -156,7 +156,7 @@ class Calibration(Additive):
     needs_probabilities = True
 
     def __init__(self, class_ids: Sequence[int], bins: int = 15) -> None:
-        self.class_ids = tuple(int(one) for one in np.atleast_1d(class_ids))
+        super().__init__(class_ids)
         self.bins = int(bins)
         self.shape = (3, self.bins)
         self.edges = np.linspace(0, 1, self.bins + 1)

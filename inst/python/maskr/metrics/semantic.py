@@ -30,7 +30,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from maskr.metrics import tables
-from maskr.metrics.accumulator import Accumulator
+from maskr.metrics.accumulator import Accumulator, from_description
 from maskr.metrics.confusion import (
     Missing,
     Pairs,
@@ -39,7 +39,6 @@ from maskr.metrics.confusion import (
     matrix,
     pairs_of_masks,
 )
-from maskr.metrics.families import FAMILIES
 from maskr.metrics.family import (
     CLASS,
     Additive,
@@ -143,7 +142,7 @@ class Semantic(Additive):
     name = "semantic"
 
     def __init__(self, class_ids: Sequence[int]) -> None:
-        self.class_ids = tuple(int(one) for one in np.atleast_1d(class_ids))
+        super().__init__(class_ids)
         self.shape = (len(self.class_ids),) * 2
 
     def arguments(self) -> dict:
@@ -232,10 +231,7 @@ def compare(
 
 def families_of(ids: Sequence[int], more: Sequence[dict]) -> list[Family]:
     """The family of the confusion matrix, and those of other names and arguments."""
-    return [
-        Semantic(ids),
-        *(FAMILIES[one["name"]]()(class_ids=ids, **(one["arguments"] or {})) for one in more),
-    ]
+    return [Semantic(ids), *(from_description(one, ids) for one in more)]
 
 
 def scored(accumulator: Accumulator, options: Options) -> dict:

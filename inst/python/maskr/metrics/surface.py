@@ -28,7 +28,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from maskr.metrics.family import CLASS, Additive, Score, Scores, mean_defined, ratio
+from maskr.metrics.family import Additive, Scores, ratio, with_means
 from maskr.metrics.lengths import Length, checked, length
 from maskr.metrics.masks import Mask
 from maskr.metrics.surface_points import Pair, distances, within
@@ -59,7 +59,7 @@ class Surface(Additive):
     name = "surface"
 
     def __init__(self, class_ids: Sequence[int], tolerance: Length = "0.75%") -> None:
-        self.class_ids = tuple(int(one) for one in np.atleast_1d(class_ids))
+        super().__init__(class_ids)
         self.tolerance = checked(tolerance, "tolerance")
         self.shape = (len(self.class_ids), len(NAMES), 3)
 
@@ -85,15 +85,7 @@ class Surface(Additive):
         """Means over images `[..., K, 4, 3]`."""
         total, finite, infinite = np.moveaxis(counts, -1, 0)
         values = np.where(infinite > 0, np.inf, ratio(total, finite))
-        images = finite + infinite
-        overall = {
-            name: Score(mean_defined(values[..., i]), images[..., i].sum(axis=-1))
-            for i, name in enumerate(NAMES)
-        }
-        return overall | {
-            name + CLASS: Score(values[..., i], images[..., i], per_class=True)
-            for i, name in enumerate(NAMES)
-        }
+        return with_means(NAMES, values, finite + infinite)
 
 
 def measures(truth: np.ndarray, prediction: np.ndarray, tolerance: float) -> tuple[float, ...]:
