@@ -219,7 +219,7 @@ objects_of_all <- function(x, call = rlang::caller_env()) {
 
 objects_of_masks <- function(x) {
   if (length(x) == 0) return(list())
-  classes <- attr(x[[1]], "classes")
+  classes <- classes_of_all(lapply(x, attr, "classes"))
   background <- unname(classes[is_background_name(names(classes))])
   coded <- py_call("annotations", "r_encode_parts", unname(lapply(x, bare)), as.list(background))
   Map(function(one, columns) {

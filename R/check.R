@@ -12,6 +12,7 @@
 #' | `size` | error | an image and a mask of different size |
 #' | `class ids` | error | ids in a mask that are no class |
 #' | `values` | error | a mask in memory that holds only 0 and 255 |
+#' | `class names` | error | a class id with one name here and another in an earlier dataset |
 #' | `object numbers` | error | object numbers in place of classes; a warning without `classes` |
 #' | `leak` | error | the same pixels in two datasets |
 #' | `duplicate` | warning | the same pixels twice in a dataset; an error where the masks differ |
@@ -64,8 +65,8 @@ seg_check <- function(..., verbose = NULL) {
   # parts of one group, such as a volume's slices, are alike by nature
   grouped <- names(datasets)[!vapply(datasets, \(data) is.null(data$groups), NA)]
   natural <- findings$check == "alike" & findings$severity == "note" & findings$split %in% grouped
-  findings <- rbind(findings[!natural, ], torn_groups(datasets), absent_classes(named),
-                    rare_classes(named))
+  findings <- rbind(findings[!natural, ], contrary_names(datasets), torn_groups(datasets),
+                    absent_classes(named), rare_classes(named))
   findings$file[!nzchar(findings$file)] <- NA
   findings <- findings[order(match(findings$severity, severities)), ]
   rownames(findings) <- NULL
@@ -121,6 +122,26 @@ checked_classes <- function(columns, x, drawn, split) {
     pixels = table$pixels, share = table$pixels / max(1, sum(table$pixels)),
     images = as.integer(table$images)
   )
+}
+
+# Class ids that mean something else in an earlier dataset.
+contrary_names <- function(datasets) {
+  named <- Filter(\(data) length(data$classes) > 0 && !is_made_up(data$classes), datasets)
+  found <- lapply(seq_along(named)[-1], \(i) {
+    own <- named[[i]]$classes
+    lapply(seq_len(i - 1), \(j) {
+      other <- named[[j]]$classes
+      new <- own[!names(own) %in% names(other) & own %in% other]
+      if (length(new) == 0) return(NULL)
+      there <- names(other)[match(new, other)]
+      data.frame(
+        severity = "error", check = "class names", split = names(named)[[i]], file = "",
+        message = paste0("Class id ", new, " is \"", names(new), "\", and \"", there, "\" in ",
+                         names(named)[[j]], ".")
+      )
+    })
+  })
+  do.call(rbind, as.list(unlist(found, recursive = FALSE)))
 }
 
 # Groups that are in an earlier dataset too.

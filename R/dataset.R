@@ -22,8 +22,9 @@
 #'   matrices of class ids, of [seg_instances()], or of paths; or [seg_annotations], whose images
 #'   are matched by name.
 #' @param classes Named vector of class ids, such as `c(background = 0, nucleus = 1)`; by default
-#'   that of the annotations or of the first target that has one. Classes are matched by name, to a
-#'   model's and to those of annotations, which take the ids given here.
+#'   that of the annotations, or those that the targets name, with the ids of the first target that
+#'   names each. Classes are matched by name, to a model's and to those of masks, objects and
+#'   annotations, which take the ids given here; ids without names are read as these.
 #' @param size `c(height, width)` in pixels that every image is brought to, or `NULL` for its own
 #'   size; images of different size then share a batch by padding.
 #' @param resize How: `"pad"` (fit inside, keep the aspect ratio, pad with pixels that do not
@@ -37,7 +38,8 @@
 #' @param threads Threads that read ahead; by default 2.
 #' @param cache Whether to keep decoded images in memory.
 #' @param ignore,values How mask files are read, see [seg_read_mask()].
-#' @return A plain list of class `seg_dataset`.
+#' @return A plain list of class `seg_dataset`. Targets that give one class id two names, and a mask
+#'   with pixels of a class whose name `classes` lacks, are a `maskr_error_data`.
 #' @concept data
 #' @export
 #' @examplesIf seg_available()
@@ -67,6 +69,7 @@ seg_dataset <- function(images, targets = NULL, classes = NULL, size = NULL,
     targets <- renumber(targets, classes)
   }
   classes <- classes %||% classes_of_targets(targets)
+  check_target_names(targets, classes)
   structure(
     list(
       images = images,
@@ -141,10 +144,21 @@ check_targets <- function(targets, n, call = rlang::caller_env()) {
   })
 }
 
-classes_of_targets <- function(targets) {
+# The classes that targets themselves name, in one vocabulary.
+classes_of_targets <- function(targets, call = rlang::caller_env()) {
   if (inherits(targets, "seg_annotations")) return(mask_classes(targets))
-  found <- Filter(Negate(is.null), lapply(targets, attr, "classes"))
-  if (length(found) > 0) found[[1]]
+  if (inherits(targets, c("seg_mask", "seg_instances"))) return(attr(targets, "classes"))
+  labels <- paste0("targets[[", seq_along(targets), "]]")
+  one_vocabulary(lapply(targets, attr, "classes"), labels, "targets", call)
+}
+
+# Masks in memory whose classes are not all among the dataset's are refused before any work.
+check_target_names <- function(targets, classes, call = rlang::caller_env()) {
+  if (inherits(targets, "seg_annotations")) return(invisible())
+  for (i in which(vapply(targets, inherits, NA, "seg_mask"))) {
+    if (identical(attr(targets[[i]], "classes"), classes)) next
+    renumbered_ids(targets[[i]], classes, paste0("targets[[", i, "]]"), call = call)
+  }
 }
 
 check_sample_weights <- function(x, n, call = rlang::caller_env()) {
@@ -285,13 +299,14 @@ is_image_volume <- function(x) inherits(x, "seg_image") && length(dim(x)) == 4
 
 targets_for_python <- function(x, classes, call) {
   if (inherits(x, "seg_annotations")) return(as.list(seq_along(x$images$id) - 1L))
-  lapply(x, target_for_python, classes = classes, call = call)
+  labels <- paste0("targets[[", seq_along(x), "]]")
+  Map(\(one, label) target_for_python(one, classes, label, call), unname(x), labels) |> unname()
 }
 
-target_for_python <- function(x, classes, call) {
+target_for_python <- function(x, classes, arg, call) {
   if (is.character(x)) return(x)
   if (is_volume_part(x)) return(unclass(x))
-  if (!inherits(x, "seg_instances")) return(bare_mask(x))
+  if (!inherits(x, "seg_instances")) return(renumbered_ids(x, classes, arg, call = call))
   objects <- instances_for_python(x, classes, call)
   if (any(objects$columns$class == 0) || !0 %in% classes) {
     maskr_abort("data", c(

@@ -8,7 +8,7 @@ metrics_of_masks <- function(truth, prediction, classes, options, metrics, toler
   probable <- are_probabilities(pairs, thresholds, call)
   if (!probable) check_ids_suffice(pairs, classes, metrics, thresholds, call)
   more <- more_families(metrics, probable, tolerance, width, thresholds, call)
-  known <- classes %||% named_classes(c(pairs$truth, if (!probable) pairs$prediction), call)
+  known <- classes %||% named_classes(pairs[c("truth", if (!probable) "prediction")], call)
   if (probable) classes <- known <- classes_of_probabilities(known, pairs$prediction, call)
   ready <- countable_pairs(pairs, known, probable, geometric(more), call)
   ids <- if (!is.null(classes)) as.list(unname(classes))
@@ -293,30 +293,25 @@ countable_probabilities <- function(x, truth, classes, image, call) {
 # classes ------------------------------------------------------------------------------------------
 
 # The classes that the masks themselves name: those of `seg_mask`s, else the levels of factors.
-named_classes <- function(masks, call) {
-  known <- unlist(lapply(unname(masks), attr, "classes"))
-  if (!is.null(known)) return(one_name_each(known, call))
+named_classes <- function(pairs, call) {
+  masks <- unlist(unname(pairs), recursive = FALSE)
+  known <- lapply(masks, attr, "classes")
+  if (!all(vapply(known, is.null, NA))) {
+    # names in a matrix are looked up in the others' classes, so they are no bare ids
+    known <- one_vocabulary(known[!vapply(masks, holds_names, NA)], mask_labels(pairs),
+                            "classes", call)
+    return(sort(known))
+  }
   levels <- unique(unlist(lapply(masks, \(x) if (holds_names(x)) levels(as.factor(x)))))
   if (!is.null(levels)) stats::setNames(seq_along(levels) - 1L, levels)
 }
 
-# Named ids of all masks as one vocabulary. Names that were made up for want of better ones give
-# way; two real names for one id mean that the masks speak of different things.
-one_name_each <- function(known, call) {
-  made_up <- names(known) == as.character(known) | names(known) %in% c("background", "foreground")
-  known <- known[order(made_up)]
-  real <- known[sort(!made_up, decreasing = TRUE)]
-  pairs <- unique(data.frame(id = real, name = names(real)))
-  twice <- pairs$id[duplicated(pairs$id)]
-  if (length(twice) > 0) {
-    words <- pairs$name[pairs$id == twice[[1]]]
-    maskr_abort("data", c(
-      "The masks disagree about the name of class {twice[[1]]}: {.or {.val {words}}}.",
-      i = "Masks are compared by class id. If the ids mean the same, say so by {.arg classes}."
-    ), arg = "classes", call = call)
-  }
-  known <- known[!duplicated(known)]
-  sort(known[!duplicated(names(known))])
+# What masks are called in messages: "truth", or "truth[[3]]" of several.
+mask_labels <- function(pairs) {
+  unlist(Map(function(masks, side) {
+    labels <- if (length(masks) > 1) paste0(side, "[[", seq_along(masks), "]]") else side
+    labels[!vapply(masks, holds_names, NA)]
+  }, pairs, names(pairs)), use.names = FALSE)
 }
 
 # Ids with their names where they have one.
@@ -381,6 +376,9 @@ countable_mask <- function(x, classes, arg, call) {
     ), arg = arg, call = call)
   }
   if (holds_names(x)) x <- factor_ids(x, classes, arg = arg, call = call)
+  if (inherits(x, "seg_mask") && !keeps_its_ids(x, classes)) {
+    return(renumbered_ids(x, classes, arg, rename = TRUE, call = call))
+  }
   # a mask's other attributes stay behind at the border; to strip them here would copy it, as
   # would a check of doubles, which Python makes while it counts
   whole <- is.integer(x) || is.double(x) && !is.object(x)

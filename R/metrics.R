@@ -135,7 +135,7 @@
 #' |---|---|
 #' | `NA` in the truth | the pixel is left out, as are void pixels of panoptic results |
 #' | `NA` in the prediction | `maskr_error_data` |
-#' | an id that is not among `classes` | `maskr_error_data` |
+#' | an id that is not among `classes`, or has two names | `maskr_error_data` |
 #' | probabilities that are missing or outside 0..1 | `maskr_error_data` |
 #' | names of images that cannot be paired | `maskr_error_data`, panoptic `maskr_error_argument` |
 #' | different sizes | `maskr_error_shape` |
@@ -163,9 +163,10 @@
 #'   - [seg_panoptic()] results, or such annotations.
 #' @param classes The classes that may occur, a named vector of ids such as
 #'   `c(background = 0, nucleus = 1)`; another id in a pixel that counts is an error. By default the
-#'   ids that are seen, named as the masks name them. Masks are compared by class id; objects and
-#'   panoptic results by the names of their classes, with ids only for COCO's results, which have no
-#'   names.
+#'   ids that are seen, named as the masks name them. Classes are matched by name: a mask that names
+#'   its classes is read by these names, whatever its ids, and bare ids are those of `classes`. Names
+#'   that `classes` lacks mean their ids; without `classes`, an id that has two names is an error.
+#'   Only COCO's results, which have no names, are matched by id.
 #' @param per_image Score every image too?
 #' @param ... Must be empty.
 #' @param metrics Names of the scores to keep, or of families (see below), such as

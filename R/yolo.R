@@ -131,7 +131,8 @@ predict.seg_detector <- function(object, x, conf = 0.25, iou = 0.7, classes = NU
 #'   class), what [seg_example()] returns, or the path of a YOLO `data.yaml`. Of a dataset `images`,
 #'   `targets`, `classes`, `size`, `augment` and `batch_size` are used. A class named `background`
 #'   that no object has is left out. Of a `data.yaml` nothing is downloaded and no code is run.
-#' @param validation_data Likewise, or `NULL`. A `data.yaml` names its own.
+#' @param validation_data Likewise, or `NULL`; its classes are matched by name to those of `data`. A
+#'   `data.yaml` names its own.
 #' @param epochs Number of epochs, at least 1.
 #' @param size Length in pixels that the longer side of images is scaled to, rounded up to a
 #'   multiple of 32; `NULL` for the dataset's, else for the detector's.
@@ -165,11 +166,13 @@ fit.seg_detector <- function(object, data, validation_data = NULL, epochs = 50, 
       seed = draw_seed()
     )
   )
-  result <- py_call(
-    "detectors.yolo", "fit", object, detector_data(data),
-    if (!is.null(validation_data)) detector_data(validation_data), settings,
-    progress_reporter(verbose)
-  )
+  train <- detector_data(data)
+  valid <- if (!is.null(validation_data)) {
+    classes <- if (is.null(train$path)) named_ids(train$class_names, train$class_ids)
+    detector_data(validation_data, classes)
+  }
+  result <- py_call("detectors.yolo", "fit", object, train, valid, settings,
+                    progress_reporter(verbose))
   if (result$interrupted) say_interrupted(result$best_epoch)
   monitor <- if (result$validated) "mask_ap + box_ap" else "epoch"
   invisible(new_seg_history(result$columns, result$best_epoch, monitor))
@@ -219,7 +222,9 @@ check_yolo_settings <- function(x, call = rlang::caller_env()) {
 dataset_field <- function(data, field) if (inherits(data, "seg_dataset")) unclass(data)[[field]]
 
 # What crosses to `maskr.detectors.yolo.fit()`: images and their objects, or a description's path.
-detector_data <- function(data, arg = rlang::caller_arg(data), call = rlang::caller_env()) {
+# `classes` are those of the training data, by whose names validation data are numbered.
+detector_data <- function(data, classes = NULL, arg = rlang::caller_arg(data),
+                          call = rlang::caller_env()) {
   if (is.character(data)) {
     return(list(path = check_paths(check_string(data, arg = arg, call = call), arg, call)))
   }
@@ -234,11 +239,11 @@ detector_data <- function(data, arg = rlang::caller_arg(data), call = rlang::cal
     ), arg = arg, call = call)
   }
   targets <- data$instances %||% data$targets
-  if (inherits(targets, "seg_annotations")) return(detector_annotations(data))
+  if (inherits(targets, "seg_annotations")) return(detector_annotations(data, classes, call))
   targets <- lapply(seq_along(targets), function(i) {
     objects_of(targets[[i]], data$classes, paste0("targets[[", i, "]]"), call)
   })
-  classes <- data$classes %||% classes_of_targets(targets)
+  classes <- classes %||% data$classes %||% classes_of_targets(targets, call)
   list(
     images = unname(lapply(data$images, image_for_python)),
     instances = lapply(targets, instances_for_python, classes = classes, call = call),
@@ -248,8 +253,12 @@ detector_data <- function(data, arg = rlang::caller_arg(data), call = rlang::cal
   )
 }
 
-detector_annotations <- function(data) {
+detector_annotations <- function(data, classes, call) {
   say_boxes(data$targets)
+  if (!is.null(classes)) {
+    data$targets <- renumber(data$targets, classes, call = call)
+    data$classes <- classes
+  }
   list(
     images = unname(lapply(data$images, image_for_python)),
     annotations = annotations_for_python(data$targets),
