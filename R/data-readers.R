@@ -40,7 +40,8 @@
 #'   `label_colors.txt`. Void is ignored. It has no splits: `split = NULL`, then [seg_split()].
 #' * **Cell Tracking Challenge**, one data set, such as `Fluo-N2DH-SIM+`: `01/t000.tif`,
 #'   `01_GT/SEG/man_seg000.tif`. Frames without a `man_seg` file are left out. For the silver truth
-#'   name its folder, `01_ST`.
+#'   name its folder, `01_ST`. Of volumes, such as those of `Fluo-N3DH-CE`, slices are taken, or
+#'   patches, by the arguments of [seg_data_volume()]; slices that nobody annotated are left out.
 #' * **YOLO**: `data.yaml` (or its path as `root`), `images/train/*.jpg`, `labels/train/*.txt`.
 #'   Classes keep their numbers from 0, and the background gets the next free one.
 #' * **SUN RGB-D**, scenes with polygons: `kv1`, `kv2`, `realsense`, `xtion` below `SUNRGBD`, each
@@ -88,7 +89,8 @@
 #' @param fold For Stanford 2D-3D-S, which of the three ways to split its buildings: area 5 is
 #'   tested in fold 1, areas 2 and 4 in fold 2, areas 1, 3 and 6 in fold 3.
 #' @param panorama Whether to take the panoramas instead of the views.
-#' @param ... Passed on to [seg_dataset()]: `size`, `resize`, `augment`, `batch_size` and so on.
+#' @param ... Passed on to [seg_dataset()]: `size`, `resize`, `augment`, `batch_size` and so on; for
+#'   volumes of the Cell Tracking Challenge also to [seg_data_volume()]: `as`, `axis`, `patch`, ...
 #' @return A [seg_dataset()]; its annotations are the field `targets`. A folder that lacks what it
 #'   should hold is a `maskr_error_file` or `maskr_error_format` that names it, a split or class
 #'   that isn't there a `maskr_error_data`. Listed images without a mask, and damaged records, are
@@ -176,7 +178,10 @@ seg_data_camvid <- function(root, split = "train", classes = NULL, ...) {
 seg_data_ctc <- function(root, split = "01", classes = NULL, ...) {
   x <- seg_read_annotations(check_folder(root), "ctc", classes = c(background = 0, cell = 1))
   x$images$split <- basename(dirname(image_paths(x)))
-  data_of(of_split(x, split), classes, ...)
+  x <- of_split(x, split)
+  if (!x$reading$volumes) return(data_of(x, classes, ...))
+  seg_data_volume(image_paths(x), targets = x$images$mask_file, class = c(cell = 1),
+                  classes = classes, ...)
 }
 
 #' @rdname seg_data

@@ -63,6 +63,7 @@ seg_dataset <- function(images, targets = NULL, classes = NULL, size = NULL,
   images <- files_in(images)
   targets <- pair_targets(images, files_in(targets))
   images <- check_images(images)
+  if (is.character(images[[1]])) check_no_volume(images[[1]])
   targets <- check_targets(targets, length(images))
   classes <- check_classes(classes, min = 2)
   if (inherits(targets, "seg_annotations") && !is.null(classes)) {

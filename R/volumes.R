@@ -13,12 +13,19 @@
 #'   `labelsTr` (`imagesTs` and `labelsTs` for `split = "test"`), with the classes of its
 #'   `dataset.json`; `case_0000.nii.gz`, `case_0001.nii.gz` are channels of one image,
 #' * a folder with the folders `images` and `labels` (or `masks`), below `split` if that is given,
+#' * a folder in which labels lie beside their volumes, or in a folder for each patient, as those of
+#'   BraTS and KiTS do,
 #' * a volume, several volumes, or a folder of volumes, with `targets` naming the labels in the same
 #'   way.
 #'
-#' Volumes and labels are matched by the names of their files; a label's name may end in `_seg`,
-#' `_label` or `_mask`. They must have the same number of voxels, and where both have an affine, lie
-#' in the same place to half a voxel: labels that were turned or made on another grid are an error.
+#' Volumes and labels are matched by the names of their files, as programs give them: `a.nii` and
+#' `a_seg.nii`, `a-label.nii` or `a.nii`; `volume-1.nii` and `segmentation-1.nii`; `img0001.nii` and
+#' `label0001.nii`; `a/imaging.nii` and `a/segmentation.nii`; `t000.tif` and `man_seg000.tif`. The
+#' scans `a_t1.nii`, `a_t1ce.nii`, `a_t2.nii` and `a_flair.nii` of BraTS's `a_seg.nii` become
+#' channels, in the order of their names. A case that lacks a scan of the others is an error.
+#'
+#' Volumes and labels must have the same number of voxels, and where both have an affine, lie in the
+#' same place to half a voxel: labels that were turned or made on another grid are an error.
 #'
 #' The dataset's field `groups` names the volume of each part, so that [seg_split()] keeps the
 #' slices of a patient together.
@@ -33,6 +40,9 @@
 #' @param targets Label volumes, where `root` does not hold them: paths, or one folder.
 #' @param classes Named vector of class ids, such as `c(background = 0, liver = 1)`. By default
 #'   those of the `dataset.json`, else the ids that occur.
+#' @param class Where labels number objects instead of classes, the class of all objects, such as
+#'   `c(nucleus = 1)`; what is no object becomes the background. The Cell Tracking Challenge's
+#'   `man_seg` files are known to number cells.
 #' @param as `"slices"` `[H, W, C]`, or `"patches"` `[D, H, W, C]` for models of volumes.
 #' @param axis The axis that is cut into slices: 1 (D), 2 (H) or 3 (W).
 #' @param patch Size of patches `c(D, H, W)` in voxels; cut to volumes that are smaller.
@@ -43,7 +53,7 @@
 #'   `c(-160, 240)` shows soft tissue in CT (Hounsfield units), `c(-1000, 400)` lungs. `NULL` leaves
 #'   values as [seg_read_image()] gives them, which is rarely good for CT.
 #' @param empty Whether to keep slices or patches without an object, that is without a class id
-#'   above 0.
+#'   above 0. Slices that the Cell Tracking Challenge's truth lacks are always left out.
 #' @param ignore,values How labels are read, see [seg_read_mask()]; a file's rule holds for all its
 #'   slices.
 #' @param verbose Whether to show progress; `NULL` decides by itself.
@@ -66,14 +76,16 @@
 #'                         targets = file.path(folder, "ct_seg.nii.gz"))
 #' data
 seg_data_volume <- function(root, split = NULL, ..., targets = NULL, classes = NULL,
-                            as = c("slices", "patches"), axis = 1, patch = c(64, 64, 64),
-                            overlap = 0, number = NULL, window = NULL, empty = FALSE, ignore = 255,
-                            values = NULL, verbose = NULL) {
+                            class = NULL, as = c("slices", "patches"), axis = 1,
+                            patch = c(64, 64, 64), overlap = 0, number = NULL, window = NULL,
+                            empty = FALSE, ignore = 255, values = NULL, verbose = NULL) {
   as <- check_choice(as, c("slices", "patches"))
   axis <- check_whole(axis, min = 1, max = 3)
   classes <- check_classes(classes, min = 2)
   window <- check_window(window)
+  if (!is.null(class)) classes <- classes_of_objects(class, classes)
   reading <- list(
+    numbers = if (!is.null(class)) numbers_for_python(class, classes),
     ignore = check_whole(ignore, min = 0, null = TRUE), values = check_values(values),
     explicit = !missing(ignore), classes = as.list(unname(classes))
   )
@@ -108,7 +120,7 @@ volume_dataset <- function(found, classes, axis, window, ..., ignore, values) {
     volume_part(found$images[[volume[[i]]]], found$box[i, ], axis, window = window)
   })
   labels <- lapply(seq_along(volume), function(i) {
-    volume_part(found$labels[[volume[[i]]]], found$box[i, ], axis,
+    volume_part(found$labels[[volume[[i]]]], found$box[i, ], axis, numbers = found$numbers,
                 ignored = as.list(unlist(found$ignored[[volume[[i]]]])))
   })
   out <- seg_dataset(stats::setNames(images, names), labels, classes = classes, ...,
@@ -153,6 +165,21 @@ say_left_out <- function(found, as) {
   ))
 }
 
+# The classes of labels that number the objects of one class.
+classes_of_objects <- function(class, classes, call = rlang::caller_env()) {
+  class <- check_one_class(class, call = call)
+  classes <- classes %||% if (class > 0) c(background = 0L, class)
+  if (all(c(names(class), "background") %in% names(classes))) return(classes)
+  maskr_abort("argument", c(
+    "{.arg classes} must name the background and the class of the objects, {.val {names(class)}}.",
+    i = "Write for example {.code classes = c(background = 0, {names(class)} = 1)}."
+  ), arg = "classes", call = call)
+}
+
+numbers_for_python <- function(class, classes) {
+  list(class = classes[[names(class)]], background = classes[["background"]])
+}
+
 check_volumes <- function(x, arg = rlang::caller_arg(x), call = rlang::caller_env()) {
   force(arg)
   ok <- is.character(x) && length(x) > 0 && !anyNA(x) && all(nzchar(x))
@@ -184,6 +211,38 @@ check_patch <- function(patch, arg = "patch", call = rlang::caller_env()) {
     "{.arg {arg}} must be {.code c(D, H, W)} in whole voxels, or one number for all three.",
     x = "It is {describe(patch)}."
   ), arg = arg, call = call)
+}
+
+# Files of a dataset are images. The first one is looked into where it may be a volume, so that
+# the error comes here and not with the first batch.
+check_no_volume <- function(path, call = rlang::caller_env()) {
+  if (!may_be_volume(path)) return(invisible())
+  if (grepl(volume_ending, path, ignore.case = TRUE)) require_volumes()
+  py_call("datasets.samples", "r_check_image", path, .call = call)
+}
+
+volume_ending <- "[.](nii|nii[.]gz|dcm)$"
+
+may_be_volume <- function(path) {
+  grepl(volume_ending, path, ignore.case = TRUE) ||
+    grepl("[.]tiff?$", path, ignore.case = TRUE) && has_more_pages(path)
+}
+
+# Whether a TIFF has more than one page: where its first one names another.
+has_more_pages <- function(path) {
+  file <- file(path, "rb")
+  on.exit(close(file))
+  head <- readBin(file, "raw", 4)
+  order <- if (identical(head[1:2], charToRaw("MM"))) "big" else "little"
+  # that of files beyond 4 GB is another one; Python knows it
+  if (!as.raw(42) %in% head[3:4]) return(as.raw(43) %in% head[3:4])
+  number <- function(size) {
+    found <- readBin(file, "integer", size = size, endian = order, signed = size > 2)
+    if (length(found) == 1) found else 0
+  }
+  seek(file, number(4) %% 2^32)
+  seek(file, 12 * number(2), origin = "current")
+  number(4) != 0
 }
 
 # For Pythons that reticulate still has to prepare; the others are left as they are.

@@ -23,7 +23,8 @@ save_values <- function(values, ...) {
 save_numbers <- function(values, ...) {
   path <- file.path(...)
   dir.create(dirname(path), recursive = TRUE, showWarnings = FALSE)
-  library_of("tifffile")$imwrite(path, reticulate::np_array(values, "uint16"))
+  library_of("tifffile")$imwrite(path, reticulate::np_array(values, "uint16"),
+                                 photometric = "minisblack")
 }
 
 library_of <- function(name) {
@@ -35,6 +36,12 @@ library_of <- function(name) {
 ids_of <- function(data, i) {
   annotations <- unclass(data)$targets
   out <- as_seg_mask(annotations, annotations$images$id[[i]])
+  matrix(as.integer(out), nrow(out))
+}
+
+# The same as it is trained on.
+drawn_ids <- function(data, i) {
+  out <- data[[i]]$mask
   matrix(as.integer(out), nrow(out))
 }
 
@@ -368,6 +375,45 @@ test_that("CTC's sequences are splits, and cells are told apart", {
   expect_error(seg_data_ctc(root, "train"), "\"01\" or \"02\"", class = "maskr_error_data")
   model <- seg_unet(in_channels = 1, classes = data$classes, init_features = 4)
   expect_s3_class(fit(model, data, epochs = 1, verbose = FALSE), "seg_history")
+})
+
+test_that("CTC's volumes become slices or patches of one class, or say what they are", {
+  skip_if_no_python("volumes")
+  root <- new_folder("Fluo-N3DH-CE")
+  cells <- array(0L, c(4, height, width))
+  cells[2:3, 2:4, 3:7] <- 5L
+  cells[3, 5:6, 1:2] <- 300L
+  for (sequence in c("01", "02")) {
+    save_numbers(cells + 1L, root, sequence, "t000.tif")
+    save_numbers(cells, root, paste0(sequence, "_GT"), "SEG", "man_seg000.tif")
+  }
+  data <- suppressMessages(seg_data_ctc(root, "01", batch_size = 1))
+  expect_named(data$images, c("t000[2,,]", "t000[3,,]"))
+  expect_equal(data$classes, c(background = 0L, cell = 1L))
+  expect_equal(drawn_ids(data, 2), (cells[3, , ] > 0) + 0L)
+  expect_equal(nrow(seg_check(data)[seg_check(data)$severity == "error", ]), 0)
+  expect_length(suppressMessages(seg_data_ctc(root, NULL, empty = TRUE)), 8)
+  turned <- suppressMessages(seg_data_ctc(root, classes = c(background = 1, cell = 0)))
+  expect_equal(drawn_ids(turned, 1), (cells[2, , ] == 0) + 0L)
+  boxes <- seg_data_ctc(root, as = "patches", patch = c(4, height, width))
+  expect_equal(dim(boxes[[1]]$mask), c(4, height, width))
+  model <- seg_unet(in_channels = 1, classes = data$classes, init_features = 4)
+  expect_s3_class(fit(model, data, epochs = 1, verbose = FALSE), "seg_history")
+  # as annotations, or as files, they can't be images
+  x <- seg_read_annotations(root, "ctc", classes = c(background = 0, cell = 1))
+  expect_error(seg_dataset(x), "seg_data_volume", class = "maskr_error_shape")
+  files <- file.path(root, c("01/t000.tif", "01_GT/SEG/man_seg000.tif"))
+  expect_error(seg_dataset(files[1], files[2]), "seg_data_volume", class = "maskr_error_shape")
+  expect_error(seg_data_volume(root), "seg_data_ctc", class = "maskr_error_format")
+  known <- suppressMessages(seg_data_volume(file.path(root, "01"),
+                                            targets = file.path(root, "01_GT")))
+  expect_equal(known$classes, data$classes)
+  nuclei <- suppressMessages(seg_data_volume(files[1], targets = files[2], class = c(nucleus = 4)))
+  expect_equal(nuclei$classes, c(background = 0L, nucleus = 4L))
+  expect_equal(drawn_ids(nuclei, 1), (cells[2, , ] > 0) * 4)
+  expect_error(seg_data_volume(files[1], targets = files[2], class = c(a = 1),
+                               classes = c(background = 0, b = 1)),
+               "must name the background", class = "maskr_error_argument")
 })
 
 # ---- YOLO

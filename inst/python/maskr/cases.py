@@ -1,38 +1,18 @@
-"""Which files are volumes, and which labels belong to them."""
+"""Which files are volumes and labels, in the folders of data sets."""
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from maskr import images
+from maskr.case_names import TRUTH, VOLUME_FOLDERS, Case, is_labels, match
 from maskr.documents import read_json
 from maskr.errors import FormatError
-from maskr.pairs import MASK_WORDS, bare
+from maskr.pairs import MASK_FOLDERS
 from maskr.volumes import is_dicom, is_nifti, stem
 
-CHANNEL = re.compile(r"_\d{4}$")
-"""nnU-Net's mark of one of several scans of a body: case_0000.nii.gz, case_0001.nii.gz."""
-FOLDERS = (("images", "labels"), ("images", "masks"), ("image", "label"))
-
-
-@dataclass(frozen=True)
-class Case:
-    """A volume with its labels.
-
-    Attributes
-    ----------
-    name
-        What to call it.
-    images
-        Its files or folders, one for each scan of the same grid.
-    labels
-        Its label file, or folder of masks; "" if there is none.
-    """
-
-    name: str
-    images: tuple[str, ...]
-    labels: str
+CTC_TRUTH = re.compile(r"^\d+_(?:GT|ST)$")
+"""The folder of the Cell Tracking Challenge's truth for one sequence."""
 
 
 def find_cases(
@@ -43,9 +23,9 @@ def find_cases(
     Parameters
     ----------
     root
-        Volumes; or one folder: of volumes, of one DICOM series, of a stack of slices, or with the
-        folders of nnU-Net and the Medical Segmentation Decathlon (imagesTr, labelsTr,
-        dataset.json), or `images` and `labels`.
+        Volumes; or one folder: of volumes, of one DICOM series, of a stack of slices, of patients'
+        folders, or with the folders of nnU-Net and the Medical Segmentation Decathlon (imagesTr,
+        labelsTr, dataset.json), or `images` and `labels`.
     split
         "train" or "test" in nnU-Net's folders, otherwise a folder in `root`.
     targets
@@ -63,44 +43,80 @@ def find_cases(
     FormatError
         If there is none, or labels and volumes do not match.
     """
-    classes = None
-    if targets is None:
-        if len(root) != 1 or not Path(root[0]).is_dir():
-            raise FormatError("The labels of the volumes are needed, too.", argument="targets")
-        classes = declared_classes(Path(root[0]))
-        pair = folders_of(Path(root[0]), split)
-        root, targets = [str(pair[0])], [str(pair[1])]
-    elif split is not None:
-        root, targets = ([f"{one[0]}/{split}"] for one in (root, targets))
-    found, labels = list_volumes(root, "root"), list_volumes(targets, "targets")
-    return match(found, labels), classes
+    if targets is not None:
+        if split is not None:
+            root, targets = ([f"{one[0]}/{split}"] for one in (root, targets))
+        return match(list_volumes(root, "root"), list_volumes(targets, "targets")), None
+    if len(root) != 1 or not Path(root[0]).is_dir():
+        raise FormatError("The labels of the volumes are needed, too.", argument="targets")
+    place = Path(root[0])
+    pair = folders_of(place, split)
+    if pair is None:
+        found, labels = side_by_side(place, split)
+    else:
+        found, labels = (list_volumes([str(one)], "root") for one in pair)
+    return match(found, labels), declared_classes(place)
 
 
-def folders_of(root: Path, split: str | None) -> tuple[Path, Path]:
-    """Find the folders of volumes and labels below a data set's own.
+def folders_of(root: Path, split: str | None) -> tuple[Path, Path] | None:
+    """Find the folders of volumes and labels below a data set's own; None if there are none."""
+    marks = {None: "Tr", "train": "Tr", "test": "Ts"}
+    if split in marks:
+        pair = root / f"images{marks[split]}", root / f"labels{marks[split]}"
+        if all(one.is_dir() for one in pair):
+            return pair
+    inner = root / split if split else root
+    pair = subfolder(inner, VOLUME_FOLDERS), subfolder(inner, MASK_FOLDERS)
+    if split and None in pair:
+        pair = tuple(
+            one / split if one is not None and (one / split).is_dir() else None
+            for one in (subfolder(root, VOLUME_FOLDERS), subfolder(root, MASK_FOLDERS))
+        )
+    return None if None in pair else pair
+
+
+def subfolder(folder: Path, names: Iterable[str]) -> Path | None:
+    """Find the first folder in `folder` that is called one of `names`, in any case."""
+    inner = sorted(path for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
+    return next((path for path in inner if path.name.lower() in names), None)
+
+
+def side_by_side(root: Path, split: str | None) -> tuple[list[str], list[str]]:
+    """Tell volumes from labels that lie in the same folder, or in the folder of each patient.
 
     Raises
     ------
     FormatError
-        If there are none that are known.
+        If there are not both.
     """
-    marks = {None: "Tr", "train": "Tr", "test": "Ts"}
-    if split in marks:
-        mark = marks[split]
-        candidates = [(root / f"images{mark}", root / f"labels{mark}")]
-    else:
-        candidates = []
-    inner = root / split if split else root
-    candidates += [(inner / a, inner / b) for a, b in FOLDERS]
-    if split:
-        candidates += [(root / a / split, root / b / split) for a, b in FOLDERS]
-    for pair in candidates:
-        if all(one.is_dir() for one in pair):
-            return pair
-    raise FormatError(
-        f"{root} has no folders imagesTr and labelsTr, or images and labels"
-        + (f', for the split "{split}".' if split else "."),
-        hint="Name the labels: seg_data_volume(root, targets = labels).",
+    place = root / split if split else root
+    if not place.is_dir():
+        raise no_labels(root, split)
+    inner = sorted(one.name for one in place.iterdir() if one.is_dir())
+    if any(map(CTC_TRUTH.match, inner)):
+        raise FormatError(
+            f"{root} is a data set of the Cell Tracking Challenge.",
+            hint="seg_data_ctc(root) makes a dataset of it, of slices or patches of its volumes.",
+            argument="root",
+        )
+    splits = [name for name in inner if name.lower() in ("train", "val", "valid", "test")]
+    if splits:
+        raise no_labels(root, split, splits)
+    found = list_volumes([str(place)], "root")
+    labels = [path for path in found if is_labels(path, place)]
+    others = [path for path in found if path not in set(labels)]
+    if not labels or not others:
+        raise no_labels(root, split)
+    return others, labels
+
+
+def no_labels(root: Path, split: str | None, splits: Sequence[str] = ()) -> FormatError:
+    """Make the error for a folder in which no labels are found."""
+    hint = f'It has parts: write split = "{splits[0]}".' if splits else ""
+    return FormatError(
+        f"{root} has no folders imagesTr and labelsTr, or images and labels, and no labels beside "
+        "its volumes" + (f', for the split "{split}".' if split else "."),
+        hint=hint or "Name the labels: seg_data_volume(root, targets = labels).",
         argument="targets",
     )
 
@@ -133,24 +149,42 @@ def list_volumes(paths: Sequence[str], argument: str) -> list[str]:
     if len(paths) > 1 or not Path(paths[0]).is_dir():
         return list(paths)
     folder = Path(paths[0])
-    entries = [one for one in folder.iterdir() if not one.name.startswith(".")]
-    files = natural(str(one) for one in entries if one.is_file())
-    found = [one for one in files if is_nifti(one)]
-    if not found:
-        found = [one for one in files if is_stack(one)]
+    if CTC_TRUTH.match(folder.name) and (folder / "SEG").is_dir():
+        folder = folder / "SEG"
+    found = volumes_in(folder)
     if found:
         return found
-    if any(is_picture(one) or is_dicom(one) for one in files):
-        return [str(folder)]
-    folders = natural(str(one) for one in entries if one.is_dir())
-    if folders:
-        return folders
     raise FormatError(
         f"{folder} holds no volume.",
         hint="A volume is a .nii, .nii.gz or multi-page .tif file, or a folder of DICOM files or "
         "images.",
         argument=argument,
     )
+
+
+def volumes_in(folder: Path) -> list[str]:
+    """List the volumes in a folder, or in the folders in it; a folder may be a volume itself."""
+    entries = [one for one in folder.iterdir() if not one.name.startswith(".")]
+    files = natural(str(one) for one in entries if one.is_file())
+    found = [one for one in files if is_nifti(one)]
+    found = found or first_slices(files)
+    found = found or [one for one in files if is_stack(one)]
+    if found:
+        return found
+    if any(is_picture(one) or is_dicom(one) for one in files):
+        return [str(folder)]
+    inner = natural(str(one) for one in entries if one.is_dir())
+    return [path for one in inner for path in volumes_in(Path(one))]
+
+
+def first_slices(files: list[str]) -> list[str]:
+    """List one file for each frame that has some truth of the Cell Tracking Challenge."""
+    first: dict[str, str] = {}
+    for file in files:
+        known = TRUTH.match(stem(file))
+        if known and is_picture(file):
+            first.setdefault(known.group(1), file)
+    return list(first.values())
 
 
 def is_stack(path: str) -> bool:
@@ -169,39 +203,3 @@ def natural(names: Sequence[str]) -> list[str]:
     return sorted(
         names, key=lambda n: [int(p) if p.isdigit() else p for p in re.split(r"(\d+)", n)]
     )
-
-
-def match(found: list[str], labels: list[str]) -> list[Case]:
-    """Give each volume its labels by their names.
-
-    Raises
-    ------
-    FormatError
-        If one lacks the other, listing the first of them.
-    """
-    if len(found) == len(labels) == 1:
-        return [Case(stem(found[0]), (found[0],), labels[0])]
-    by_name = {stem(path): path for path in labels}
-    if not {stem(path) for path in found} & set(by_name):
-        by_name |= {bare(name, MASK_WORDS): path for name, path in by_name.items()}
-    cases: dict[str, list[str]] = {}
-    for path in found:
-        name = stem(path)
-        cases.setdefault(name if name in by_name else CHANNEL.sub("", name), []).append(path)
-    lonely = [name for name in cases if name not in by_name]
-    used = {by_name[name] for name in cases if name in by_name}
-    left = [Path(path).name for path in labels if path not in used]
-    if lonely or left:
-        words = [f"without labels: {few(lonely)}" if lonely else "",
-                 f"labels without a volume: {few(left)}" if left else ""]  # fmt: skip
-        raise FormatError(
-            f"Volumes and labels do not match; {'; '.join(filter(None, words))}.",
-            hint="They are matched by the names of their files.",
-            argument="targets",
-        )
-    return [Case(name, tuple(paths), by_name[name]) for name, paths in cases.items()]
-
-
-def few(names: list[str]) -> str:
-    """Write the first names of a list."""
-    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")

@@ -13,6 +13,14 @@ MASK_WORDS = (
     "anno|targets?|manual|gt_mask|gt_label"
 )
 
+IMAGE_FOLDERS = {
+    "image", "images", "img", "imgs", "input", "inputs", "jpegimages", "raw",
+}  # fmt: skip
+MASK_FOLDERS = {
+    "annotation", "annotations", "ground_truth", "groundtruth", "gt", "label", "labels", "mask",
+    "masks", "segmentation", "segmentations",
+}  # fmt: skip
+
 
 def bare(stem: str, words: str) -> str:
     """Take words that tell images from masks off a file's stem: "gt_7" and "7_mask" are "7"."""

@@ -28,6 +28,7 @@ from maskr.annotations.options import Progress, ReadOptions, WriteOptions
 from maskr.annotations.report import Report
 from maskr.annotations.table import Annotations, Labels
 from maskr.arrays import IGNORE
+from maskr.case_names import FRAME
 from maskr.errors import DataError, FormatError
 from maskr.files import folder_atomically
 from maskr.images import SUFFIXES
@@ -35,7 +36,6 @@ from maskr.images import SUFFIXES
 TRUTHS = ("GT", "ST")
 FOLDER = re.compile(r"^(\d+)_(GT|ST)$")
 MASK = re.compile(r"^man_seg_?(\d+)(?:_(\d+))?\.tiff?$", re.IGNORECASE)
-FRAME = re.compile(r"^t(\d+)$", re.IGNORECASE)
 READ_AS = Category(1, "cell")
 """The class of all objects where none is named."""
 
@@ -66,6 +66,7 @@ def read(path: Path, options: ReadOptions, report: Report) -> Annotations:
         raise FormatError(f"There is no man_seg file in {path}.", argument="path")
     place, images = table_of(pairs, report)
     reading = reading_of(classes, options)
+    reading["volumes"] = any(depth_of(pair.image, 0) > 1 for pair in pairs)
     return Annotations("ctc", place, images, no_objects(), classes, reading)
 
 

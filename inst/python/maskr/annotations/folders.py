@@ -10,7 +10,15 @@ from maskr.annotations.columns import Images
 from maskr.annotations.report import Report, lines
 from maskr.errors import FormatError
 from maskr.images import SUFFIXES, size_of
-from maskr.pairs import IMAGE_WORDS, MASK_WORDS, bare, keyed, match_by_keys
+from maskr.pairs import (
+    IMAGE_FOLDERS,
+    IMAGE_WORDS,
+    MASK_FOLDERS,
+    MASK_WORDS,
+    bare,
+    keyed,
+    match_by_keys,
+)
 
 SPLITS = {
     "train": "train",
@@ -22,21 +30,6 @@ SPLITS = {
     "testing": "test",
 }
 """Names of splits by names of folders."""
-
-IMAGE_FOLDERS = {"image", "images", "img", "imgs", "input", "inputs", "jpegimages", "raw"}
-MASK_FOLDERS = {
-    "annotation",
-    "annotations",
-    "ground_truth",
-    "groundtruth",
-    "gt",
-    "label",
-    "labels",
-    "mask",
-    "masks",
-    "segmentation",
-    "segmentations",
-}
 
 SEARCHED = 5000
 """Files that are looked at to tell a folder's format."""

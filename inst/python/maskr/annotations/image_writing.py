@@ -6,11 +6,12 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from maskr.annotations.folders import IMAGE_FOLDERS, SPLITS
+from maskr.annotations.folders import SPLITS
 from maskr.annotations.options import Progress
 from maskr.annotations.report import Report
 from maskr.annotations.table import Annotations
 from maskr.errors import DataError
+from maskr.pairs import IMAGE_FOLDERS
 
 NOT_NAMES = {"..", ".", "/", "\\"}
 

@@ -33,7 +33,8 @@ from maskr.annotations.options import Progress, ReadOptions, WriteOptions
 from maskr.annotations.report import Report
 from maskr.annotations.table import Annotations, Labels
 from maskr.arrays import IGNORE
-from maskr.cases import CHANNEL, Case, declared_classes, find_cases, list_volumes, match
+from maskr.case_names import CHANNEL, Case, match
+from maskr.cases import declared_classes, find_cases, list_volumes
 from maskr.errors import DataError, FormatError
 from maskr.files import atomically, folder_atomically
 from maskr.volumes import is_nifti, open_volume, stem

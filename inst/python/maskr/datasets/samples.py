@@ -9,7 +9,7 @@ from maskr.annotations.table import from_labels
 from maskr.arrays import IGNORE, image_from_r, mask_from_r, volume_from_r
 from maskr.datasets import volume
 from maskr.datasets.spec import DataSpec
-from maskr.errors import DataError, ShapeError
+from maskr.errors import DataError, MaskrError, ShapeError
 from maskr.instances import Instances
 
 UNKNOWN = -2
@@ -58,6 +58,16 @@ def read_image(source: str | dict | np.ndarray) -> np.ndarray:
     if source.ndim == 4:
         return volume_from_r(source)
     return image_from_r(source)
+
+
+def r_check_image(path: str) -> None:
+    """Raise a ShapeError if a file holds several images; other faults may be its own alone."""
+    try:
+        read_image(path)
+    except ShapeError:
+        raise
+    except MaskrError:
+        return
 
 
 def with_channels(

@@ -6,7 +6,8 @@ A part crosses the border as a dict, so that a dataset holds no voxels:
 - `box`: d, h, w, D, H, W: where it begins, from 0, and its size in voxels;
 - `axis`: the axis (0, 1, 2) that a slice leaves out, or -1;
 - `window`, of images: the two values that become 0 and 1;
-- `ignored`, of labels: the values of the file that mean "ignore".
+- `ignored`, of labels: the values of the file that mean "ignore";
+- `numbers`, of labels that number objects: the ids `class` and `background` that they become.
 
 What can be read in part (uncompressed NIfTI, single files of a stack) is; other volumes are read
 whole, and the last ones are kept up to `BUDGET` bytes, so that slices in a row cost one reading.
@@ -25,9 +26,11 @@ import numpy as np
 
 from maskr import images, masks, volumes
 from maskr.arrays import IGNORE
-from maskr.cases import Case, find_cases, is_picture, natural
+from maskr.case_names import TRUTH, Case
+from maskr.cases import find_cases, is_picture, natural
+from maskr.datasets import truth_slices
 from maskr.errors import DataError, FormatError
-from maskr.volumes import Volume
+from maskr.volumes import Volume, stem
 
 BUDGET = 2**30
 
@@ -110,10 +113,23 @@ def load_image(part: dict) -> np.ndarray:
 
 def load_ids(part: dict, values: Sequence[int] | None) -> np.ndarray:
     """Read class ids, int32 `[H, W]` or `[D, H, W]` with IGNORE, of a part of a label volume."""
-    stored = read_part(part["volume"], slices_of(part), as_labels=True)
-    values = None if values is None else list(values)
-    ids = masks.replaced(stored[..., 0].copy(), part["volume"], set(part["ignored"]), values)
+    stored = read_part(part["volume"], slices_of(part), as_labels=True)[..., 0]
+    void = set(part["ignored"])
+    if part.get("numbers") is not None:
+        ids = of_objects(stored, void, part["numbers"])
+    else:
+        values = None if values is None else list(values)
+        ids = masks.replaced(stored.copy(), part["volume"], void, values)
     return ids.take(0, axis=part["axis"]) if part["axis"] >= 0 else ids
+
+
+def of_objects(stored: np.ndarray, void: set[int], numbers: dict) -> np.ndarray:
+    """Turn numbers of objects into the ids `class` and `background`, and those of `void` into
+    IGNORE.
+    """
+    ids = np.where(stored > 0, int(numbers["class"]), int(numbers["background"]))
+    ids[np.isin(stored, list(void))] = IGNORE
+    return ids.astype(np.int32)
 
 
 def slices_of(part: dict) -> tuple[slice, slice, slice]:
@@ -178,6 +194,8 @@ def open_any(path: str, as_labels: bool, changed: int) -> Volume:
         if not files:
             return volumes.open_volume(path)
         return stack(path, len(files), lambda k: page_of(files[k], None, as_labels))
+    if as_labels and truth_slices.is_slice(path):
+        return truth_slices.open_slices(path, lambda file: masks.decode(file)[0])
     if not volumes.is_volume(path):
         pages = images.count_pages(path) if images.is_tiff(path) else 1
         if pages > 1:
@@ -260,16 +278,26 @@ class Choice:
     number: int | None = None
     empty: bool = False
 
-    def boxes(self, ids: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Choose parts of a volume by its class ids: int32 `[n, 6]`."""
-        occupied = ids > 0
-        if self.axis is not None:
-            found = slice_boxes(ids.shape, self.axis)
-        elif self.number is None:
-            found = grid_boxes(ids.shape, self.patch, self.overlap)
-        else:
+    def boxes(
+        self, occupied: np.ndarray, annotated: np.ndarray, rng: np.random.Generator
+    ) -> np.ndarray:
+        """Choose parts of a volume, int32 `[n, 6]`.
+
+        Parameters
+        ----------
+        occupied
+            bool `[D, H, W]`: the voxels of objects.
+        annotated
+            bool `[D, H, W]`: the voxels that somebody looked at. Parts without any are left out.
+        """
+        if self.number is not None and self.axis is None:
             return self.drawn(occupied, rng)
-        return found if self.empty else found[[has_object(occupied, box) for box in found]]
+        if self.axis is not None:
+            found = slice_boxes(occupied.shape, self.axis)
+        else:
+            found = grid_boxes(occupied.shape, self.patch, self.overlap)
+        wanted = annotated if self.empty else occupied
+        return found[[has_object(wanted, box) for box in found]]
 
     def drawn(self, occupied: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Draw boxes; without empty ones each holds a voxel of an object that is drawn first."""
@@ -328,7 +356,8 @@ def r_parts(
     choice
         Fields of `Choice`.
     reading
-        `ignore`, `values`, `explicit` and `classes` of `masks.load()`.
+        `ignore`, `values`, `explicit` and `classes` of `masks.load()`; `numbers`: the ids `class`
+        and `background` that numbers of objects become, None where labels hold class ids.
     seed
         Of boxes drawn by chance.
     progress
@@ -339,7 +368,9 @@ def r_parts(
     dict
         `names`, `images`, `labels`, `ignored`: for each volume; `volume` (from 0) and `box`
         (int32 `[n, 6]`): for each part; `ids`: class ids seen; `classes`: ids by name, as the data
-        set declares them, or None; `left_out`: parts without an object that were left out.
+        set declares them, or None; `numbers`: as in `reading`, and those of the Cell Tracking
+        Challenge's truth where that was read; `left_out`: parts without an object that were left
+        out.
 
     Raises
     ------
@@ -349,6 +380,10 @@ def r_parts(
         If labels hold what can't be class ids.
     """
     cases, classes = find_cases(root, split, targets)
+    reading = {"numbers": None} | reading
+    if reading["numbers"] is None and all(TRUTH.match(stem(one.labels)) for one in cases):
+        reading = reading | {"numbers": {"class": 1, "background": 0}}
+        classes = {"background": 0, "cell": 1}
     # nnU-Net's name for voxels that do not count
     void = None if classes is None else classes.pop("ignore", None)
     if void is not None and not reading["explicit"]:
@@ -370,6 +405,7 @@ def r_parts(
         "box": np.concatenate([one.boxes for one in found]),
         "ids": np.array(sorted(set().union(*(one.ids for one in found))), dtype=np.int32),
         "classes": classes,
+        "numbers": reading["numbers"],
         "left_out": sum(one.left_out for one in found),
     }
 
@@ -390,10 +426,14 @@ def parts_of(case: Case, rule: Choice, reading: dict, rng: np.random.Generator) 
     for path in case.images:
         volumes.check_same_grid(opened(path, as_labels=False), labels)
     ids, void = read_labels(case.labels, labels, **reading)
-    boxes = rule.boxes(ids, rng)
+    numbers = reading["numbers"]
+    occupied = ids > 0 if numbers is None else ids == numbers["class"]
+    all_slices = not truth_slices.is_slice(case.labels)
+    annotated = np.full_like(occupied, True) if all_slices else ids != IGNORE
+    boxes = rule.boxes(occupied, annotated, rng)
     everything = len(boxes)
     if not rule.empty and rule.number is None:
-        everything = len(replace(rule, empty=True).boxes(ids, rng))
+        everything = len(replace(rule, empty=True).boxes(occupied, annotated, rng))
     seen = set(np.unique(ids).tolist()) - {IGNORE}
     return Parts(boxes, seen, sorted(void), everything - len(boxes))
 
@@ -405,10 +445,14 @@ def read_labels(
     values: list[int] | None,
     explicit: bool,
     classes: list[int] | None,
+    numbers: dict | None,
 ) -> tuple[np.ndarray, set[int]]:
     """Read a label volume whole: class ids with IGNORE, and the values that mean "ignore"."""
     raw = masks.one_channel(volume.whole(), path)
     stored = masks.whole(raw, path)
+    if numbers is not None:
+        void = {truth_slices.UNANNOTATED, *([ignore] if explicit and ignore is not None else [])}
+        return of_objects(stored, void, numbers), void
     void = masks.meaning_of(
         np.unique(stored), raw.dtype.itemsize, path, ignore, values, explicit, classes
     )
