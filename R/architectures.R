@@ -98,8 +98,8 @@ build_model <- function(architecture, in_channels, classes, weights, arguments =
   in_channels <- check_whole(in_channels, min = 1, call = call)
   weights <- check_string(weights, null = TRUE, call = call)
   encoder_weights <- check_string(encoder_weights, null = TRUE, call = call)
-  model <- py_call(
-    "builders", "build", architecture,
+  built <- py_call(
+    "builders", "r_build", architecture,
     in_channels = if (is_said("in_channels", call)) in_channels,
     classes = classes_for_python(classes, call = call),
     arguments = as_dict(arguments),
@@ -110,13 +110,12 @@ build_model <- function(architecture, in_channels, classes, weights, arguments =
     seed = draw_seed(),
     .call = call
   )
-  # Keras keeps lists as objects of its own
-  notes <- unlist(reticulate::iterate(model$notes))
+  notes <- unlist(built$notes)
   if (length(notes) > 0) {
     cli::cli_inform(stats::setNames(verbatim(notes), rep("i", length(notes))),
                     class = "maskr_message_adapted")
   }
-  model
+  built$model
 }
 
 # Of the arguments of the calling builder, named as there and checked: those that its user gave.

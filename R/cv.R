@@ -259,7 +259,7 @@ check_level <- function(x, call = rlang::caller_env()) {
 }
 
 # How each model is trained: the arguments of fit(), the share of inner validation data and how it
-# is chosen, and in `before` the module of the model that was trained last.
+# is chosen, and in `before` the model that was trained last.
 plan_training <- function(valid, stratify, arguments, call = rlang::caller_env()) {
   valid <- check_number(valid, min = 0, max = 1, call = call)
   given <- rlang::names2(arguments)
@@ -325,12 +325,11 @@ train_once <- function(model, train, valid, plan, progress) {
   list(model = model, history = history)
 }
 
-# A model that was trained before has seen what it would be judged by. The reference to its module
-# keeps the id from being used again.
+# A model that was trained before has seen what it would be judged by.
 check_new_model <- function(model, plan) {
   check_model(model, arg = "model_fn", call = NULL)
-  module <- model$module
-  if (identical(reticulate::py_id(module), plan$before$id)) {
+  before <- plan$before$model
+  if (!is.null(before) && py_call("summaries", "same_network", model, before)) {
     maskr_abort(c("same_model", "argument"), c(
       "{.arg model_fn} must build a new model each time, and it returned the last one again.",
       x = "That model was trained on images that would now judge it.",
@@ -338,8 +337,7 @@ check_new_model <- function(model, plan) {
            {.code \\() seg_clone(model)}."
     ), arg = "model_fn", call = NULL)
   }
-  plan$before$module <- module
-  plan$before$id <- reticulate::py_id(module)
+  plan$before$model <- model
 }
 
 # The overall row of a score.

@@ -60,10 +60,10 @@ seg_export <- function(model, path, size = NULL, ...) {
   size <- check_lengths(size)
   cli::cli_inform(c(i = "Exporting to {.file {basename(path)}}."))
   done <- py_call("export", "export", model, path, size = if (!is.null(size)) as.list(size))
-  done <- list(path = path, difference = done$difference, dynamic = as.character(done$dynamic),
-               least = as.integer(unlist(done$least)))
-  say_sizes(done, model$spec$multiple)
-  invisible(done)
+  result <- list(path = path, difference = done$difference, dynamic = as.character(done$dynamic),
+                 least = as.integer(unlist(done$least)))
+  say_sizes(result, done$multiple)
+  invisible(result)
 }
 
 check_exportable <- function(model, call = rlang::caller_env()) {

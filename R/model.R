@@ -388,23 +388,20 @@ predict.seg_model <- function(object, x, type = c("mask", "prob", "logit"), thre
   threshold <- check_number(threshold, min = 0, max = 1)
   precision <- check_choice(precision, c("auto", "float32", "bfloat16", "float16"))
   batch_size <- check_whole(batch_size, min = 1, null = TRUE)
-  sources <- as_sources(x, model_dims(object))
+  about <- model_facts(object)
+  sources <- as_sources(x, about$dims)
   out <- py_call(
     "inference", "predict", object, unname(lapply(sources$images, image_for_python)), type,
     threshold, precision, batch_size,
     progress = counting_progress(verbose, length(sources$images), "Segmenting")
   )
   if (precision == "auto") say_precision(out$precision)
-  classes <- model_classes(object)
   results <- Map(
-    function(...) wrap_prediction(..., type = type, classes = classes),
+    function(...) wrap_prediction(..., type = type, classes = about$classes),
     out$results, sources$images, out$geometry
   )
   if (sources$single) results[[1]] else stats::setNames(results, names(sources$images))
 }
-
-# 2 for a model of images, 3 for one of volumes.
-model_dims <- function(model) py_call("architectures", "dims_of", model$module)
 
 # Images for prediction: `images` (paths or arrays), and whether one result is expected. With
 # `dims = 3` they are volumes.
@@ -589,7 +586,7 @@ set_trainable <- function(model, layers, trainable, call = rlang::caller_env()) 
     maskr_abort("argument", "{.arg layers} must be names of layers, not {describe(layers)}.",
                 arg = "layers", call = call)
   }
-  py_try(model$set_trainable(as.list(layers), trainable), call = call)
+  py_call("training.freezing", "set_trainable", model, as.list(layers), trainable, .call = call)
   invisible(model)
 }
 
@@ -686,10 +683,16 @@ check_alive <- function(x, arg, call) {
   invisible(x)
 }
 
-model_classes <- function(model) {
-  classes <- model$spec$classes
-  if (!is.null(classes)) stats::setNames(as.integer(unlist(classes)), names(classes))
+# `classes`: class ids by name, or NULL; `dims`: 2 for a model of images, 3 for one of volumes.
+# Attributes of the handle itself are not read: other packages decide how these are converted.
+model_facts <- function(model) {
+  facts <- py_call("summaries", "facts", model)
+  ids <- facts$classes
+  list(classes = if (!is.null(ids)) stats::setNames(as.integer(unlist(ids)), names(ids)),
+       dims = facts$dims)
 }
+
+model_classes <- function(model) model_facts(model)$classes
 
 check_has_classes <- function(model, call = rlang::caller_env()) {
   model_classes(model) %||% maskr_abort("data", c(

@@ -170,11 +170,7 @@ judge <- function(model, dataset, held_out, validation_data, groups, plan, score
 
 check_reported <- function(model, metric, call = rlang::caller_env()) {
   check_model(model, arg = "model_fn", call = call)
-  known <- if (isTRUE(model$compiled)) {
-    py_call("training.conditions", "metric_names", model)
-  } else {
-    c("loss", eval(formals(compile.seg_model)$metrics))
-  }
+  known <- unlist(py_call("training.compiling", "reported", model))
   if (metric %in% known) return(invisible())
   maskr_abort("data", c(
     "Training reports no {.arg metric} {.val {metric}} of validation data.",

@@ -1,4 +1,6 @@
 # Runs the R tests against the installed package. Usage: Rscript tools/test.R [FILTER]
+# With the environment variable MASKR_TEST_KERAS3=1 they run beside the methods of keras3, which
+# change what comes from Python (tests/testthat/helper-keras3.R).
 # Closes with "R: N passed, N failed"; fails if a test failed or none passed.
 Sys.setenv(NOT_CRAN = "true")
 filter <- c(commandArgs(trailingOnly = TRUE), list(NULL))[[1]]

@@ -361,7 +361,7 @@ class TestAdapting:
         four = THREE | {"car": 9}
         model = builders.build(name, 1, four, arguments, path, seed=9)
         assert (model.spec.in_channels, model.spec.classes) == (1, four)
-        assert model.notes == [
+        assert list(model.notes) == [
             "The first convolution was adapted from 3 to 1 channels.",
             "The last layer has other classes than the weights, and begins untrained.",
         ]
@@ -374,7 +374,7 @@ class TestAdapting:
         # unchanged, the file says nothing and gives all; the channels are its own
         if count(model.module) < 10e6:
             same = builders.build(name, None, THREE, arguments, path)
-            assert (same.spec.in_channels, same.notes) == (3, [])
+            assert (same.spec.in_channels, same.notes) == (3, ())
             assert all(torch.equal(v, held[k]) for k, v in same.module.state_dict().items())
 
     def test_a_file_of_another_network_or_size_is_an_error(self, tmp_path):
@@ -486,7 +486,7 @@ class TestEncoderWeights:
         own = model.module.encoder.state_dict()
         assert all(torch.equal(own[key], state[key]) for key in own)
         assert model.spec.preprocess == IMAGENET
-        assert model.notes == []
+        assert list(model.notes) == []
         assert os.listdir(cache) == ["mobilenet_v2.imagenet.safetensors"]
         given = builders.build(
             name, classes=THREE, **ask, cache=cache, preprocess={"per_image": "standardise"}
@@ -508,7 +508,8 @@ class TestEncoderWeights:
             model.module.encoder.state_dict()[first], state[first].sum(1, keepdim=True)
         )
         assert model.spec.preprocess.mean is None
-        assert model.notes == ["The encoder's first convolution was adapted from 3 to 1 channels."]
+        note = "The encoder's first convolution was adapted from 3 to 1 channels."
+        assert list(model.notes) == [note]
 
     @pytest.mark.parametrize("channels", [3, 2])
     def test_of_timm(self, hub, tmp_path, channels):
@@ -591,7 +592,8 @@ class TestEncoderWeights:
         )
         own = model.module.state_dict()
         assert torch.equal(own[pair[0]], state[pair[1]])
-        assert model.notes == ["The encoder's first convolution was adapted from 3 to 4 channels."]
+        note = "The encoder's first convolution was adapted from 3 to 4 channels."
+        assert list(model.notes) == [note]
         monkeypatch.undo()
         with pytest.raises(WeightsError, match="expected|internet|reached|not on this machine"):
             weights.locate(file, "file:///nowhere", file[-12:-4], str(tmp_path))
@@ -666,7 +668,7 @@ class TestPublishedNetworks:
         assert model.spec.classes["wall"] == 1
         assert (model.spec.preprocess, model.spec.multiple) == (IMAGENET, 32)
         assert model.spec.arguments == {"variant": "b0"}
-        assert model.notes == [
+        assert list(model.notes) == [
             "The weights come under LicenseRef-NVIDIA-non-commercial: no commercial use."
         ]
         x = torch.rand(1, 3, 64, 96)

@@ -106,7 +106,7 @@ def test_other_channels_and_classes_than_the_weights_are_adapted_and_said(tmp_pa
     assert own["conv.weight"].shape[0] == 3
     same = set(own) - {"encoder1.enc1conv1.weight", "conv.weight", "conv.bias"}
     assert all(torch.equal(own[name], held[name]) for name in same)
-    assert model.notes == [
+    assert list(model.notes) == [
         "The first convolution was adapted from 2 to 3 channels.",
         "The last layer has other classes than the weights, and begins untrained.",
     ]
@@ -136,7 +136,7 @@ def test_nuclei_for_other_channels_and_classes():
     other_ids = {"background": 1, "nucleus": 2}
     renumbered = builders.build("unet", classes=other_ids, weights_name="nuclei")
     assert torch.equal(renumbered.module.conv.weight, nuclei.module.conv.weight)
-    assert (renumbered.notes, nuclei.notes) == ([], [])
+    assert (renumbered.notes, nuclei.notes) == ((), ())
 
 
 def test_weights_with_a_specification_bring_their_classes_and_preprocessing(tmp_path):

@@ -31,6 +31,17 @@ python_module <- function(name) {
   py_module(name)
 }
 
+# Runs R code in a fresh process with the installed package; returns what it printed.
+fresh_r <- function(code, env = character(), arguments = character()) {
+  script <- withr::local_tempfile(fileext = ".R", lines = code)
+  libraries <- paste0("R_LIBS=", paste(.libPaths(), collapse = .Platform$path.sep))
+  out <- suppressWarnings(system2(
+    file.path(R.home("bin"), "Rscript"), c("--vanilla", arguments, shQuote(script)),
+    stdout = TRUE, stderr = TRUE, env = c(libraries, env)
+  ))
+  paste(out, collapse = "\n")
+}
+
 # For snapshots of errors that name the working directory.
 hide_folder <- function(lines) gsub(getwd(), "<folder>", lines, fixed = TRUE)
 

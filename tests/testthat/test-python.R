@@ -1,16 +1,5 @@
 # The border to Python: loading, starting, errors on their way back, and S3 classes of handles.
 
-# Runs R code in a fresh process with the installed package; returns what it printed.
-fresh_r <- function(code, env = character(), arguments = character()) {
-  script <- withr::local_tempfile(fileext = ".R", lines = code)
-  libraries <- paste0("R_LIBS=", paste(.libPaths(), collapse = .Platform$path.sep))
-  out <- suppressWarnings(system2(
-    file.path(R.home("bin"), "Rscript"), c("--vanilla", arguments, shQuote(script)),
-    stdout = TRUE, stderr = TRUE, env = c(libraries, env)
-  ))
-  paste(out, collapse = "\n")
-}
-
 # As if nothing had been asked of Python yet.
 local_not_started <- function(env = parent.frame()) {
   old <- the$started

@@ -108,8 +108,14 @@ def build(
         )
     else:
         model, notes = with_weights(asked, weights_name, cache, seed)
-    model.notes = notes
+    model.notes = tuple(notes)
     return model
+
+
+def r_build(architecture: str, **arguments: object) -> dict:
+    """`build()` for R: the `model`, and its `notes` as a plain list."""
+    model = build(architecture, **arguments)
+    return {"model": model, "notes": list(model.notes)}
 
 
 def fresh(spec: Spec, seed: int | None) -> SegModel:

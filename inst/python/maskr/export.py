@@ -83,7 +83,8 @@ def export(model: SegModel, path: str, size: list[int] | None = None) -> dict:
     -------
     dict
         `difference`: the largest one in probability on random images; `dynamic`: the dimensions
-        that are free; `least`: the smallest size of images, or the only one.
+        that are free; `least`: the smallest size of images, or the only one; `multiple`: of which
+        free sizes must be multiples.
 
     Raises
     ------
@@ -108,6 +109,7 @@ def export(model: SegModel, path: str, size: list[int] | None = None) -> dict:
                 "difference": difference[0],
                 "dynamic": shape.dynamic,
                 "least": list(shape.least),
+                "multiple": model.spec.multiple,
             }
     raise refused(ending, size, model, reason)
 

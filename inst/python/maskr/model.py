@@ -30,7 +30,8 @@ class SegModel(keras.Model):
     frozen
         Dotted names of the modules that keep weights and statistics in training.
     notes
-        What a builder adapted to fit channels or classes.
+        What a builder adapted to fit channels or classes: a tuple, since Keras keeps lists as
+        objects of its own.
     recipe
         What `training.compile()` settled beside Keras's own settings; None if it wasn't called.
     update
@@ -45,7 +46,7 @@ class SegModel(keras.Model):
         self.spec = spec
         self.precision = "float32"
         self.frozen: frozenset[str] = frozenset()
-        self.notes: list[str] = []
+        self.notes: tuple[str, ...] = ()
         self.recipe: object | None = None
         self.update: Callable[[], None] | None = None
         self.team: Team | None = None

@@ -9,6 +9,19 @@ from maskr.errors import ShapeError
 from maskr.model import SegModel
 
 
+def facts(model: SegModel) -> dict:
+    """What R's verbs ask of a model: `classes` (ids by name, or None), `dims` of its images (2, or
+    3 for volumes).
+    """
+    classes = model.spec.classes
+    return {"classes": None if classes is None else dict(classes), "dims": dims_of(model.module)}
+
+
+def same_network(one: SegModel, other: SegModel) -> bool:
+    """Whether two models are of one network, which training either would change."""
+    return one.module is other.module
+
+
 def describe(model: SegModel) -> dict:
     """A few plain facts: the network, its parameters, channels, preprocessing, device."""
     parameters = list(model.module.parameters())

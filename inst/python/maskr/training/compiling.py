@@ -10,7 +10,11 @@ from maskr.losses import from_r
 from maskr.metrics.training import ConfusionMetric
 from maskr.model import SegModel
 from maskr.training import schedules
+from maskr.training.conditions import metric_names
 from maskr.training.recipe import Recipe
+
+METRICS = ("iou", "dice")
+"""What training reports beside the loss, unless told otherwise."""
 
 
 def compile(
@@ -18,7 +22,7 @@ def compile(
     optimizer: str | keras.optimizers.Optimizer = "adam",
     learning_rate: float | None = None,
     loss: list[dict] | Callable | str | None = None,
-    metrics: Sequence = ("iou", "dice"),
+    metrics: Sequence = METRICS,
     schedule: dict | None = None,
     weight_decay: float | None = None,
     clip_norm: float | None = None,
@@ -75,6 +79,11 @@ def compile(
     metrics = [make_metric(metric, channels) for metric in metrics]
     model.compile(optimizer=optimizer, loss=loss, metrics=metrics)
     model.recipe = Recipe(schedule, accumulate, ema, dict(layer_rates or {}))
+
+
+def reported(model: SegModel) -> list[str]:
+    """The names of what training reports, or would if the model were compiled with the defaults."""
+    return metric_names(model) if model.compiled else ["loss", *METRICS]
 
 
 OPTIMIZERS = {

@@ -6,6 +6,11 @@ from maskr import layers
 from maskr.model import SegModel
 
 
+def set_trainable(model: SegModel, patterns: list[str], trainable: bool) -> None:
+    """`SegModel.set_trainable()` for R, without the names that it returns."""
+    model.set_trainable(patterns, trainable)
+
+
 class Freezing(keras.callbacks.Callback):
     """Freezes the encoder for the first `epochs` epochs, weights and statistics.
 
