@@ -20,7 +20,7 @@
 #' | `group` | warning | a group, such as a volume's slices, that another dataset has parts of too |
 #' | `ignored` | warning | a mask without a pixel that counts, or most pixels of a dataset |
 #' | `absent class` | warning | a class that no pixel of a dataset has |
-#' | `channels` | warning | an image with another number of channels than most |
+#' | `channels` | warning | an image with another number of channels; an error where no model fits |
 #' | `odd size` | warning | an image eight times larger or smaller than the median |
 #' | `parts` | warning | an object of ten or more parts, as of a mask of classes read as objects |
 #' | `empty` | note | a mask that holds only background: class "background", or the first of two |

@@ -113,6 +113,14 @@ def test_channels_and_grey_images():
     assert kinds(findings(dataset([grey], [mask()]))) == [("note", "grey")]
 
 
+def test_colour_among_grey_images_is_an_error_and_grey_saved_in_colour_a_warning():
+    images = [picture(i)[:, :, :1] for i in range(3)]
+    grey = np.repeat(picture(5)[:, :, :1], 3, axis=2)
+    found = findings(dataset([*images, grey, picture(6)], [mask()] * 5))
+    found = [one for one in found if one["check"] == "channels"]
+    assert [one["severity"] for one in found] == ["warning", "error"]
+
+
 def test_odd_sizes():
     images = [picture(i) for i in range(3)] + [picture(4, 400, 600)]
     targets = [mask()] * 3 + [mask(400, 600)]

@@ -260,6 +260,19 @@ def test_fit_channels():
         images.fit_channels(rgba[:3], 1)
 
 
+def test_grey_that_was_saved_in_colour_is_one_channel():
+    grey = np.arange(6, dtype=np.float32).reshape(1, 2, 3)
+    opaque = np.concatenate([np.repeat(grey, 3, 0), np.ones_like(grey)])
+    for image in (opaque[:3], opaque):
+        np.testing.assert_array_equal(images.fit_channels(image, 1), grey)
+    almost = opaque[:3].copy()
+    almost[2, 1, 2] += 1e-3
+    with pytest.raises(ShapeError, match="3 channels"):
+        images.fit_channels(almost, 1)
+    with pytest.raises(ShapeError, match="3 channels"):
+        images.fit_channels(opaque[:3], 2)
+
+
 def test_real_files(shared_data):
     volume = images.decode(shared_data("stardist/img3d.tif"))
     assert volume.shape == (31, 61, 57, 1)

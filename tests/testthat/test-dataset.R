@@ -68,3 +68,22 @@ test_that("what does not fit together is an error", {
     seg_dataset(list(image), list(mask + 0.5))
   }, transform = hide_folder)
 })
+
+test_that("grey pictures that another program saved as RGB go through every verb as one channel", {
+  skip_if_no_python()
+  set.seed(1)
+  scenes <- seg_example("nuclei", n = 4, size = c(32, 48))
+  as_rgb <- function(image) seg_image(array(rep(image, 3), c(dim(image)[1:2], 3)))
+  model <- seg_unet(1, scenes$classes, init_features = 4)
+  grey <- lapply(scenes$images, \(image) image[, , 1])
+  mixed <- c(grey[1:2], lapply(grey[3:4], as_rgb))
+  expect_identical(predict(model, mixed), predict(model, grey))
+  data <- seg_dataset(mixed, scenes$masks, classes = scenes$classes, batch_size = 4)
+  plain <- seg_dataset(grey, scenes$masks, classes = scenes$classes, batch_size = 4)
+  expect_equal(seg_evaluate(model, data)$value, seg_evaluate(model, plain)$value)
+  expect_s3_class(fit(model, data, epochs = 1, verbose = FALSE), "seg_history")
+  augmented <- seg_dataset(mixed, scenes$masks, classes = scenes$classes, augment = "microscopy")
+  expect_s3_class(fit(model, augmented, epochs = 1, verbose = FALSE), "seg_history")
+  mixed[[4]][1, 1, 2] <- 0.123
+  expect_error(predict(model, mixed[[4]]), "3 channels", class = "maskr_error_shape")
+})

@@ -127,8 +127,8 @@ def load(path: str, scale: bool = True) -> np.ndarray:
 def fit_channels(image: np.ndarray, in_channels: int, what: str = "The image") -> np.ndarray:
     """Give a `[C, H, W]` image the number of channels that a model takes.
 
-    Grey is replicated to three channels and a fully opaque alpha dropped. `what` begins the
-    message of an error.
+    Grey is replicated to three channels, three equal ones become one, and a fully opaque alpha is
+    dropped. `what` begins the message of an error.
 
     Raises
     ------
@@ -142,6 +142,8 @@ def fit_channels(image: np.ndarray, in_channels: int, what: str = "The image") -
         return fit_channels(image[:-1], in_channels, what)
     if channels == 1 and in_channels == 3:
         return np.repeat(image, 3, axis=0)
+    if channels == 3 and in_channels == 1 and is_grey(image):
+        return image[:1]
     if (channels, in_channels) in ((2, 1), (4, 3)):
         raise ShapeError(
             f"{what} has {channels} channels and the model takes {in_channels}: "
@@ -154,6 +156,11 @@ def fit_channels(image: np.ndarray, in_channels: int, what: str = "The image") -
         f"and the model takes {in_channels}.",
         hint="Choose channels with image[, , k], or build a model with other in_channels.",
     )
+
+
+def is_grey(image: np.ndarray) -> bool:
+    """Tell whether the three channels of `[3, ...]` are equal: a grey image saved as RGB."""
+    return len(image) == 3 and bool((image[1:] == image[:1]).all())
 
 
 def is_opaque(alpha: np.ndarray) -> bool:

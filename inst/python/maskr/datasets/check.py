@@ -143,8 +143,9 @@ def about_channels(split: Split) -> Iterator[Finding]:
     for one in seen:
         if one.channels != usual:
             message = f"It has {channel_words(one.channels)}, and most images have {usual}."
-            # grey images become three channels by themselves, nothing else changes its number
-            severity = "warning" if {one.channels, usual} == {1, 3} else "error"
+            # grey images become three channels or one; nothing else changes its number
+            fits = (one.channels, usual) == (1, 3) or (one.grey and usual == 1)
+            severity = "warning" if fits else "error"
             yield Finding(severity, "channels", split.name, one.file, message)
     grey = sum(one.grey for one in seen)
     colour = sum(one.channels == 3 for one in seen) - grey

@@ -207,8 +207,10 @@ class Loader(keras.utils.PyDataset):
         if objects is not None:
             objects.class_ids = class_indices(objects.class_ids, self.table, self.data.names[i])
         image, target = self._decode(i)
-        if self.pipeline is not None and self.pipeline.needs_others:
-            # pictures that meet must agree; else grey stays one channel as long as possible
+        others = self.pipeline is not None and self.pipeline.needs_others
+        if others or len(image) > (self.spec.in_channels or len(image)):
+            # pictures that meet must agree, and noise would make channels differ that are equal;
+            # else grey stays one channel as long as possible
             image = self._with_channels(i, image)
         return Sample.of(image, target, objects)
 

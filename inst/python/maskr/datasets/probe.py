@@ -13,7 +13,7 @@ from maskr.datasets.samples import by_word, read_image, target_ids, target_objec
 from maskr.datasets.spec import DataSpec
 from maskr.datasets.statistics import tally
 from maskr.errors import MaskrError
-from maskr.images import is_opaque
+from maskr.images import is_grey, is_opaque
 
 T = TypeVar("T")
 
@@ -105,7 +105,7 @@ def describe(found: Probe, image: np.ndarray) -> None:
         image = image[:-1]
     found.size = image.shape[1:]
     found.channels = len(image)
-    found.grey = len(image) == 3 and bool((image[1:] == image[:1]).all())
+    found.grey = is_grey(image)
     found.content = digest(image)
     if image.ndim == 3:
         found.look = look_of(image)
