@@ -185,10 +185,17 @@ next_step <- function(path) {
 #' is done in a process of its own, so that a broken torch can't crash R, and Python isn't started
 #' in this session. It takes as long as importing torch, some seconds.
 #'
+#' Where torch is loaded in this session already (after a [predict()], say), the report also tells
+#' how fast it multiplies matrices here and in a process without R, and what to do if that is more
+#' than twice as fast: on Linux R's BLAS, which often is slow, computes for a torch that was loaded
+#' before maskr.
+#'
 #' @return A list of class `seg_sitrep`, which prints as a report: `r` (named versions), `rule`,
 #'   `python` (path, or `NULL`), `version`, `running` (in this session), `requirements` (data frame:
 #'   requirement, package, version, state, optional), `devices` (data frame: device, name), `no_gpu`
-#'   (why, or `NULL`), `problems` (data frame: problem, mend).
+#'   (why, or `NULL`), `gflops` (speed of a product of 512 x 512 matrices by one thread, in units
+#'   of 1e9 operations a second: `session`, `NA` where torch is not loaded, and `alone`, in a
+#'   process of Python alone), `problems` (data frame: problem, mend).
 #' @concept setup
 #' @seealso [seg_install()], [seg_device()], [seg_available()]
 #' @export
@@ -199,6 +206,7 @@ seg_sitrep <- function() {
   wanted <- seg_requirements(names(python_extras))
   report <- if (!is.null(choice$python)) report_on_python(choice$python, wanted)
   requirements <- installed_requirements(report)
+  speed <- measured_speed(choice, report)
   structure(list(
     r = r_versions(),
     rule = choice$rule,
@@ -208,7 +216,8 @@ seg_sitrep <- function() {
     requirements = requirements,
     devices = facts(report, "device", c("device", "name")),
     no_gpu = fact(report, "no_gpu"),
-    problems = find_problems(choice, report, requirements)
+    gflops = speed$gflops,
+    problems = rbind(find_problems(choice, report, requirements), speed_problems(speed))
   ), class = "seg_sitrep")
 }
 
@@ -267,6 +276,11 @@ find_problems <- function(choice, report, requirements) {
     package_problems(requirements, mend),
     import_problems(report, mend)
   )
+  problem_table(found)
+}
+
+# Of mending lines that are named by their problem.
+problem_table <- function(found) {
   data.frame(
     problem = as.character(names(found)), mend = as.character(unname(found)),
     stringsAsFactors = FALSE
@@ -330,6 +344,27 @@ load_problems <- function(report) {
   found
 }
 
+# Billions of operations a second: in this session if torch is loaded, in the report's process.
+measured_speed <- function(choice, report) {
+  # a Python that is too old is a problem that is told elsewhere
+  here <- if (choice$running) tryCatch(python_file("blas")$speed(), error = function(e) NULL)
+  alone <- fact(report, "gflops")
+  list(
+    gflops = c(session = here$gflops %||% NA_real_, alone = as.numeric(alone %||% NA)),
+    replaced = isTRUE(here$replaced)
+  )
+}
+
+speed_problems <- function(speed) {
+  slow <- isTRUE(speed$gflops[["alone"]] > 2 * speed$gflops[["session"]])
+  mend <- if (speed$replaced) {
+    "start R without LD_PRELOAD, or without what replaces the allocator of memory"
+  } else {
+    "restart R, and call library(maskr) before anything uses Python"
+  }
+  problem_table(c("R's BLAS slows torch down in this session" = mend)[slow])
+}
+
 install_line <- function(python, is_virtualenv) {
   if (is.null(python) || is.null(is_virtualenv)) return("maskr::seg_install()")
   folder <- dirname(dirname(python))
@@ -348,6 +383,7 @@ format.seg_sitrep <- function(x, ...) {
     if (!is.null(x$python)) cli::cli_text("{.path {x$python}}")
     list_packages(x$requirements)
     list_devices(x)
+    list_speed(x$gflops)
     list_problems(x$problems)
   })
 }
@@ -368,6 +404,13 @@ list_devices <- function(x) {
     cli::cli_text("Devices: {paste0(x$devices$device, ' (', x$devices$name, ')', collapse = ', ')}")
   }
   if (!is.null(x$no_gpu)) cli::cli_text("No GPU: {x$no_gpu}.")
+}
+
+list_speed <- function(gflops) {
+  if (anyNA(gflops)) return(invisible())
+  gflops <- prettyNum(signif(gflops, 2))
+  cli::cli_text("Matrix products by one thread: {gflops[['session']]} GFLOPS in this session,
+                 {gflops[['alone']]} in Python alone")
 }
 
 list_problems <- function(problems) {

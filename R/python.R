@@ -60,12 +60,20 @@ the <- new.env(parent = emptyenv())
 the$modules <- list()
 
 declare_python <- function() {
+  if (reticulate::py_available(initialize = FALSE)) protect_blas()
   reticulate::py_require(python_core)
   reticulate::register_class_filter(name_our_classes)
   # An environment that the user configured goes first; ours is only a preference.
   if (!nzchar(Sys.getenv("RETICULATE_PYTHON")) && dir.exists(own_virtualenv())) {
     reticulate::use_virtualenv(own_virtualenv(), required = FALSE)
   }
+}
+
+# Torch and OpenCV must be loaded with care (maskr/blas.py), whoever loads them: this is to run as
+# soon as there is a Python. If it fails there, that is no business of those who started Python;
+# maskr's own start says it.
+protect_blas <- function() {
+  tryCatch(python_file("blas")$protect(), error = function(e) NULL)
 }
 
 own_virtualenv <- function() file.path(reticulate::virtualenv_root(), "r-maskr")
@@ -86,11 +94,14 @@ py_call <- function(module, fun, ..., .call = rlang::caller_env()) {
 py_module <- function(module, call = rlang::caller_env()) {
   if (is.null(the$modules[[module]])) {
     start_python(call)
-    path <- system.file("python", package = "maskr")
-    name <- paste0("maskr.", module)
-    the$modules[[module]] <- py_try(reticulate::import_from_path(name, path = path), call = call)
+    the$modules[[module]] <- py_try(python_file(module), call = call)
   }
   the$modules[[module]]
+}
+
+python_file <- function(module) {
+  path <- system.file("python", package = "maskr")
+  reticulate::import_from_path(paste0("maskr.", module), path = path)
 }
 
 start_python <- function(call) {
@@ -114,17 +125,29 @@ start_python <- function(call) {
       i = "Run {.run maskr::seg_install()} once, then restart R."
     ), call = call)
   }
-  path <- system.file("python", package = "maskr")
-  backend <- py_try(reticulate::import_from_path("maskr.backend", path = path), call = call)
-  replaced <- py_try(backend$prepare(), call = call)
+  found <- py_try(python_file("backend")$prepare(), call = call)
+  the$started <- TRUE
+  tell_backend(found$replaced)
+  tell_slow(found$slow)
+}
+
+tell_backend <- function(replaced) {
   if (nzchar(replaced)) {
     cli::cli_inform(c(
       i = "maskr set {.envvar KERAS_BACKEND} from {.val {replaced}} to {.val torch} for this
            session."
     ))
   }
-  the$started <- TRUE
-  invisible()
+}
+
+tell_slow <- function(packages) {
+  if (length(packages) > 0) {
+    cli::cli_inform(c(
+      "!" = "Python's {.pkg {packages}} {?was/were} loaded before maskr, so R's BLAS computes
+             {?its/their} matrix products: networks may run several times slower.",
+      i = "Restart R, and call {.run library(maskr)} before anything uses Python."
+    ))
+  }
 }
 
 # The two facts about a session that tests replace.

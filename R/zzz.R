@@ -6,4 +6,5 @@
   } else {
     setHook(packageEvent("reticulate", "onLoad"), function(...) declare_python())
   }
+  setHook("reticulate.onPyInit", function(...) protect_blas())
 }

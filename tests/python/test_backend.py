@@ -26,27 +26,27 @@ def fake_keras(name):
 
 def test_unset_backend_becomes_torch_silently(no_keras, monkeypatch):
     monkeypatch.delenv("KERAS_BACKEND")
-    assert backend.prepare() == ""
+    assert backend.prepare()["replaced"] == ""
     assert os.environ["KERAS_BACKEND"] == "torch"
 
 
 def test_torch_stays(no_keras, monkeypatch):
     monkeypatch.setenv("KERAS_BACKEND", "torch")
-    assert backend.prepare() == ""
+    assert backend.prepare()["replaced"] == ""
 
 
 @pytest.mark.parametrize("name", ["tensorflow", "jax"])
 def test_other_backend_is_replaced_and_named(no_keras, monkeypatch, name):
     monkeypatch.setenv("KERAS_BACKEND", name)
-    assert backend.prepare() == name
+    assert backend.prepare()["replaced"] == name
     assert os.environ["KERAS_BACKEND"] == "torch"
-    assert backend.prepare() == ""
+    assert backend.prepare()["replaced"] == ""
 
 
 def test_running_torch_is_fine_whatever_the_variable_says(monkeypatch):
     monkeypatch.setitem(sys.modules, "keras", fake_keras("torch"))
     monkeypatch.setenv("KERAS_BACKEND", "jax")
-    assert backend.prepare() == ""
+    assert backend.prepare()["replaced"] == ""
     assert os.environ["KERAS_BACKEND"] == "jax"
 
 

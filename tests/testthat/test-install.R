@@ -198,6 +198,7 @@ test_that("the report prints versions, devices, problems and their mending", {
     ),
     devices = data.frame(device = "cpu", name = "2 threads"),
     no_gpu = "this build of torch is for the CPU only",
+    gflops = c(session = 57.31, alone = 59.02),
     problems = data.frame(problem = "Python packages missing: torch", mend = "maskr::seg_install()")
   ), class = "seg_sitrep")
   local_reproducible_output(unicode = FALSE)
@@ -206,14 +207,38 @@ test_that("the report prints versions, devices, problems and their mending", {
   expect_match(format(sitrep), "All that maskr needs is there", all = FALSE)
 })
 
+test_that("a session in which torch is slower than twice is a problem with its cure", {
+  problem <- function(session, alone, replaced = FALSE) {
+    speed_problems(list(gflops = c(session = session, alone = alone), replaced = replaced))
+  }
+  expect_identical(nrow(problem(30, 59)), 0L)
+  expect_identical(nrow(problem(NA, 59)), 0L)
+  expect_identical(nrow(problem(4, NA_real_)), 0L)
+  slow <- problem(4, 57)
+  expect_match(slow$problem, "R's BLAS")
+  expect_match(slow$mend, "restart R, and call library(maskr)", fixed = TRUE)
+  expect_match(problem(4, 57, replaced = TRUE)$mend, "LD_PRELOAD")
+})
+
+test_that("speed is measured where torch is loaded, and in Python alone", {
+  skip_if_no_python()
+  python_module("device")
+  choice <- list(running = TRUE)
+  speed <- measured_speed(choice, list(c("gflops", "57.5")))
+  expect_gt(speed$gflops[["session"]], 0)
+  expect_identical(speed$gflops[["alone"]], 57.5)
+  nowhere <- measured_speed(list(running = FALSE), list())
+  expect_identical(nowhere$gflops, c(session = NA_real_, alone = NA_real_))
+})
+
 test_that("the report finds this Python complete, and starts none in its session", {
   skip_if_no_python()
   withr::local_envvar(RETICULATE_PYTHON = reticulate::py_exe())
   code <- "x <- maskr::seg_sitrep()
     cat(x$rule, reticulate::py_available(initialize = FALSE), nrow(x$problems),
-        x$devices$device[nrow(x$devices)], sep = '|')"
+        x$devices$device[nrow(x$devices)], x$gflops[['alone']] > 0, sep = '|')"
   output <- system2(file.path(R.home("bin"), "Rscript"), c("-e", shQuote(code)), stdout = TRUE)
-  expect_identical(utils::tail(output, 1), "RETICULATE_PYTHON|FALSE|0|cpu")
+  expect_identical(utils::tail(output, 1), "RETICULATE_PYTHON|FALSE|0|cpu|TRUE")
 })
 
 test_that("a RETICULATE_PYTHON that does not exist is a problem, not an error", {

@@ -102,6 +102,63 @@ test_that("another KERAS_BACKEND is replaced, and that is said once", {
   expect_match(out, "torch$")
 })
 
+# --- R's BLAS and torch's -------------------------------------------------------------------------
+
+# Which files answer the calls of sgemm_ inside torch and OpenCV, as the dynamic linker of glibc
+# itself writes down when it is asked to.
+answering <- function(code) {
+  folder <- withr::local_tempdir()
+  fresh_r(code, env = c("LD_DEBUG=bindings", paste0("LD_DEBUG_OUTPUT=", folder, "/log"),
+                        paste0("RETICULATE_PYTHON=", reticulate::py_exe())))
+  lines <- unlist(lapply(list.files(folder, full.names = TRUE), readLines, warn = FALSE))
+  lines <- grep("symbol `sgemm_'", lines, value = TRUE, fixed = TRUE)
+  pattern <- ".*binding file (\\S+) \\[.*\\] to (\\S+) \\[.*"
+  from <- basename(sub(pattern, "\\1", lines))
+  answers <- normalizePath(sub(pattern, "\\2", lines))
+  split(answers, ifelse(from == "libtorch_cpu.so", "torch",
+                        ifelse(grepl("opencv|cv2|openblas", from), "cv2", "others")))
+}
+
+skip_if_libraries_do_not_mix <- function() {
+  skip_if_no_python()
+  skip_on_cran()
+  skip_if_not(nzchar(python_module("blas")$global_blas()), "R's BLAS is not global here")
+}
+
+test_that("torch and OpenCV use their own BLAS, whoever imports them once maskr is there", {
+  skip_if_libraries_do_not_mix()
+  of_r <- python_module("blas")$global_blas()
+  by_the_user <- c("library(maskr)", "reticulate::import('torch')", "reticulate::import('cv2')")
+  by_maskr <- c(
+    "reticulate::py_run_string('Python = \"runs\"')",
+    "model <- maskr::seg_unet(1, c(a = 0, b = 1), init_features = 2)"
+  )
+  for (code in list(by_the_user, by_maskr)) {
+    answers <- answering(code)
+    expect_gt(length(answers$torch), 0)
+    expect_false(of_r %in% c(answers$torch, answers$cv2))
+  }
+})
+
+test_that("a torch that was loaded before maskr is said once, with the cure", {
+  skip_if_libraries_do_not_mix()
+  blas <- python_module("blas")
+  skip_if_not(blas$is_slow(blas$global_blas()), "R's BLAS is a fast one")
+  python <- paste0("RETICULATE_PYTHON=", reticulate::py_exe())
+  use <- "for (i in 1:2) invisible(maskr::seg_weights())"
+  said <- fresh_r(c("invisible(reticulate::import('torch'))", use), env = python)
+  said <- gsub("\\s+", " ", said)
+  expect_equal(lengths(regmatches(said, gregexpr("was loaded before maskr", said))), 1)
+  expect_match(said, "Restart R, and call `library(maskr)` before", fixed = TRUE)
+  expect_equal(fresh_r(c("library(maskr)", "invisible(reticulate::import('torch'))", use),
+                       env = python), "")
+})
+
+test_that("a Python that maskr can't use starts as it does without maskr", {
+  local_replaced(python_file = function(module) stop("no Python for maskr"))
+  expect_null(protect_blas())
+})
+
 # --- Errors ---------------------------------------------------------------------------------------
 
 # Raises one of maskr's Python errors and returns the condition that R sees.

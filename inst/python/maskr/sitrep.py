@@ -15,6 +15,8 @@ import platform
 import re
 import sys
 import sysconfig
+import time
+from collections.abc import Callable
 from types import ModuleType
 
 
@@ -119,6 +121,24 @@ def report_nms(torch: ModuleType) -> None:
         say("torchvision", "ok")
 
 
+def gflops(torch: ModuleType, size: int = 512, runs: int = 10) -> float:
+    """Speed of the quickest of some products of two matrices by one thread."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        matrix = torch.full((size, size), 0.5)
+        return 2 * size**3 / min(seconds_of(matrix.matmul, matrix) for _ in range(runs)) / 1e9
+    finally:
+        torch.set_num_threads(threads)
+
+
+def seconds_of(function: Callable, argument: object) -> float:
+    """Time one call."""
+    start = time.perf_counter()
+    function(argument)
+    return time.perf_counter() - start
+
+
 def main(requirements: list[str]) -> None:
     """Report on this Python; without requirements, on the interpreter only."""
     report_interpreter()
@@ -133,6 +153,7 @@ def main(requirements: list[str]) -> None:
         if torch is not None:
             report_nms(torch)
             report_devices(torch)
+            say("gflops", round(gflops(torch), 1))
     say("end", "yes")
 
 
