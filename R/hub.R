@@ -28,6 +28,9 @@
 #' @param multiple Height and width of what the network sees must be multiples of this whole number
 #'   of at least 1; images are padded to it and results cropped back. Networks that halve the image
 #'   `n` times usually need `2^n`.
+#' @param output Which output of a network that returns several is meant: its name in a dictionary,
+#'   or its place in a list or tuple, counted from 1. `NULL` takes the only one, or that of the name
+#'   `"out"`, as torchvision's networks have it.
 #' @param trust `TRUE` to run the repository's code.
 #' @return A [`seg_model`][seg_model]. A trial run on a small image of noise checks the arguments
 #'   against the network. Errors: `maskr_error_trust` without `trust`; `maskr_error_weights` if the
@@ -62,7 +65,7 @@
 #' model <- seg_hub(repo, "linear", channels = 3, trust = TRUE)
 #' dim(predict(model, array(0.5, c(5, 7, 3)), type = "prob"))
 seg_hub <- function(repo, entry, ..., classes = NULL, activation = c("none", "sigmoid", "softmax"),
-                    preprocess = seg_preprocess(), multiple = 1, trust = FALSE) {
+                    preprocess = seg_preprocess(), multiple = 1, output = NULL, trust = FALSE) {
   arguments <- lapply(list(...), as_python_argument)
   named <- nzchar(names(arguments) %||% character(length(arguments)))
   py_call(
@@ -75,6 +78,7 @@ seg_hub <- function(repo, entry, ..., classes = NULL, activation = c("none", "si
     activation = check_choice(activation, c("none", "sigmoid", "softmax")),
     preprocess = preprocess_for_python(check_preprocess(preprocess)),
     multiple = check_whole(multiple, min = 1),
+    output = check_output(output),
     trust = check_flag(trust)
   )
 }
@@ -82,19 +86,33 @@ seg_hub <- function(repo, entry, ..., classes = NULL, activation = c("none", "si
 #' Models from any PyTorch module
 #'
 #' Makes a model of a `torch.nn.Module` that you have built through reticulate, for example by
-#' segmentation-models-pytorch or torchvision. The module is used as it is, not copied. Modules
-#' that return a dictionary, as torchvision's do, are taken by its entry `"out"`.
+#' segmentation-models-pytorch or torchvision, or of a TorchScript file. The module is used as it
+#' is, not copied.
 #'
 #' A saved file of such a model holds its weights and the arguments below, but not the module:
 #' `seg_load(path, module = )` needs one of the same architecture.
 #'
+#' @section TorchScript:
+#' A TorchScript file (`.pt`) holds a network with its code, as bioimage.io, InstanSeg and others
+#' distribute them. That code runs on this machine, so it takes `trust = TRUE`. A module that
+#' `torch$jit$load()` has opened is taken as well.
+#'
+#' Such a network runs as it is: `predict()`, [seg_evaluate()], [seg_save()] and [seg_clone()] work;
+#' it can't be trained, frozen or exported. Without `classes`, `predict(type = "logit")` gives its
+#' own output, whatever that is, as an array `[H, W, K]`: InstanSeg's, for example, are images of
+#' object numbers, one of nuclei and one of cells, which [as_seg_instances()] takes.
+#'
 #' @param module A Python object of a class derived from `torch.nn.Module`, which takes images
-#'   `[N, C, H, W]` and returns `[N, K, H, W]`.
+#'   `[N, C, H, W]` and returns `[N, K, H, W]`; or the path of a TorchScript file.
 #' @inheritParams seg_hub
 #' @param in_channels Number of channels of the images, at least 1; `NULL` finds it in the module's
 #'   first convolution.
-#' @return A [`seg_model`][seg_model]. Errors: `maskr_error_argument` if `module` is no Python
-#'   object; otherwise those of [seg_hub()].
+#' @param trust `TRUE` to run the code in a TorchScript file.
+#' @return A [`seg_model`][seg_model]. Errors: `maskr_error_argument` if `module` is neither a Python
+#'   object nor a path; `maskr_error_file` if there is no such file, `maskr_error_format` if it is
+#'   not a TorchScript file, `maskr_error_trust` if it is one, without `trust`; `maskr_error_data` if
+#'   the module returns several outputs and `output` does not say which one is meant; otherwise those
+#'   of [seg_hub()].
 #' @concept models
 #' @export
 #' @examplesIf seg_available()
@@ -102,23 +120,53 @@ seg_hub <- function(repo, entry, ..., classes = NULL, activation = c("none", "si
 #' module <- nn$Sequential(nn$Conv2d(3L, 8L, 3L, padding = 1L), nn$ReLU(), nn$Conv2d(8L, 1L, 1L))
 #' model <- seg_wrap(module, classes = c(background = 0, nucleus = 1))
 #' model
+#'
+#' # a TorchScript file
+#' path <- tempfile(fileext = ".pt")
+#' reticulate::import("torch")$jit$script(module)$save(path)
+#' model <- seg_wrap(path, classes = c(background = 0, nucleus = 1), trust = TRUE)
 seg_wrap <- function(module, classes = NULL, activation = c("none", "sigmoid", "softmax"),
-                     preprocess = seg_preprocess(), multiple = 1, in_channels = NULL) {
-  if (!inherits(module, "python.builtin.object")) {
-    maskr_abort("argument", c(
-      "{.arg module} must be a PyTorch module in Python, not {describe(module)}.",
-      i = "Build it by {.code reticulate::import(\"torch\")$nn}, or use {.fn seg_unet}."
-    ), arg = "module")
-  }
-  check_alive(module, "module", rlang::current_env())
+                     preprocess = seg_preprocess(), multiple = 1, in_channels = NULL,
+                     output = NULL, trust = FALSE) {
   py_call(
-    "hub", "wrap", module,
+    "wrapping", "wrap", check_module(module),
     classes = classes_for_python(classes),
     activation = check_choice(activation, c("none", "sigmoid", "softmax")),
     preprocess = preprocess_for_python(check_preprocess(preprocess)),
     multiple = check_whole(multiple, min = 1),
-    in_channels = check_whole(in_channels, min = 1, null = TRUE)
+    in_channels = check_whole(in_channels, min = 1, null = TRUE),
+    output = check_output(output),
+    trust = check_flag(trust)
   )
+}
+
+# A PyTorch module in Python, or the path of a TorchScript file.
+check_module <- function(module, call = rlang::caller_env()) {
+  if (is.character(module)) {
+    return(check_paths(check_string(module, arg = "module", call = call), "module", call))
+  }
+  if (!inherits(module, "python.builtin.object")) {
+    maskr_abort("argument", c(
+      "{.arg module} must be a PyTorch module in Python, or the path of a TorchScript file, not
+       {describe(module)}.",
+      i = "Build it by {.code reticulate::import(\"torch\")$nn}, or use {.fn seg_unet}."
+    ), arg = "module", call = call)
+  }
+  check_alive(module, "module", call)
+}
+
+# One of a network's outputs: a name, or a place.
+check_output <- function(output, call = rlang::caller_env()) {
+  if (is.null(output)) return(NULL)
+  one <- length(output) == 1 && !is.na(output)
+  if (one && is.character(output)) return(output)
+  if (one && is.numeric(output) && output >= 1 && output == round(output)) {
+    return(as.integer(output))
+  }
+  maskr_abort("argument", c(
+    "{.arg output} must be the name of an output, its place from 1, or NULL, not
+     {describe(output)}."
+  ), arg = "output", call = call)
 }
 
 classes_for_python <- function(classes, call = rlang::caller_env()) {

@@ -601,9 +601,9 @@ set_trainable <- function(model, layers, trainable, call = rlang::caller_env()) 
 #' @param model A [`seg_model`][seg_model] or `seg_detector`.
 #' @param path File to write or read. Its folder must exist; an existing file is replaced.
 #' @param ... Further arguments of methods.
-#' @param module For a model made by [seg_wrap()]: a module of the same architecture, which gets the
-#'   file's weights.
-#' @param trust For a model made by [seg_hub()]: `TRUE` to run its repository's code.
+#' @param module For a model made by [seg_wrap()]: a module of the same architecture, or the path of
+#'   its TorchScript file. It gets the file's weights.
+#' @param trust For a model made by [seg_hub()] or of a TorchScript file: `TRUE` to run its code.
 #' @return `seg_save()` returns the path invisibly, `seg_load()` and `seg_clone()` a new handle.
 #'   Files that are no model are a `maskr_error_format`, weights that do not fit a
 #'   `maskr_error_weights`.
@@ -639,6 +639,7 @@ seg_load <- function(path, ..., module = NULL, trust = FALSE) {
   check_string(path)
   path <- check_paths(path, arg = "path")
   trust <- check_flag(trust)
+  if (!is.null(module)) module <- check_module(module)
   py_call("storage", "load", path, module, trust)
 }
 

@@ -10,7 +10,7 @@ import warnings
 import numpy as np
 import pytest
 import torch
-from maskr import builders, export, hub
+from maskr import builders, export, wrapping
 from maskr.errors import DataError, FormatError, MissingPackageError
 from maskr.preprocess import Preprocess
 from torch import nn
@@ -119,7 +119,7 @@ def test_volumes_have_three_free_lengths(tmp_path):
 
 
 def test_wrapped_networks_of_volumes_are_exported(tmp_path):
-    model = hub.wrap(nn.Conv3d(1, 3, 3, padding=1), classes=THREE, in_channels=1)
+    model = wrapping.wrap(nn.Conv3d(1, 3, 3, padding=1), classes=THREE, in_channels=1)
     done = export.export(model, str(tmp_path / "model.pt2"), [4, 6, 8])
     assert done["least"] == [4, 6, 8]
 
@@ -133,7 +133,7 @@ def test_a_network_with_pooling_to_one_pixel_takes_every_size(tmp_path):
 
 def test_a_network_that_ends_in_its_own_activation_gets_no_second_one(tmp_path, rng):
     module = nn.Sequential(nn.Conv2d(2, 1, 3, padding=1), nn.Sigmoid())
-    model = hub.wrap(module, classes=BINARY, activation="sigmoid", in_channels=2)
+    model = wrapping.wrap(module, classes=BINARY, activation="sigmoid", in_channels=2)
     path = tmp_path / "model.pt2"
     export.export(model, str(path))
     x = rng.random((1, 2, 33, 47), dtype=np.float32)
@@ -166,7 +166,7 @@ class OneSize(nn.Module):
 
 
 def test_a_network_of_one_size_asks_for_it(tmp_path):
-    model = hub.wrap(OneSize(), classes=dict(BINARY, other=5), in_channels=2)
+    model = wrapping.wrap(OneSize(), classes=dict(BINARY, other=5), in_channels=2)
     path = tmp_path / "model.pt2"
     with pytest.raises(FormatError, match="images of every size") as error:
         export.export(model, str(path))
@@ -190,7 +190,7 @@ class Flat(nn.Module):
 
 
 def test_a_network_for_single_images_is_exported_for_them(tmp_path):
-    model = hub.wrap(Flat(), classes=THREE, in_channels=2)
+    model = wrapping.wrap(Flat(), classes=THREE, in_channels=2)
     result = export.export(model, str(tmp_path / "model.pt2"), [32, 48])
     assert result["dynamic"] == []
 
@@ -238,7 +238,7 @@ class Foreign(nn.Module):
 
 
 def test_what_onnx_cannot_say_is_an_error_that_names_the_other_format(tmp_path):
-    model = hub.wrap(Foreign(), classes=THREE, in_channels=2)
+    model = wrapping.wrap(Foreign(), classes=THREE, in_channels=2)
     with pytest.raises(FormatError, match="bessel_j0") as error:
         export.export(model, str(tmp_path / "model.onnx"))
     assert ".pt2" in error.value.hint

@@ -6,7 +6,7 @@ import urllib.error
 import numpy as np
 import pytest
 import torch
-from maskr import hub
+from maskr import hub, wrapping
 from maskr.errors import (
     DataError,
     FormatError,
@@ -161,10 +161,10 @@ class TestHub:
     def test_spec_survives_a_file(self, repo):
         model = hub.hub(repo, "net", kwargs={"seed": 3}, classes=CLASSES, trust=True)
         spec = Spec.from_dict(model.spec.to_dict())
-        again = hub.reload(spec, trust=True)
+        again = wrapping.reload(spec, trust=True)
         assert again.spec == model.spec
         with pytest.raises(TrustError):
-            hub.reload(spec)
+            wrapping.reload(spec)
 
 
 class TestHubErrors:
@@ -264,25 +264,25 @@ class Pooling(nn.Module):
 
 class TestWrap:
     def test_channels_are_found_or_given(self):
-        assert hub.wrap(same_size(5)).spec.in_channels == 5
-        assert hub.wrap(nn.Identity()).spec.in_channels is None
-        assert hub.wrap(nn.Identity(), in_channels=4).spec.in_channels == 4
+        assert wrapping.wrap(same_size(5)).spec.in_channels == 5
+        assert wrapping.wrap(nn.Identity()).spec.in_channels is None
+        assert wrapping.wrap(nn.Identity(), in_channels=4).spec.in_channels == 4
         # a first convolution that is not the one that sees the image
         odd = Then(same_size(2), lambda x: x)
         odd.forward = lambda x: odd.module(x[:, :2])
-        assert hub.wrap(odd, in_channels=3).spec.in_channels == 3
+        assert wrapping.wrap(odd, in_channels=3).spec.in_channels == 3
 
     def test_a_guess_that_cannot_run_does_not_stand(self):
         fixed = Then(same_size(4), lambda x: x)
         fixed.forward = lambda x: fixed.module(torch.cat((x, x[:, :1]), 1))
-        assert hub.wrap(fixed).spec.in_channels is None
+        assert wrapping.wrap(fixed).spec.in_channels is None
 
     def test_trial_changes_nothing(self):
         module = nn.Sequential(same_size(3, 4), nn.BatchNorm2d(4), nn.Dropout(), nn.Conv2d(4, 1, 1))
         module[1].eval()
         before = {name: value.clone() for name, value in module.state_dict().items()}
         torch.manual_seed(5)
-        hub.wrap(module, CLASSES)
+        wrapping.wrap(module, CLASSES)
         state = torch.rand(3)
         torch.manual_seed(5)
         assert torch.equal(state, torch.rand(3))
@@ -292,7 +292,7 @@ class TestWrap:
 
     def test_dictionaries_are_taken_by_out(self):
         module = Then(same_size(3, 3), lambda x: {"aux": x * 0, "out": x})
-        model = hub.wrap(module, THREE)
+        model = wrapping.wrap(module, THREE)
         x = torch.rand(1, 3, 8, 11)
         with torch.no_grad():
             np.testing.assert_allclose(model(x).cpu(), module.module(x).softmax(1).cpu(), atol=1e-6)
@@ -303,7 +303,7 @@ class TestWrap:
         expected = two(x).softmax(1)[:, 1:].detach()
         cases = [(two, "none"), (Then(two, lambda x: x.softmax(1)), "softmax")]
         for module, activation in cases:
-            model = hub.wrap(module, CLASSES, activation)
+            model = wrapping.wrap(module, CLASSES, activation)
             with torch.no_grad():
                 out = model(x).cpu()
             assert out.shape == (1, 1, 8, 11)
@@ -311,68 +311,68 @@ class TestWrap:
 
     def test_number_of_channels_must_be_that_of_the_classes(self):
         with pytest.raises(DataError, match=r"returns 2 channel\(s\), and 3 classes need 3"):
-            hub.wrap(same_size(3, 2), THREE)
+            wrapping.wrap(same_size(3, 2), THREE)
         with pytest.raises(DataError, match=r"returns 3 channel\(s\), and 2 classes need 1"):
-            hub.wrap(same_size(3, 3), CLASSES)
-        assert hub.wrap(same_size(3, 2)).spec.classes is None
+            wrapping.wrap(same_size(3, 3), CLASSES)
+        assert wrapping.wrap(same_size(3, 2)).spec.classes is None
 
     def test_a_second_activation_is_refused(self):
         for name, channels, classes in (("sigmoid", 1, CLASSES), ("softmax", 3, THREE)):
             last = torch.sigmoid if name == "sigmoid" else lambda x: x.softmax(1)
             module = Then(same_size(3, channels).requires_grad_(False), last)
             with pytest.raises(DataError, match=f"ends in a {name} itself") as caught:
-                hub.wrap(module, classes)
+                wrapping.wrap(module, classes)
             assert caught.value.hint == f'Set `activation = "{name}"`.'
-            model = hub.wrap(module, classes, name)
+            model = wrapping.wrap(module, classes, name)
             x = torch.rand(1, 3, 8, 11)
             with torch.no_grad():
                 np.testing.assert_allclose(model(x).cpu(), module(x).cpu(), atol=1e-6)
 
     def test_an_activation_that_is_not_there_is_refused(self):
         module = Then(same_size(), lambda x: x * 100)
-        with pytest.raises(DataError, match="which are no probabilities of a sigmoid"):
-            hub.wrap(module, CLASSES, "sigmoid")
+        with pytest.raises(DataError, match="which are not probabilities of a sigmoid"):
+            wrapping.wrap(module, CLASSES, "sigmoid")
         with pytest.raises(DataError, match="classes that exclude each other"):
-            hub.wrap(Then(same_size(3, 3), torch.sigmoid), THREE, "sigmoid")
+            wrapping.wrap(Then(same_size(3, 3), torch.sigmoid), THREE, "sigmoid")
 
     @pytest.mark.parametrize("add", [True, False])
     def test_sides_that_must_be_multiples_are_found(self, add):
         with pytest.raises(ShapeError, match="`multiple` is 1") as caught:
-            hub.wrap(Pooling(add), CLASSES)
+            wrapping.wrap(Pooling(add), CLASSES)
         assert "Set `multiple = 4`" in caught.value.hint
-        assert hub.wrap(Pooling(add), CLASSES, multiple=4).spec.multiple == 4
-        assert hub.wrap(Pooling(add), CLASSES, multiple=20).spec.multiple == 20
+        assert wrapping.wrap(Pooling(add), CLASSES, multiple=4).spec.multiple == 4
+        assert wrapping.wrap(Pooling(add), CLASSES, multiple=20).spec.multiple == 20
 
     def test_smaller_results_are_refused(self):
         module = nn.Conv2d(3, 1, 3, padding=1, stride=4)
         with pytest.raises(ShapeError, match="returns 17 x 17 pixels for an image of 65 x 67"):
-            hub.wrap(module, CLASSES)
+            wrapping.wrap(module, CLASSES)
 
     @pytest.mark.parametrize(
         ("function", "match"),
         [
             (lambda x: [x], "returns a list"),
-            (lambda x: {"logits": x}, "returns a dictionary of logits"),
+            (lambda x: {"logits": x}, "returns a dictionary of \"logits\""),
             (lambda x: x.mean((2, 3)), "returns a tensor of size 1 x 1"),
         ],
     )
     def test_other_results_are_refused(self, function, match):
         with pytest.raises(DataError, match=match):
-            hub.wrap(Then(same_size(), function), CLASSES)
+            wrapping.wrap(Then(same_size(), function), CLASSES)
 
     def test_only_modules_are_wrapped(self):
         import keras
 
-        with pytest.raises(DataError, match="`module` is a str"):
-            hub.wrap("unet")
+        with pytest.raises(DataError, match="`module` is a dict"):
+            wrapping.wrap({})
         with pytest.raises(DataError, match="is a Keras model"):
-            hub.wrap(keras.Sequential([keras.layers.Dense(1)]))
+            wrapping.wrap(keras.Sequential([keras.layers.Dense(1)]))
         with pytest.raises(DataError, match="is a Keras model"):
-            hub.wrap(hub.wrap(same_size()))
+            wrapping.wrap(wrapping.wrap(same_size()))
 
     def test_a_wrapped_model_reloads_with_its_module_only(self):
-        spec = hub.wrap(same_size(), CLASSES).spec
+        spec = wrapping.wrap(same_size(), CLASSES).spec
         with pytest.raises(WeightsError, match="not the module itself") as caught:
-            hub.reload(spec)
+            wrapping.reload(spec)
         assert "seg_load(path, module = )" in caught.value.hint
-        assert hub.reload(spec, same_size()).spec == spec
+        assert wrapping.reload(spec, same_size()).spec == spec

@@ -157,6 +157,90 @@ test_that("wrong arguments are classed errors that name the argument", {
   expect_arg(seg_hub(repo, "pooled", trust = TRUE), "shape", "multiple")
   expect_s3_class(seg_hub(repo, "pooled", multiple = 4, trust = TRUE), "seg_model")
   expect_arg(seg_hub(withr::local_tempdir(), "net", trust = TRUE), "format", "repo")
-  expect_arg(seg_wrap("unet"), "argument", "module")
+  expect_arg(seg_wrap("unet"), "file", "module")
+  expect_arg(seg_wrap(c("a.pt", "b.pt")), "argument", "module")
+  expect_arg(seg_wrap(1), "argument", "module")
   expect_arg(seg_wrap(reticulate::r_to_py("unet")), "data", "module")
+})
+
+# A TorchScript file of two outputs: object numbers of nuclei and cells, and their sum. It works in
+# place on a weight and on the memory of its input, as published networks do.
+make_script <- function(env = parent.frame()) {
+  folder <- withr::local_tempdir(.local_envir = env)
+  writeLines(con = file.path(folder, "hubconf.py"), c(
+    "import torch, warnings",
+    "from typing import Tuple",
+    "class Labels(torch.nn.Module):",
+    "    def __init__(self):",
+    "        super().__init__()",
+    "        self.scale = torch.nn.Parameter(torch.tensor([3.0]))",
+    "    def forward(self, x: torch.Tensor) -> Tuple[torch.Tensor, torch.Tensor]:",
+    "        high = (x.view(x.shape[0], -1) > 0.5).view(x.shape)",
+    "        self.scale[0:1].mul_(1.0)",
+    "        labels = high[:, :2].float() * self.scale",
+    "        return labels, labels.sum(1, keepdim=True)",
+    "def write(path):",
+    "    with warnings.catch_warnings():",
+    "        warnings.simplefilter('ignore')",
+    "        torch.jit.script(Labels()).save(path)",
+    "        return torch.jit.load(path)"
+  ))
+  path <- file.path(folder, "labels.pt")
+  module <- reticulate::import_from_path("hubconf", folder, delay_load = FALSE)$write(path)
+  list(path = path, module = module)
+}
+
+test_that("TorchScript gives its own output, whichever of several is chosen", {
+  skip_if_no_python()
+  script <- make_script()
+  x <- image()
+  error <- expect_error(seg_wrap(script$path), class = "maskr_error_trust")
+  expect_equal(error$arg, "trust")
+  error <- expect_error(seg_wrap(script$path, in_channels = 3, trust = TRUE),
+                        "a tuple of 1", class = "maskr_error_data")
+  expect_equal(error$arg, "output")
+  for (module in list(script$path, script$module)) {
+    model <- seg_wrap(module, in_channels = 3, output = 1, trust = TRUE)
+    out <- predict(model, x, type = "logit")
+    expect_equal(dim(out), c(11, 17, 2))
+    expect_equal(out, ifelse(x[, , 1:2] > 0.5, 3, 0), ignore_attr = TRUE)
+  }
+  objects <- as_seg_instances(out[, , 1])
+  expect_equal(sum(objects$area), sum(x[, , 1] > 0.5))
+  total <- seg_wrap(script$path, in_channels = 3, output = 2, trust = TRUE)
+  expect_equal(predict(total, x, type = "logit")[, , 1], out[, , 1] + out[, , 2])
+  expect_error(seg_wrap(script$path, output = 3, in_channels = 3, trust = TRUE),
+               "no output 3", class = "maskr_error_data")
+  expect_error(seg_wrap(script$path, output = 0.5), class = "maskr_error_argument")
+})
+
+test_that("TorchScript saves, reloads, clones and evaluates, but neither trains nor is exported", {
+  skip_if_no_python()
+  torch <- reticulate::import("torch")
+  torch$manual_seed(1L)
+  folder <- withr::local_tempdir()
+  path <- file.path(folder, "net.pt")
+  net <- torch$nn$Sequential(torch$nn$Conv2d(3L, 4L, 3L, padding = 1L), torch$nn$Conv2d(4L, 1L, 1L))
+  torch$jit$trace(net, torch$rand(1L, 3L, 8L, 8L))$save(path)
+  model <- seg_wrap(path, classes = binary, trust = TRUE)
+  x <- image()
+  mask <- predict(model, x)
+  expect_setequal(unique(c(mask)), unname(binary))
+  score <- seg_evaluate(model, list(images = list(x), masks = list(mask)))
+  expect_equal(score$value[score$metric == "pixel_accuracy"], 1)
+  expect_equal(summary(model)$parameters, 117)
+
+  saved <- file.path(folder, "net.keras")
+  seg_save(model, saved)
+  expect_error(seg_load(saved, module = path), class = "maskr_error_trust")
+  expect_identical(predict(seg_load(saved, module = path, trust = TRUE), x), mask)
+  expect_identical(predict(seg_clone(model), x), mask)
+
+  expect_error(fit(model, list(x), list(mask)), "can't be trained", class = "maskr_error_data")
+  expect_error(compile(model), "can't be trained", class = "maskr_error_data")
+  expect_error(seg_freeze(model, "*"), "can't be trained", class = "maskr_error_data")
+  expect_error(seg_lr_find(model, list(x), list(mask)), "can't be trained",
+               class = "maskr_error_data")
+  expect_error(seg_export(model, file.path(folder, "net.onnx")), "can't be exported",
+               class = "maskr_error_data")
 })

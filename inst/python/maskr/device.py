@@ -5,6 +5,7 @@ import pathlib
 
 import torch
 
+from maskr import members
 from maskr.errors import DataError, DeviceError
 
 _chosen = "auto"
@@ -119,5 +120,5 @@ def autocast(device: str, precision: str) -> torch.autocast:
 
 def place(module: torch.nn.Module, where: str) -> None:
     """Move a network to a device, with the channels last, which is fastest, unless it is 3D."""
-    is_flat = all(parameter.ndim < 5 for parameter in module.parameters())
+    is_flat = all(parameter.ndim < 5 for parameter in members.parameters(module))
     module.to(where, memory_format=torch.channels_last if is_flat else None)

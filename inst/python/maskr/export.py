@@ -19,13 +19,14 @@ import numpy as np
 import torch
 from torch import nn
 
-from maskr import inference
+from maskr import inference, members
 from maskr.architectures import dims_of
 from maskr.errors import DataError, FormatError, MissingPackageError
 from maskr.files import atomically
-from maskr.hub import quiet
-from maskr.model import SegModel, activate, take_tensor
+from maskr.model import SegModel, activate
+from maskr.outputs import take_tensor
 from maskr.preprocess import ALMOST_NONE, Preprocess
+from maskr.quiet import quiet
 
 TOLERANCE = 1e-4
 """Largest difference in probability between the file and the model."""
@@ -91,10 +92,11 @@ def export(model: SegModel, path: str, size: list[int] | None = None) -> dict:
     MissingPackageError
         If the packages that write ONNX are not installed.
     DataError
-        If `size` is none that the network takes.
+        If `size` is none that the network takes, or the network is TorchScript.
     FormatError
         If the network can't be exported, or the file gives other probabilities.
     """
+    require_exportable(model)
     ending = Path(path).suffix.lower()
     if ending == ".onnx":
         require_onnx()
@@ -116,6 +118,16 @@ def export(model: SegModel, path: str, size: list[int] | None = None) -> dict:
 
 class NotExportable(Exception):
     """The network can't be written in the shape that was tried."""
+
+
+def require_exportable(model: SegModel) -> None:
+    """Raise a DataError for TorchScript, which torch.export doesn't take."""
+    if members.is_script(model.module):
+        raise DataError(
+            "A TorchScript network can't be exported.",
+            hint="Its own file runs without maskr already; export the module that it was made of.",
+            argument="model",
+        )
 
 
 def require_onnx() -> None:
@@ -270,8 +282,9 @@ class Standalone(nn.Module):
     def __init__(self, model: SegModel) -> None:
         super().__init__()
         self.prepare = PreprocessTensor(model.spec.preprocess, dims_of(model.module))
-        self.network = copy.deepcopy(model.module).cpu().eval().requires_grad_(False)
+        self.network = copy.deepcopy(model.module).cpu().eval()
         self.activated = model.spec.activated != "none"
+        self.requires_grad_(False)
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         """Probabilities of images."""

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch.fx.experimental.optimization import fuse
 
-from maskr import device
+from maskr import device, members
 from maskr.architectures import dims_of
 from maskr.arrays import IGNORE, image_to_r, mask_to_r
 from maskr.datasets import volume
@@ -82,7 +82,7 @@ def predict(
             argument="type",
         )
     where = device.choose()
-    precision = device.precision(precision, where)
+    precision = precision_for(model, precision, where)
     network = evaluation_copy(model, where)
     results: list[np.ndarray] = []
     geometry: list[dict | None] = []
@@ -96,6 +96,13 @@ def predict(
         if progress is not None:
             progress(len(results), len(sources))
     return {"results": results, "geometry": geometry, "precision": precision}
+
+
+def precision_for(model: SegModel, wanted: str, where: str) -> str:
+    """The precision to compute in; "auto" leaves TorchScript its own."""
+    if wanted == "auto" and members.is_script(model.module):
+        return "float32"
+    return device.precision(wanted, where)
 
 
 def run(
@@ -181,7 +188,7 @@ def compared_masks(
 ) -> Iterator[tuple[Mask, Mask]]:
     """Truth and prediction of each image; `probable` keeps the probabilities."""
     where = device.choose()
-    precision = device.precision(precision, where)
+    precision = precision_for(model, precision, where)
     network = evaluation_copy(model, where)
     place = itertools.count()
     with SizedLoader(data, model.spec, dims=dims_of(model.module)) as loader:
@@ -304,11 +311,15 @@ _copies: "weakref.WeakKeyDictionary[SegModel, tuple]" = weakref.WeakKeyDictionar
 
 def evaluation_copy(model: SegModel, where: str) -> torch.nn.Module:
     """A copy of the network for inference: evaluation mode, batch normalisation folded into the
-    convolutions, channels last. Kept until the weights change.
+    convolutions, channels last. Kept until the weights change. TorchScript runs as it is.
     """
+    if members.is_script(model.module):
+        return model.module.eval().to(where)
     state = (where, fingerprint(model.module))
     if model not in _copies or _copies[model][0] != state:
-        network = copy.deepcopy(model.module).eval().requires_grad_(False)
+        network = copy.deepcopy(model.module).eval()
+        for parameter in members.parameters(network):
+            parameter.requires_grad_(False)
         network = folded(network)
         device.place(network, where)
         _copies[model] = state, network
@@ -328,6 +339,6 @@ def folded(network: torch.nn.Module) -> torch.nn.Module:
 
 def fingerprint(network: torch.nn.Module) -> list[float]:
     """Tells whether any weight or buffer has changed, at the cost of reading them once."""
-    tensors = itertools.chain(network.parameters(), network.buffers())
+    tensors = itertools.chain(members.parameters(network), members.buffers(network))
     with torch.no_grad():
         return torch.stack([tensor.sum(dtype=torch.float64) for tensor in tensors]).tolist()

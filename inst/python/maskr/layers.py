@@ -4,6 +4,7 @@ import fnmatch
 
 import torch
 
+from maskr import members
 from maskr.errors import DataError
 
 
@@ -18,7 +19,7 @@ def find(network: torch.nn.Module, pattern: str, argument: str = "layers") -> li
     DataError
         If nothing matches.
     """
-    names = [name for name, _ in network.named_modules() if name]
+    names = [name for name, _ in members.named_modules(network) if name]
     patterns = [pattern]
     if pattern == "encoder" and pattern not in names:
         patterns = list(getattr(network, "encoder_layers", ()))
@@ -53,11 +54,11 @@ def encoder(network: torch.nn.Module, argument: str) -> list[str]:
 def within(network: torch.nn.Module, names: list[str]) -> set[str]:
     """The names of these modules and of all that are inside them."""
     return {
-        inside for inside, _ in network.named_modules()
+        inside for inside, _ in members.named_modules(network)
         for name in names if inside == name or inside.startswith(name + ".")
     }
 
 
 def fixed(network: torch.nn.Module) -> list[str]:
     """Names of the parameters that are not trained."""
-    return [name for name, p in network.named_parameters() if not p.requires_grad]
+    return [name for name, p in members.named_parameters(network) if not p.requires_grad]

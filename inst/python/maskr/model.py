@@ -1,13 +1,14 @@
 """`SegModel`: any semantic segmentation `nn.Module` as a `keras.Model` on Keras's torch backend."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 import keras
 import torch
 
-from maskr import architectures, device, keras_losses, layers
-from maskr.errors import ShapeError
+from maskr import architectures, device, keras_losses, layers, members
+from maskr.errors import DataError, ShapeError
+from maskr.outputs import take_tensor
 from maskr.spec import Spec
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ class SegModel(keras.Model):
         self.recipe: object | None = None
         self.update: Callable[[], None] | None = None
         self.team: Team | None = None
-        self.network = keras.layers.TorchModuleWrapper(module, name="network", dtype="float32")
+        self.network = TorchModuleWrapper(module, name="network", dtype="float32")
         self.built = True
 
     @classmethod
@@ -120,7 +121,7 @@ class SegModel(keras.Model):
         # normalisation in training mode, whose statistics would then still move.
         self.network.train(training)
         if training and self.frozen:
-            for name, module in self.module.named_modules():
+            for name, module in members.named_modules(self.module):
                 if name in self.frozen:
                     module.eval()
 
@@ -186,16 +187,17 @@ class SegModel(keras.Model):
         Raises
         ------
         DataError
-            If a pattern matches no module.
+            If a pattern matches no module, or the network can't be trained at all.
         """
-        modules = dict(self.module.named_modules())
+        require_trainable(self.module)
+        modules = dict(members.named_modules(self.module))
         names: list[str] = []
         for pattern in patterns:
             names += [name for name in layers.find(self.module, pattern) if name not in names]
         self.adopt()
         variables = {id(v.value): v for v in self.network.variables}
         for name in names:
-            for parameter in modules[name].parameters():
+            for parameter in members.parameters(modules[name]):
                 variables[id(parameter)].trainable = trainable
         inside = layers.within(self.module, names)
         self.frozen = self.frozen - inside if trainable else self.frozen | inside
@@ -207,7 +209,7 @@ class SegModel(keras.Model):
 
         Keras would silently never train layers that were replaced or thawed behind its back.
         """
-        parameters = {id(p): p for p in self.module.parameters()}
+        parameters = {id(p): p for p in members.parameters(self.module)}
         tracked = {id(v.value): v for v in self.network.variables}
         if tracked.keys() != parameters.keys():
             for key in tracked.keys() - parameters.keys():
@@ -242,16 +244,34 @@ class SegModel(keras.Model):
         return cls.from_architecture(Spec.from_dict(config["spec"]))
 
 
+class TorchModuleWrapper(keras.layers.TorchModuleWrapper):
+    """Keras's own, under its own name, which is part of saved files; it finds hidden parameters."""
+
+    def parameters(self, recurse: bool = True) -> Iterator[torch.nn.Parameter]:
+        """The parameters of the network."""
+        return torch.nn.Module.parameters(self.module, recurse)
+
+    def _track_module_parameters(self) -> None:
+        for parameter in members.parameters(self.module):
+            self._track_variable(keras.Variable(parameter, trainable=parameter.requires_grad))
+        self.built = True
+
+
+def require_trainable(module: torch.nn.Module) -> None:
+    """Raise a DataError for a network that can't be trained at all."""
+    if members.is_script(module):
+        raise DataError(
+            "A TorchScript network runs as it is, so it can't be trained, frozen or thawed.",
+            hint="Build the network in Python, and give it to seg_wrap() as a module.",
+            argument="object",
+        )
+
+
 def unpack(data: tuple) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
     """Images, targets and weights of a batch, on the device of Keras's scope."""
     x, y, weights = keras.utils.unpack_x_y_sample_weight(data)
     x = keras.ops.convert_to_tensor(x, dtype="float32")
     return x, keras.ops.convert_to_tensor(y), weights
-
-
-def take_tensor(out: torch.Tensor | dict) -> torch.Tensor:
-    """The logits of a module's output; torchvision's networks return them under "out"."""
-    return out["out"] if isinstance(out, dict) else out
 
 
 def activate(logits: torch.Tensor) -> torch.Tensor:

@@ -28,6 +28,9 @@ class Spec:
         H and W of what the module sees must be multiples of this.
     preprocess
         What happens to images before the module sees them.
+    output
+        Which of several outputs of a foreign module counts: its name in a dictionary, or its place
+        in a tuple or list, counted from 1. None: the only one, or that of the name "out".
     """
 
     architecture: str
@@ -37,6 +40,7 @@ class Spec:
     activated: str = "none"
     multiple: int = 1
     preprocess: Preprocess = Preprocess()
+    output: str | int | None = None
 
     def __post_init__(self) -> None:
         if self.classes is not None and len(self.classes) < 2:
@@ -70,6 +74,7 @@ class Spec:
             "activated": self.activated,
             "multiple": self.multiple,
             "preprocess": self.preprocess.to_dict(),
+            "output": self.output,
         }
 
     @classmethod

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from maskr import detectors, hub
+from maskr import detectors, wrapping
 from maskr.errors import FormatError, WeightsError
 from maskr.files import atomically
 from maskr.model import SegModel
@@ -29,7 +29,7 @@ def save(model: SegModel, path: str) -> None:
 
 
 def load(
-    path: str, module: torch.nn.Module | None = None, trust: bool = False
+    path: str, module: torch.nn.Module | str | None = None, trust: bool = False
 ) -> "SegModel | Detector":
     """The model in a `.keras` file that `save()` wrote, or the detector in a `.safetensors` file.
 
@@ -38,9 +38,10 @@ def load(
     path
         The file.
     module
-        The network of a model that was made by wrapping one; it gets the file's weights.
+        The network of a model that was made by wrapping one, or its TorchScript file; it gets the
+        weights of `path`.
     trust
-        Whether the code of a hub model's repository may run.
+        Whether the code of a hub model's repository or a TorchScript file may run.
 
     Raises
     ------
@@ -49,13 +50,13 @@ def load(
     WeightsError
         If a wrapped model is loaded without its module, or the weights don't fit.
     TrustError
-        If a hub model is loaded without trust.
+        If code is to be loaded without trust.
     """
     if path.endswith(".safetensors"):
         return detectors.load(path)
     spec = read_spec(path)
     if spec.architecture in ("hub", "wrapped"):
-        model = hub.reload(spec, module, trust)
+        model = wrapping.reload(spec, module, trust)
     else:
         model = SegModel.from_architecture(spec)
     try:

@@ -2,8 +2,10 @@
 
 from collections.abc import Sequence
 
+import torch
 import torchinfo
 
+from maskr import members
 from maskr.architectures import REGISTRY, dims_of
 from maskr.errors import ShapeError
 from maskr.model import SegModel
@@ -24,16 +26,21 @@ def same_network(one: SegModel, other: SegModel) -> bool:
 
 def describe(model: SegModel) -> dict:
     """A few plain facts: the network, its parameters, channels, preprocessing, device."""
-    parameters = list(model.module.parameters())
+    parameters = list(members.parameters(model.module))
     return {
         "architecture": model.spec.architecture,
         "arguments": arguments(model),
         "parameters": sum(p.numel() for p in parameters),
-        "trainable": sum(p.numel() for p in parameters if p.requires_grad),
+        "trainable": sum(p.numel() for p in members.trained(model.module)),
         "in_channels": model.spec.in_channels,
         "preprocess": model.spec.preprocess.to_dict(),
-        "device": str(parameters[0].device) if parameters else "none",
+        "device": str(device_of(model)) if parameters else "none",
     }
+
+
+def device_of(model: SegModel) -> torch.device:
+    """Where the network's parameters are."""
+    return next(members.parameters(model.module), torch.empty(0)).device
 
 
 def arguments(model: SegModel) -> str:
@@ -75,7 +82,7 @@ def table(model: SegModel, size: Sequence[int] | None = None) -> dict:
     shape = (1, model.spec.in_channels or 3, *(-(-int(s) // multiple) * multiple for s in size))
     training = model.module.training
     info = torchinfo.summary(
-        model.module, input_size=shape, verbose=0, depth=2, mode="eval", device=None
+        model.module, input_size=shape, verbose=0, depth=2, mode="eval", device=device_of(model)
     )
     model.module.train(training)
     return {"text": str(info)} | {

@@ -2,6 +2,7 @@
 
 import torch
 
+from maskr import members
 from maskr.architectures.registry import REGISTRY, Architecture, build, entry
 
 __all__ = ["REGISTRY", "Architecture", "build", "dims_of", "entry"]
@@ -12,4 +13,4 @@ def dims_of(module: torch.nn.Module) -> int:
     said = getattr(module, "dims", None)
     if said in (2, 3):
         return said
-    return 3 if any(parameter.ndim == 5 for parameter in module.parameters()) else 2
+    return 3 if any(parameter.ndim == 5 for parameter in members.parameters(module)) else 2

@@ -3,6 +3,8 @@
 import keras
 import torch
 
+from maskr import members
+
 
 class Averaging(keras.callbacks.Callback):
     """Averages a network's weights and statistics over the optimizer's steps.
@@ -20,7 +22,7 @@ class Averaging(keras.callbacks.Callback):
         self.decay = decay
         self.step = 0
         self.shown = False
-        tensors = [*network.parameters(), *network.buffers()]
+        tensors = [*members.parameters(network), *members.buffers(network)]
         self.floating = [t.detach() for t in tensors if t.is_floating_point()]
         self.averages = [t.clone() for t in self.floating]
 

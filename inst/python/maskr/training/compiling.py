@@ -8,7 +8,7 @@ from maskr import keras_losses, layers
 from maskr.errors import DataError
 from maskr.losses import from_r
 from maskr.metrics.training import ConfusionMetric
-from maskr.model import SegModel
+from maskr.model import SegModel, require_trainable
 from maskr.training import schedules
 from maskr.training.conditions import metric_names
 from maskr.training.recipe import Recipe
@@ -53,8 +53,10 @@ def compile(
     Raises
     ------
     DataError
-        If a name is unknown, arguments contradict each other, or the model has no classes.
+        If a name is unknown, arguments contradict each other, or the model has no classes or
+        can't be trained.
     """
+    require_trainable(model.module)
     channels = model.spec.out_channels
     if model.spec.classes is None:
         raise DataError(

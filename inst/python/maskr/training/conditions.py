@@ -7,12 +7,13 @@ from collections.abc import Iterator, Sequence
 import keras
 
 from maskr.errors import DataError
-from maskr.model import SegModel
+from maskr.model import SegModel, require_trainable
 from maskr.training.best import require_metric
 
 
 def check_model(model: SegModel, monitor: str) -> None:
     """Raise a DataError where nothing can be trained, or the metric to monitor does not exist."""
+    require_trainable(model.module)
     model.adopt()
     if not model.trainable_variables:
         raise DataError(

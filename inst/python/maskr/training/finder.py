@@ -13,7 +13,7 @@ from maskr import device
 from maskr.architectures import dims_of
 from maskr.datasets.loader import Loader
 from maskr.datasets.spec import DataSpec
-from maskr.model import SegModel
+from maskr.model import SegModel, require_trainable
 from maskr.training.compiling import compile
 from maskr.training.randomness import RandomStates
 from maskr.training.updating import Update
@@ -117,6 +117,7 @@ def run(
 
 def trainable_copy(model: SegModel, where: str, precision: str) -> SegModel:
     """An independent model with the same weights and loss, and a fresh optimizer of the kind."""
+    require_trainable(model.module)
     twin = SegModel(copy.deepcopy(model.module), model.spec)
     twin.frozen = model.frozen
     twin.adopt()

@@ -2,7 +2,7 @@
 
 import keras
 
-from maskr import layers
+from maskr import layers, members
 from maskr.model import SegModel
 
 
@@ -22,9 +22,9 @@ class Freezing(keras.callbacks.Callback):
         super().__init__()
         self.network = model
         self.epochs = epochs
-        modules = dict(model.module.named_modules())
+        modules = dict(members.named_modules(model.module))
         names = layers.encoder(model.module, "freeze_epochs")
-        parameters = {id(p) for name in names for p in modules[name].parameters()}
+        parameters = {id(p) for name in names for p in members.parameters(modules[name])}
         self.variables = [v for v in model.trainable_variables if id(v.value) in parameters]
         self.frozen_before = model.frozen
         self.frozen = model.frozen | layers.within(model.module, names)

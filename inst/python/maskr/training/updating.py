@@ -3,7 +3,7 @@
 import keras
 import torch
 
-from maskr import layers
+from maskr import layers, members
 from maskr.model import SegModel
 from maskr.training.averaging import Averaging
 from maskr.training.recipe import Recipe
@@ -131,10 +131,10 @@ class Update(keras.callbacks.Callback):
 
 def layer_factors(network: torch.nn.Module, rates: dict[str, float]) -> dict[int, float]:
     """Factors of the learning rate by the `id()` of parameters; the later of two patterns wins."""
-    modules = dict(network.named_modules())
+    modules = dict(members.named_modules(network))
     return {
         id(parameter): factor
         for pattern, factor in rates.items()
         for name in layers.find(network, pattern, "layer_rates")
-        for parameter in modules[name].parameters()
+        for parameter in members.parameters(modules[name])
     }
