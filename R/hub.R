@@ -147,7 +147,7 @@ check_module <- function(module, call = rlang::caller_env()) {
   }
   if (!inherits(module, "python.builtin.object")) {
     maskr_abort("argument", c(
-      "{.arg module} must be a PyTorch module in Python, or the path of a TorchScript file, not
+      "{.arg module} must be a PyTorch module in Python or the path of a TorchScript file, not
        {describe(module)}.",
       i = "Build it by {.code reticulate::import(\"torch\")$nn}, or use {.fn seg_unet}."
     ), arg = "module", call = call)

@@ -160,7 +160,7 @@ test_that("wrong arguments are classed errors that name the argument", {
   expect_arg(seg_wrap("unet"), "file", "module")
   expect_arg(seg_wrap(c("a.pt", "b.pt")), "argument", "module")
   expect_arg(seg_wrap(1), "argument", "module")
-  expect_arg(seg_wrap(reticulate::r_to_py("unet")), "data", "module")
+  expect_arg(seg_wrap(reticulate::r_to_py(list(1))), "data", "module")
 })
 
 # A TorchScript file of two outputs: object numbers of nuclei and cells, and their sum. It works in
@@ -225,7 +225,7 @@ test_that("TorchScript saves, reloads, clones and evaluates, but neither trains 
   model <- seg_wrap(path, classes = binary, trust = TRUE)
   x <- image()
   mask <- predict(model, x)
-  expect_setequal(unique(c(mask)), unname(binary))
+  expect_in(c(mask), binary)
   score <- seg_evaluate(model, list(images = list(x), masks = list(mask)))
   expect_equal(score$value[score$metric == "pixel_accuracy"], 1)
   expect_equal(summary(model)$parameters, 117)

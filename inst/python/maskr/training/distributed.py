@@ -22,7 +22,7 @@ import torch.distributed as dist
 import torch.nn.functional as F
 from torch import nn
 
-from maskr import device, storage
+from maskr import device, members, storage
 from maskr.arrays import IGNORE
 from maskr.datasets.loader import FILLER
 from maskr.files import atomically
@@ -52,12 +52,12 @@ class Team:
         self.size = size
         synced = {
             id(buffer)
-            for module in network.modules()
+            for module in members.modules(network)
             if isinstance(module, nn.SyncBatchNorm)
-            for buffer in module.buffers()
+            for buffer in members.buffers(module)
         }
         self.buffers = [
-            b for b in network.buffers() if b.is_floating_point() and id(b) not in synced
+            b for b in members.buffers(network) if b.is_floating_point() and id(b) not in synced
         ]
 
     def even(self, x: torch.Tensor, y: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

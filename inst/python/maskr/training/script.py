@@ -13,7 +13,7 @@ import keras
 import numpy as np
 
 import maskr
-from maskr import layers, storage
+from maskr import layers, members, storage
 from maskr.errors import DataError
 from maskr.files import atomically, folder_atomically
 from maskr.model import SegModel
@@ -197,7 +197,7 @@ def read(folder: str) -> Job:
 
 def freeze(model: SegModel, modules: list[str], parameters: list[str]) -> None:
     """Freeze modules and parameters as they were."""
-    named = dict(model.module.named_parameters())
+    named = dict(members.named_parameters(model.module))
     for name in parameters:
         named[name].requires_grad_(False)
     model.frozen = frozenset(modules)
