@@ -96,11 +96,16 @@ seg_read_annotations <- function(path, format = "auto", images = NULL, classes =
   )
   path <- check_existing(path)
   format <- check_choice(format, c("auto", annotation_formats))
-  out <- py_call("annotations", "r_read", path, format, options)
+  x <- read_annotations(path, format, options)
+  if (is.null(classes)) x else renumber(x, check_classes(classes))
+}
+
+# `options` are fields of Python's `ReadOptions`.
+read_annotations <- function(path, format, options, call = rlang::caller_env()) {
+  out <- py_call("annotations", "r_read", path, format, options, .call = call)
   warn_skipped(out$report, path)
   say_changed(out$report)
-  x <- annotations_from_python(out)
-  if (is.null(classes)) x else renumber(x, check_classes(classes))
+  annotations_from_python(out)
 }
 
 #' @rdname seg_read_annotations

@@ -33,7 +33,8 @@
 #' * **ADE20K**, scene parsing benchmark, `ADEChallengeData2016`: `images/training/*.jpg`,
 #'   `annotations/training/*.png`. 0 is ignored.
 #' * **ADE20K**, whole, `ADE20K_2021_17_01`: `images/ADE/training/**` with `*.jpg`, `*_seg.png` and
-#'   `*.json`. Pixels that nobody labelled are ignored.
+#'   `*.json`. Pixels that nobody labelled are ignored. `level = 1` takes the parts of objects,
+#'   `*_parts_1.png`, and leaves out images that have none.
 #' * **CamVid** as SegNet's authors prepared it: `train/*.png`, `trainannot/*.png`, 11 classes; 11
 #'   (void) is ignored.
 #' * **CamVid** as first published: `701_StillsRaw_full/*.png`, `LabeledApproved_full/*_L.png`, and
@@ -45,9 +46,11 @@
 #' * **YOLO**: `data.yaml` (or its path as `root`), `images/train/*.jpg`, `labels/train/*.txt`.
 #'   Classes keep their numbers from 0, and the background gets the next free one.
 #' * **SUN RGB-D**, scenes with polygons: `kv1`, `kv2`, `realsense`, `xtion` below `SUNRGBD`, each
-#'   scene with `image/*.jpg` and `annotation2Dfinal/index.json`. The splits are those of
-#'   `SUNRGBDtoolbox/traintestSUNRGBD/allsplit.mat` beside `SUNRGBD`.
-#' * **SUN RGB-D**, label images of the benchmark: `SUNRGBD-train_images/img-000001.jpg`,
+#'   scene with `image/*.jpg` and `annotation2Dfinal/index.json`, or else `seg.mat`. The splits are
+#'   those of `SUNRGBDtoolbox/traintestSUNRGBD/allsplit.mat` beside `SUNRGBD`.
+#' * **SUN RGB-D**, masks of the benchmark: `root` is `SUNRGBDtoolbox/Metadata/SUNRGBD2Dseg.mat`
+#'   itself, with `SUNRGBDMeta.mat` beside it and `SUNRGBD` beside the toolbox.
+#' * **SUN RGB-D**, the same as label images: `SUNRGBD-train_images/img-000001.jpg`,
 #'   `SUNRGBD-test_images`, and `sunrgbd_train_test_labels/img-000001.png`, where the test images
 #'   come first; or `image/train`, `label37/train`. 0 is ignored.
 #' * **Stanford 2D-3D-S**: `area_1/data/rgb/*_rgb.png`, `area_1/data/semantic/*_semantic.png` (for
@@ -81,10 +84,11 @@
 #' and a message counts them. Polygons are drawn in the order of the file, later ones over earlier
 #' ones. To compare with results that others published, take the label images.
 #'
-#' @param root The folder, see below. That above it is taken too where it is plain what is meant.
+#' @param root The folder, see above. That above it is taken too where it is plain what is meant.
 #' @param split Which part; `NULL` takes all that there is.
 #' @param classes A named vector of class ids, which chooses classes by name; by default all. For
 #'   Cityscapes also `"train"`, the 19 classes that are judged, or `"all"`.
+#' @param level For ADE20K, whole objects (0), their parts (1), parts of parts (2), and so on.
 #' @param what `"instances"`: objects and background; `"panoptic"`: things and stuff.
 #' @param fold For Stanford 2D-3D-S, which of the three ways to split its buildings: area 5 is
 #'   tested in fold 1, areas 2 and 4 in fold 2, areas 1, 3 and 6 in fold 3.
@@ -93,8 +97,8 @@
 #'   volumes of the Cell Tracking Challenge also to [seg_data_volume()]: `as`, `axis`, `patch`, ...
 #' @return A [seg_dataset()]; its annotations are the field `targets`. A folder that lacks what it
 #'   should hold is a `maskr_error_file` or `maskr_error_format` that names it, a split or class
-#'   that isn't there a `maskr_error_data`. Listed images without a mask, and damaged records, are
-#'   left out with a warning of class `maskr_warning_skipped`.
+#'   that isn't there a `maskr_error_data`. Listed images without a mask, areas of a fold that aren't
+#'   there, and damaged records are left out with a warning of class `maskr_warning_skipped`.
 #' @references Everingham et al. (2010) The Pascal visual object classes challenge,
 #'   \doi{10.1007/s11263-009-0275-4}. Lin et al. (2014) <https://arxiv.org/abs/1405.0312>. Cordts et
 #'   al. (2016) <https://arxiv.org/abs/1604.01685>. Zhou et al. (2017) Scene parsing through ADE20K,
@@ -159,10 +163,11 @@ seg_data_cityscapes <- function(root, split = "train", classes = "train", ...) {
 
 #' @rdname seg_data
 #' @export
-seg_data_ade20k <- function(root, split = "train", classes = NULL, ...) {
+seg_data_ade20k <- function(root, split = "train", classes = NULL, level = 0, ...) {
   root <- inner_folder(root, "images", c("ADEChallengeData2016", "ADE20K_2021_17_01"),
                        or = c("training", "validation"))
-  data_of(of_split(seg_read_annotations(root, "ade20k"), split), classes, ...)
+  x <- read_annotations(root, "ade20k", list(level = check_whole(level, min = 0)))
+  data_of(of_split(x, split), classes, ...)
 }
 
 #' @rdname seg_data
@@ -195,7 +200,7 @@ seg_data_yolo <- function(root, split = "train", classes = NULL, ...) {
 #' @export
 seg_data_sunrgbd <- function(root, split = "train", classes = NULL, ...) {
   x <- of_split(
-    seg_read_annotations(check_folder(root), "sunrgbd"), split,
+    seg_read_annotations(check_existing(root), "sunrgbd"), split,
     hint = "The splits of scenes are in {.file SUNRGBDtoolbox/traintestSUNRGBD/allsplit.mat}, beside
             {.file SUNRGBD}."
   )
@@ -217,11 +222,26 @@ seg_data_s3dis2d <- function(root, split = "train", classes = NULL, fold = 1, pa
     ), arg = "panorama")
   }
   x <- x[taken]
-  areas <- unique(x$images$split)
-  tested <- grepl(paste0("^area_[", c("5", "24", "136")[[fold]], "]"), areas)
-  if (identical(split, "train")) split <- areas[!tested]
-  if (identical(split, "test")) split <- areas[tested]
+  if (rlang::is_string(split, c("train", "test"))) {
+    split <- areas_of_fold(split, fold, unique(x$images$split))
+  }
   data_of(of_split(x, split), classes, ...)
+}
+
+# The areas of one part of a fold that are there; those that aren't are named.
+areas_of_fold <- function(split, fold, there, call = rlang::caller_env()) {
+  all <- paste0("area_", c("1", "2", "3", "4", "5a", "5b", "6"))
+  tested <- grepl(c("5", "[24]", "[136]")[[fold]], all)
+  areas <- all[if (split == "test") tested else !tested]
+  missing <- setdiff(areas, there)
+  words <- c(
+    "Of the areas of {.code split = \"{split}\"} in fold {fold}, {.val {missing}}
+     {cli::qty(missing)}{?is/are} not there.",
+    i = "There {cli::qty(there)}{?is/are} {.val {there}}."
+  )
+  if (length(missing) == length(areas)) maskr_abort("data", words, arg = "split", call = call)
+  if (length(missing) > 0) cli::cli_warn(words, class = "maskr_warning_skipped", call = call)
+  intersect(areas, there)
 }
 
 # The classes that Cityscapes' benchmark judges.

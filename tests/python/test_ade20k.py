@@ -54,6 +54,27 @@ def test_three_images_and_the_masks_of_their_objects(shared_data):
     assert (exact, total) == (105, 109)
 
 
+@pytest.mark.parametrize(("level", "n"), [(1, 3), (2, 1)])
+def test_parts_are_read_by_level_or_said_to_be_left_out(shared_data, level, n):
+    root = Path(shared_data("ade20k"))
+    assert read(root)[1].changed["image whose objects' parts are left out (level = 0)"][0] == 3
+    x, report = read(root, level=level)
+    assert len(x.images) == n and not report.changed
+    assert sum(count for count, _ in report.skipped.values()) == 3 - n
+    for i in range(n):
+        path = Path(x.images.mask_files[i])
+        assert path.name.endswith(f"_parts_{level}.png")
+        pixels = np.asarray(Image.open(path)).astype(int)
+        ids = pixels[..., 0] // 10 * 256 + pixels[..., 1]
+        assert np.array_equal(across_the_border(x).labels(i).classes, np.where(ids > 0, ids, 0))
+        description = path.with_name(path.name.replace(f"_parts_{level}.png", ".json"))
+        objects = orjson.loads(description.read_bytes())["annotation"]["object"]
+        named = {one["name_ndx"] for one in objects if one["parts"]["part_level"] == level}
+        assert set(np.unique(ids)) - {0} == named and named <= set(x.names())
+    with pytest.raises(FormatError, match=r"\*_parts_9\.png"):
+        read(root, level=9)
+
+
 def test_the_fixture_of_2020(shared_data):
     root = Path(shared_data("formats/ade20k2020_dataset/dataset"))
     x, report = read(root)

@@ -21,6 +21,7 @@ from maskr.errors import DataError, FormatError
 from PIL import Image, ImageDraw
 
 NAME = "aachen_000000_000019"
+RENUMBERED = "class id renumbered, since Cityscapes has ids of its own"
 
 
 def layout(root: Path, kind: str, pixels: np.ndarray | dict, size: tuple[int, int]) -> Path:
@@ -209,6 +210,7 @@ def test_truth_comes_back_identical(codes):
 def test_classes_go_by_name(tmp_path):
     x = overlapping(tmp_path / "in", (1, 2))
     report = write(x, tmp_path / "out", "cityscapes")
+    assert report.changed.pop(RENUMBERED) == [2, '"car", 1 becomes 26']
     assert report.changed == {"object partly or wholly under another one": [1, "a.png"]}
     assert formats.detect(tmp_path / "out") == "cityscapes"
     back, _ = read(tmp_path / "out")
@@ -223,7 +225,8 @@ def test_masks_of_classes_have_no_instance_ids(tmp_path):
     classes = [Category(1, "road", isthing=False), Category(2, "car", isthing=False)]
     x = held([labels], classes, tmp_path / "in")
     report = write(x, tmp_path / "out", "cityscapes")
-    assert list(report.changed) == ["image whose pixels to be ignored were written as 0"]
+    ignored = "image whose pixels to be ignored were written as 0"
+    assert list(report.changed) == [RENUMBERED, ignored]
     names = {path.name.split("gtFine_")[-1] for path in (tmp_path / "out").rglob("*gtFine_*")}
     assert names == {"labelIds.png", "color.png"}
     assert read(tmp_path / "out")[0].labels(0).classes.tolist() == [[7, 0, 26]]

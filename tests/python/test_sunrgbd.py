@@ -142,6 +142,86 @@ def test_without_the_toolbox_there_are_no_splits(tmp_path):
     assert read(str(tmp_path), "sunrgbd", ReadOptions(), Report()).images.splits == [""]
 
 
+NUMBERS = np.zeros(SIZE, np.uint16)
+NUMBERS[1:9, 2:12], NUMBERS[4:6, 5:17], NUMBERS[10, 3] = 3, 1, 2
+
+
+def as_hdf5(path: Path, name: str, columns: dict[str, list]) -> None:
+    """Write a struct array, or with name "" variables, as MATLAB 7.3 does: by reference."""
+    import h5py
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with h5py.File(path, "w", userblock_size=512) as file:
+        place = file.create_group(name) if name else file
+        for column, values in columns.items():
+            if isinstance(values, np.ndarray):
+                place[column] = values.T
+                continue
+            refs = []
+            for i, value in enumerate(values):
+                stored = np.array([[ord(c)] for c in value], np.uint16) if isinstance(
+                    value, str) else value.T  # fmt: skip
+                refs.append(file.create_dataset(f"#refs#/{column}{i}", data=stored).ref)
+            place[column] = np.array([[ref] for ref in refs], dtype=h5py.ref_dtype)
+
+
+@pytest.mark.parametrize("save", ["scipy", "hdf5"])
+def test_scenes_without_polygons_have_seg_mat_or_are_counted(tmp_path, save):
+    names = ["Night stand", "floor", "garbage_bin"]
+    for folder in ("a", "b"):
+        picture(tmp_path / "SUNRGBD" / "kv2" / folder / "image" / "1.jpg")
+    file = tmp_path / "SUNRGBD" / "kv2" / "a" / "seg.mat"
+    if save == "scipy":
+        savemat(file, {"seglabel": NUMBERS, "names": np.array([[one] for one in names], object)})
+    else:
+        as_hdf5(file, "", {"seglabel": NUMBERS, "names": names})
+    report = Report()
+    found = read(str(tmp_path), "auto", ReadOptions(), report)
+    assert found.images.files == ["SUNRGBD/kv2/a/image/1.jpg"]
+    expected = np.array([IGNORE, 32, 2, IGNORE])[NUMBERS]
+    np.testing.assert_array_equal(found.labels(0).classes, expected)
+    scene = "scene without annotation2Dfinal/index.json or seg.mat"
+    assert report.skipped == {scene: [1, str(tmp_path / "SUNRGBD" / "kv2" / "b")]}
+    assert report.changed["object that is none of the classes, ignored"][0] == 1
+    file.write_bytes(file.read_bytes()[:200])
+    with pytest.raises(FormatError, match=r"holds no image of SUN RGB-D"):
+        read(str(tmp_path), "auto", ReadOptions(), report)
+    assert report.skipped["scene whose seg.mat is damaged"][0] == 1
+
+
+def test_the_masks_of_the_benchmark_are_read_from_its_matlab_file(tmp_path):
+    metadata = tmp_path / "SUNRGBDtoolbox" / "Metadata"
+    scenes = [f"SUNRGBD/{name}" for name in ("kv1/x", "xtion/y/z", "kv2/gone")]
+    for scene in scenes[:2]:
+        picture(tmp_path / scene / "image" / "p.jpg")
+    masks = [NUMBERS, (NUMBERS == 3) * np.uint16(37), NUMBERS]
+    as_hdf5(metadata / "SUNRGBD2Dseg.mat", "SUNRGBD2Dseg", {"seglabel": masks})
+    rows = [(scene, "p.jpg") for scene in scenes]
+    kind = [("sequenceName", object), ("rgbname", object)]
+    savemat(metadata / "SUNRGBDMeta.mat", {"SUNRGBDMeta": np.array(rows, dtype=kind)})
+    splits = tmp_path / "SUNRGBDtoolbox" / "traintestSUNRGBD" / "allsplit.mat"
+    splits.parent.mkdir()
+    owners = [f"/n/fs/sun3d/data/{scene}" for scene in scenes]
+    savemat(splits, {"alltrain": np.array([owners[:1]], object),
+                     "alltest": np.array([owners[1:]], object)})  # fmt: skip
+    report = Report()
+    found = read(str(metadata / "SUNRGBD2Dseg.mat"), "auto", ReadOptions(), report)
+    assert found.images.files == ["kv1/x/image/p.jpg", "xtion/y/z/image/p.jpg"]
+    assert found.images.splits == ["train", "test"]
+    assert report.skipped["scene without its photograph"][0] == 1
+    for i in range(2):
+        expected = np.where(masks[i] == 0, IGNORE, masks[i].astype(int))
+        np.testing.assert_array_equal(found.labels(i).classes, expected)
+    as_hdf5(metadata / "SUNRGBDMeta.mat", "SUNRGBDMeta",
+            {"sequenceName": scenes[:2], "rgbname": ["p.jpg"] * 2})  # fmt: skip
+    with pytest.raises(FormatError, match="different numbers of scenes"):
+        read(str(metadata / "SUNRGBD2Dseg.mat"), "auto", ReadOptions(), report)
+    as_hdf5(metadata / "SUNRGBDMeta.mat", "SUNRGBDMeta",
+            {"sequenceName": scenes, "rgbname": ["p.jpg"] * 3})  # fmt: skip
+    again = read(str(metadata / "SUNRGBD2Dseg.mat"), "auto", ReadOptions(), Report())
+    assert again.images.files == found.images.files
+
+
 def label_image(path: Path, values: np.ndarray) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(values.astype(np.uint8)).save(path)

@@ -505,6 +505,24 @@ test_that("SUN RGB-D's label images belong to photographs by their numbers", {
   expect_equal(unique(c(ids_of(seg_data_sunrgbd(root, "test"), 1))), 5)
 })
 
+test_that("SUN RGB-D's masks come from the toolbox's MATLAB file where that is named", {
+  skip_if_no_python()
+  root <- new_folder()
+  numbers <- matrix(0L, height, width)
+  numbers[2:5, 3:9] <- 37L
+  save_picture(root, "SUNRGBD", "kv1", "a", "image", "p.jpg")
+  metadata <- file.path(root, "SUNRGBDtoolbox", "Metadata")
+  dir.create(metadata, recursive = TRUE)
+  io <- library_of("scipy.io")
+  masks <- list(seglabel = reticulate::np_array(numbers, "uint16"))
+  io$savemat(file.path(metadata, "SUNRGBD2Dseg.mat"), list(SUNRGBD2Dseg = masks))
+  io$savemat(file.path(metadata, "SUNRGBDMeta.mat"),
+             list(SUNRGBDMeta = list(sequenceName = "SUNRGBD/kv1/a", rgbname = "p.jpg")))
+  data <- seg_data_sunrgbd(file.path(metadata, "SUNRGBD2Dseg.mat"), NULL)
+  expect_equal(ids_of(data, 1), ifelse(numbers == 0L, NA, numbers))
+  expect_equal(data[[1]]$mask, as_seg_mask(unclass(data)$targets), ignore_attr = TRUE)
+})
+
 # ---- Stanford 2D-3D-S
 
 save_view <- function(root, area, kind, name, numbers) {
@@ -533,7 +551,11 @@ test_that("Stanford 2D-3D-S has 13 classes, and what is missing is ignored", {
   numbers[7, 3:9] <- 402L
   numbers[8, 3:9] <- 855309L
   save_view(root, "area_1", "data", "a", numbers)
-  data <- seg_data_s3dis2d(root, size = c(height, width))
+  expect_warning(data <- seg_data_s3dis2d(root, size = c(height, width)),
+                 "\"area_2\", \"area_3\", \"area_4\".*\"area_6\"",
+                 class = "maskr_warning_skipped")
+  expect_error(seg_data_s3dis2d(root, "test"), "\"area_5a\" and \"area_5b\"",
+               class = "maskr_error_data")
   expect_equal(names(data$classes), c(
     "ceiling", "floor", "wall", "beam", "column", "window", "door", "table", "chair", "sofa",
     "bookcase", "board", "clutter"
@@ -569,6 +591,20 @@ test_that("Stanford 2D-3D-S is split by its buildings", {
                "camera_around_domain_rgb.png", ignore_attr = TRUE)
   expect_error(seg_data_s3dis2d(root, "area_9"), "area_5a", class = "maskr_error_data")
   expect_error(seg_data_s3dis2d(root, fold = 4), class = "maskr_error_argument")
+})
+
+# ---- ADE20K's parts
+
+test_that("ADE20K's parts are read by level", {
+  skip_if_no_python()
+  root <- shared_data("ade20k/ADE20K_2021_17_01")
+  expect_message(whole <- seg_data_ade20k(root), "parts are left out",
+                 class = "maskr_message_changed")
+  parts <- seg_data_ade20k(root, level = 1)
+  expect_true("headlight" %in% setdiff(names(parts$classes), names(whole$classes)))
+  expect_true(all(ids_of(parts, 1) %in% c(NA, parts$classes)))
+  expect_error(seg_data_ade20k(root, level = 7), "parts_7", class = "maskr_error_format")
+  expect_error(seg_data_ade20k(root, level = -1), class = "maskr_error_argument")
 })
 
 # ---- all of them

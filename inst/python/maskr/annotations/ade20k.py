@@ -4,7 +4,9 @@ The whole data set has a PNG *_seg.png beside each image: class = R // 10 * 256 
 numbered by B, in ascending order from 1. Names of classes are those of the objects in the JSON
 files (2020 and later) or *_atr.txt (2017, whose names have no ids: masks are decoded until each
 name is found once; give `classes` to save that). All objects count as things, the sky too. Parts
-of objects (*_parts_1.png) are not read, nor are the masks of objects with their hidden regions.
+of objects are in *_parts_1.png, parts of these in *_parts_2.png, and so on, written alike: one
+level is read, as `ReadOptions.level` says. The masks of objects with their hidden regions are not
+read.
 Pixels that nobody labelled are 0, and become what `Annotations.void()` says.
 
 The scene parsing benchmark (ADEChallengeData2016) has `images/<split>` and `annotations/<split>`
@@ -15,6 +17,7 @@ Written is the whole data set's form with JSON files. It holds class ids up to 6
 """
 
 import glob
+import re
 from pathlib import Path
 
 import numpy as np
@@ -51,6 +54,7 @@ from maskr.files import folder_atomically
 from maskr.images import SUFFIXES
 
 ENDING = "_seg.png"
+PARTS = "_parts_1.png"
 FOLDERS = {"train": "training", "val": "validation", "test": "testing"}
 
 CLASS_OF_RED = np.arange(256, dtype=np.int32) // 10 * 256
@@ -78,9 +82,19 @@ def is_benchmark(path: Path) -> bool:
     )
 
 
+def ending_of(level: int) -> str:
+    """Give the ending of masks of whole objects, or of a level of their parts."""
+    return f"_parts_{level}.png" if level else ENDING
+
+
+def stem_of(mask: Path) -> str:
+    """Give the name that a mask shares with its image and its description."""
+    return re.sub(r"_(?:seg|parts_\d+)\.png$", "", mask.name)
+
+
 def description_of(mask: Path) -> Path | None:
     """Find the JSON or text that describes the objects of a mask."""
-    stem = mask.name.removesuffix(ENDING)
+    stem = stem_of(mask)
     places = [mask.with_name(f"{stem}.json"), mask.with_name(f"{stem}_atr.txt")]
     return next((place for place in places if place.is_file()), None)
 
@@ -95,14 +109,18 @@ def read(path: Path, options: ReadOptions, report: Report) -> Annotations:
     """
     if is_benchmark(path):
         return read_benchmark(path, options, report)
-    files = list(files_in(path))
-    found = [file for file in files if file.name.endswith(ENDING)]
+    files, ending = list(files_in(path)), ending_of(options.level)
+    found = [file for file in files if file.name.endswith(ending)]
     if not found:
-        raise FormatError(f"There are no files called *{ENDING} in {path}.", argument="path")
+        raise FormatError(
+            f"There are no files called *{ending} in {path}.",
+            argument="level" if options.level else "path",
+        )
     report_unmasked(files, report)
+    report_levels(files, options.level, report)
     pairs = [Pair(image_of(mask, path, options), mask, split_of(mask, path)) for mask in found]
     place, images = table_of(pairs, report)
-    names = options.classes or class_ids(found, report)
+    names = options.classes or class_ids(found, options.level, report)
     classes = [Category(class_id, name) for name, class_id in names.items()]
     reading = {"benchmark": False, "ids": sorted(names.values())}
     if 0 not in reading["ids"]:
@@ -119,6 +137,17 @@ def report_unmasked(files: list[Path], report: Report) -> None:
             report.skip("image without a mask", str(file))
 
 
+def report_levels(files: list[Path], level: int, report: Report) -> None:
+    """Report parts that are left out, or images that have none of the level."""
+    masks = [file for file in files if file.name.endswith(ENDING)]
+    for mask in masks:
+        stem = mask.with_name(stem_of(mask))
+        if not level and Path(f"{stem}{PARTS}").is_file():
+            report.change("image whose objects' parts are left out (level = 0)", str(mask))
+        elif level and not Path(f"{stem}{ending_of(level)}").is_file():
+            report.skip(f"image without parts of level {level}", str(mask))
+
+
 def image_of(mask: Path, root: Path, options: ReadOptions) -> Path:
     """Find the image of a mask.
 
@@ -130,7 +159,7 @@ def image_of(mask: Path, root: Path, options: ReadOptions) -> Path:
     folder = mask.parent
     if options.images:
         folder = Path(options.images) / mask.parent.relative_to(root)
-    stem = mask.name.removesuffix(ENDING)
+    stem = stem_of(mask)
     for suffix in SUFFIXES:
         if (folder / f"{stem}{suffix}").is_file():
             return folder / f"{stem}{suffix}"
@@ -143,6 +172,12 @@ def image_of(mask: Path, root: Path, options: ReadOptions) -> Path:
 
 def read_benchmark(path: Path, options: ReadOptions, report: Report) -> Annotations:
     """Read the scene parsing benchmark."""
+    if options.level:
+        raise FormatError(
+            f"{path} is the scene parsing benchmark, which has no parts of objects.",
+            hint="They are in the whole data set, ADE20K_2021_17_01.",
+            argument="level",
+        )
     place, images = table_of(find_pairs(path, options.images), report)
     names = options.classes or {name: i for i, name in enumerate(SCENE_CLASSES, start=1)}
     classes = [Category(class_id, name, isthing=False) for name, class_id in names.items()]
@@ -150,7 +185,7 @@ def read_benchmark(path: Path, options: ReadOptions, report: Report) -> Annotati
     return Annotations("ade20k", place, images, no_objects(), classes, reading)
 
 
-def class_ids(found: list[Path], report: Report) -> dict[str, int]:
+def class_ids(found: list[Path], level: int, report: Report) -> dict[str, int]:
     """Collect the ids of all classes by name; a name of two ids has the second one added."""
     names: dict[int, str] = {}
     known: set[str] = set()
@@ -159,10 +194,10 @@ def class_ids(found: list[Path], report: Report) -> dict[str, int]:
         if description is None:
             report.skip("mask without names of its classes", str(mask))
         elif description.suffix == ".json":
-            for class_id, name in named_in_json(description, report):
+            for class_id, name in named_in_json(description, level, report):
                 names.setdefault(class_id, name)
         else:
-            rows = named_in_text(description)
+            rows = named_in_text(description, level)
             if {name for _, name in rows} - known:
                 learn(mask, rows, names, report)
             known.update(name for _, name in rows)
@@ -173,8 +208,8 @@ def class_ids(found: list[Path], report: Report) -> dict[str, int]:
     return ids
 
 
-def named_in_json(path: Path, report: Report) -> list[tuple[int, str]]:
-    """Read the ids and names of the classes of whole objects.
+def named_in_json(path: Path, level: int, report: Report) -> list[tuple[int, str]]:
+    """Read the ids and names of the classes of whole objects, or of a level of parts.
 
     Raises
     ------
@@ -184,7 +219,7 @@ def named_in_json(path: Path, report: Report) -> list[tuple[int, str]]:
     rows = []
     try:
         for number, one in enumerate(contents(path)["annotation"]["object"]):
-            if int(one["parts"]["part_level"]) > 0:
+            if int(one["parts"]["part_level"]) != level:
                 continue
             if int(one["name_ndx"]) > 0:
                 rows.append((int(one["name_ndx"]), str(one["name"])))
@@ -204,8 +239,8 @@ def contents(path: Path) -> dict:
         return orjson.loads(raw.decode("latin-1"))
 
 
-def named_in_text(path: Path) -> list[tuple[int, str]]:
-    """Read the numbers and class names of whole objects.
+def named_in_text(path: Path, level: int) -> list[tuple[int, str]]:
+    """Read the numbers and class names of whole objects, or of a level of parts.
 
     A line is: number # level of part # is it occluded # class # raw name # "attributes".
     """
@@ -216,7 +251,7 @@ def named_in_text(path: Path) -> list[tuple[int, str]]:
             continue
         if len(fields) < 5 or not fields[0].isdigit() or not fields[1].isdigit():
             raise FormatError(f"Line {number} of {path} describes no object.", argument="path")
-        if int(fields[1]) == 0:
+        if int(fields[1]) == level:
             rows.append((int(fields[0]), fields[3]))
     return rows
 

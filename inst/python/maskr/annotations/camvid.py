@@ -205,7 +205,7 @@ def write(
     segnet = all(one.name.lower() in SEGNET for one in kept)
     colours = {} if segnet else distinct_colours(annotations, kept)
     ids = {name: class_id for class_id, name in enumerate(SEGNET)}
-    mapping = renamed(annotations, ids, "SegNet's CamVid") if segnet else {}
+    mapping = renamed(annotations, ids, "SegNet's CamVid", report) if segnet else {}
 
     def save(folder: str) -> None:
         root = Path(folder)

@@ -243,7 +243,7 @@ def write(
     DataError
         If a class is not one of Cityscapes', or an image holds too many objects of one.
     """
-    mapping = renamed(annotations, {**IDS, "background": 0}, "Cityscapes")
+    mapping = renamed(annotations, {**IDS, "background": 0}, "Cityscapes", report)
 
     def save(folder: str) -> None:
         root = Path(folder)

@@ -84,8 +84,10 @@ def ranks(numbers: np.ndarray) -> np.ndarray:
     return np.searchsorted(np.unique(np.append(numbers.ravel(), 0)), numbers).astype(np.int32)
 
 
-def renamed(annotations: Annotations, ids: dict[str, int], format: str) -> dict[int, int]:
-    """Find the ids that a format has for the classes' names.
+def renamed(
+    annotations: Annotations, ids: dict[str, int], format: str, report: Report
+) -> dict[int, int]:
+    """Find the ids that a format has for the classes' names, and report those that change.
 
     Parameters
     ----------
@@ -108,7 +110,12 @@ def renamed(annotations: Annotations, ids: dict[str, int], format: str) -> dict[
             hint=f"Its classes are {', '.join(ids)}. Leave others out by x[, classes].",
             argument="classes",
         )
-    return {one.id: known[one.name.lower()] for one in kept}
+    mapping = {one.id: known[one.name.lower()] for one in kept}
+    for one in kept:
+        if mapping[one.id] != one.id:
+            where = f'"{one.name}", {one.id} becomes {mapping[one.id]}'
+            report.change(f"class id renumbered, since {format} has ids of its own", where)
+    return mapping
 
 
 def replaced(ids: np.ndarray, mapping: dict[int, int]) -> np.ndarray:

@@ -21,6 +21,8 @@ class ReadOptions:
         "#RRGGBB" by class name, for label images that are colour-coded.
     ignore, values, explicit_ignore
         As in `maskr.masks.load()`.
+    level
+        Of ADE20K: 0 for whole objects, 1 for their parts, 2 for parts of parts, and so on.
     """
 
     images: str | None = None
@@ -29,6 +31,7 @@ class ReadOptions:
     ignore: int | None = 255
     values: list[int] | None = None
     explicit_ignore: bool = False
+    level: int = 0
 
 
 @dataclass

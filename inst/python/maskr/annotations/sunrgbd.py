@@ -1,16 +1,19 @@
-"""SUN RGB-D (https://rgbd.cs.princeton.edu), in the two forms that it is handed around in.
+"""SUN RGB-D (https://rgbd.cs.princeton.edu), in the forms that it is handed around in.
 
 As its owners distribute it, every scene is a folder `kv1|kv2|realsense|xtion/.../<scene>` with the
 photograph in `image/` and polygons in `annotation2Dfinal/index.json`: `frames[0].polygon` holds
 lists `x` and `y` in pixels and `object`, the place, from 0, of the polygon's object in `objects`,
 which has a `name` there. The names were typed freely; those of the benchmark's 37 classes count,
 and pixels of other objects, or of none, are ignored. Polygons are drawn in the file's order by
-COCO's rule, later ones over earlier ones.
+COCO's rule, later ones over earlier ones. Of a scene without polygons the label image in `seg.mat`
+is read, whose names count likewise.
 
-The benchmark's masks were taken out of its MATLAB file as PNGs (0 void, 1 to 37 the classes,
-https://github.com/ankurhanda/sunrgbd-meta-data): `sunrgbd_train_test_labels/img-000001.png` to
-`img-010335.png`, of which the first 5050 belong to `SUNRGBD-test_images/` and the others, less
-5050, to `SUNRGBD-train_images/`; or the same in `label37/train|test` and `image/train|test`.
+The toolbox's `Metadata/SUNRGBD2Dseg.mat` holds the benchmark's masks (0 void, 1 to 37 the classes);
+it is read where that file itself is named, with the scenes' folder beside or above the toolbox.
+They were also taken out of it as PNGs (https://github.com/ankurhanda/sunrgbd-meta-data):
+`sunrgbd_train_test_labels/img-000001.png` to `img-010335.png`, of which the first 5050 belong to
+`SUNRGBD-test_images/` and the others, less 5050, to `SUNRGBD-train_images/`; or the same in
+`label37/train|test` and `image/train|test`.
 """
 
 import os
@@ -25,6 +28,15 @@ from maskr.annotations.columns import Category, Images, no_objects
 from maskr.annotations.options import ReadOptions
 from maskr.annotations.polygons import Parts, rasterise, usable
 from maskr.annotations.report import Report
+from maskr.annotations.sunrgbd_mat import (
+    BENCHMARK,
+    META,
+    count_benchmark,
+    read_benchmark,
+    read_scene,
+    read_splits,
+    scenes_in_order,
+)
 from maskr.annotations.table import Annotations, Labels
 from maskr.arrays import IGNORE
 from maskr.documents import read_json
@@ -45,6 +57,7 @@ STUFF = {"wall", "floor", "ceiling"}
 
 SENSORS = ("kv1", "kv2", "realsense", "xtion")
 POLYGONS = "annotation2Dfinal"
+MATRIX = "seg.mat"
 LABELS = "sunrgbd_train_test_labels"
 LAST_TEST = 5050
 """Label images up to this number belong to the test images."""
@@ -57,7 +70,9 @@ RELEASES = (
 
 
 def matches(path: Path) -> bool:
-    """Tell whether a folder is SUN RGB-D, or the benchmark's label images."""
+    """Tell whether a folder is SUN RGB-D, or the benchmark's label images in files or in one."""
+    if path.is_file():
+        return path.name == f"{BENCHMARK}.mat"
     places = (path, path / "SUNRGBD")
     scenes = any((place / sensor).is_dir() for place in places for sensor in SENSORS)
     return scenes or release_of(path) is not None
@@ -77,10 +92,11 @@ def release_of(path: Path) -> dict[str, tuple[str, str]] | None:
 
 
 def read(path: Path, options: ReadOptions, report: Report) -> Annotations:
-    """Read the dataset's folder, that of a sensor or of one scene, or the label images' folder.
+    """Read the dataset's folder, that of a sensor or of one scene, or the label images' folder, or
+    SUNRGBD2Dseg.mat.
 
     `options.classes` gives other names than the benchmark's, and their ids. Scenes that are
-    damaged are left out and reported, as are polygons of fewer than three points.
+    damaged or have no truth are left out and reported, as are polygons of fewer than three points.
 
     Raises
     ------
@@ -90,15 +106,17 @@ def read(path: Path, options: ReadOptions, report: Report) -> Annotations:
     path = Path(os.path.abspath(path))
     classes = options.classes or {name: i for i, name in enumerate(CLASSES, start=1)}
     release = release_of(path)
-    if release is None:
+    if path.is_file():
+        path, images = benchmark_in(path, options.images, report)
+    elif release is None:
         images = scenes_in(path, {plain(name): i for name, i in classes.items()}, report)
     else:
         images = labelled_in(path, release)
     if len(images) == 0:
         raise FormatError(
             f"{path} holds no image of SUN RGB-D.",
-            hint=f"A scene has its photograph in image/ and its polygons in {POLYGONS}/index.json;"
-            f" the label images lie in {LABELS}/ beside SUNRGBD-train_images/.",
+            hint=f"A scene has its photograph in image/ and its truth in {POLYGONS}/index.json or "
+            f"{MATRIX}; the label images lie in {LABELS}/ beside SUNRGBD-train_images/.",
             argument="path",
         )
     table = [Category(i, name, isthing=name not in STUFF) for name, i in classes.items()]
@@ -107,11 +125,18 @@ def read(path: Path, options: ReadOptions, report: Report) -> Annotations:
 
 def labels(annotations: Annotations, i: int) -> Labels:
     """Draw the polygons of image `i`, or read its label image."""
-    file = annotations.images.mask_files[i]
-    if not file.endswith(".json"):
+    file, _, number = annotations.images.mask_files[i].partition("#")
+    if number:
+        ids = read_benchmark(Path(file), int(number))
+        return Labels(np.where(ids == 0, IGNORE, ids))
+    if file.endswith(".png"):
         return Labels(masks.load(file, ignore=0, explicit=True))
     # the classes' own ids may have been replaced since
     ids = {plain(name): i for name, i in annotations.reading["ids"].items()}
+    if file.endswith(".mat"):
+        numbers, names = read_scene(Path(file))
+        table = np.array([IGNORE, *(ids.get(plain(one), IGNORE) for one in names)], np.int32)
+        return Labels(table[numbers])
     outlines, names = polygons(Path(file), Report())
     size = annotations.size(i)
     found = Instances.from_rles(rasterise(outlines, size), size, np.zeros(len(names)))
@@ -174,33 +199,92 @@ def scenes_in(path: Path, ids: dict[str, int], report: Report) -> Images:
     images = Images()
     splits = official_splits(path)
     for scene in scene_folders(path):
-        file = scene / POLYGONS / "index.json"
         photographs = sorted((scene / "image").glob("*.jpg"))
+        file = truth_of(scene)
         if not photographs:
             report.skip("scene without a photograph in image/", str(scene))
-            continue
-        try:
-            names = polygons(file, report)[1]
-        except FormatError as error:
-            report.skip("scene whose index.json is damaged", str(error))
-            continue
-        for name in names:
-            if name not in ids:
-                report.change("object that is none of the classes, ignored", f"{name} in {file}")
-        relative = photographs[0].relative_to(path).as_posix()
-        split = splits.get(tail(scene.as_posix()), "")
-        images.add(relative, *size_of(str(photographs[0])), mask_file=str(file), split=split)
+        elif file is None:
+            report.skip(f"scene without {POLYGONS}/index.json or {MATRIX}", str(scene))
+        elif is_sound(file, ids, report):
+            relative = photographs[0].relative_to(path).as_posix()
+            split = splits.get(tail(scene.as_posix()), "")
+            images.add(relative, *size_of(str(photographs[0])), mask_file=str(file), split=split)
     return images
 
 
+def truth_of(scene: Path) -> Path | None:
+    """Find the polygons of a scene, or its label image."""
+    places = (scene / POLYGONS / "index.json", scene / MATRIX)
+    return next((place for place in places if place.is_file()), None)
+
+
+def is_sound(file: Path, ids: dict[str, int], report: Report) -> bool:
+    """Tell whether a scene's truth can be read, and report names that are none of the classes."""
+    try:
+        if file.suffix == ".mat":
+            numbers, listed = read_scene(file)
+            names = [plain(listed[n - 1]) for n in np.unique(numbers[numbers > 0])]
+        else:
+            names = polygons(file, report)[1]
+    except FormatError as error:
+        report.skip(f"scene whose {file.name} is damaged", str(error))
+        return False
+    for name in names:
+        if name not in ids:
+            report.change("object that is none of the classes, ignored", f"{name} in {file}")
+    return True
+
+
 def scene_folders(path: Path) -> Iterator[Path]:
-    """Find the folders that hold polygons."""
-    for folder, inside, _ in os.walk(path):
+    """Find the folders that hold a photograph or its truth."""
+    for folder, inside, files in os.walk(path):
         inside.sort()
-        if POLYGONS in inside:
+        if {"image", POLYGONS} & set(inside) or MATRIX in files:
             inside.clear()
-            if (Path(folder) / POLYGONS / "index.json").is_file():
-                yield Path(folder)
+            yield Path(folder)
+
+
+def benchmark_in(file: Path, place: str | None, report: Report) -> tuple[Path, Images]:
+    """List the scenes of SUNRGBD2Dseg.mat, and give the folder that they lie in.
+
+    Raises
+    ------
+    FormatError
+        If SUNRGBDMeta.mat is not beside it or does not fit, or the scenes' folder is not found.
+    """
+    meta = file.with_name(f"{META}.mat")
+    if not meta.is_file():
+        raise FormatError(f"{meta} is needed too, which tells the order of scenes.")
+    scenes = scenes_in_order(meta)
+    if len(scenes) != count_benchmark(file):
+        raise FormatError(f"{meta} and {file.name} hold different numbers of scenes.")
+    root = folder_of_scenes(file, place)
+    splits = official_splits(file.parent)
+    images = Images()
+    for number, (sequence, name) in enumerate(scenes):
+        scene = tail(sequence)
+        photograph = root / scene / "image" / name
+        if not photograph.is_file():
+            report.skip("scene without its photograph", str(photograph))
+            continue
+        size, split = size_of(str(photograph)), splits.get(scene, "")
+        relative = photograph.relative_to(root).as_posix()
+        images.add(relative, *size, mask_file=f"{file}#{number}", split=split)
+    return root, images
+
+
+def folder_of_scenes(file: Path, place: str | None) -> Path:
+    """Find the folder that holds the sensors' ones: `place`, or one near the toolbox."""
+    places = [Path(place)] if place else [*file.parents][:4]
+    for one in places:
+        for folder in (one, one / "SUNRGBD"):
+            if any((folder / sensor).is_dir() for sensor in SENSORS):
+                return folder
+    raise FormatError(
+        f"The scenes of {file} were not found: no folder {', '.join(SENSORS)} beside the toolbox.",
+        hint="Name it: seg_read_annotations(path, images = \"SUNRGBD\").",
+        argument="images",
+    )
 
 
 def official_splits(path: Path) -> dict[str, str]:
@@ -213,14 +297,8 @@ def official_splits(path: Path) -> dict[str, str]:
     file = next((place for place in found if place.is_file()), None)
     if file is None:
         return {}
-    from scipy.io import loadmat
-
-    try:
-        content = loadmat(file, variable_names=["alltrain", "alltest"], squeeze_me=True)
-        scenes = {split: np.atleast_1d(content[f"all{split}"]) for split in ("train", "test")}
-    except (OSError, ValueError, KeyError, NotImplementedError) as error:
-        raise FormatError(f"{file} is not the file of splits that it is named for.") from error
-    return {tail(str(scene)): split for split, all in scenes.items() for scene in all}
+    splits = read_splits(file)
+    return {tail(scene): split for split, scenes in splits.items() for scene in scenes}
 
 
 def tail(scene: str) -> str:
