@@ -48,9 +48,11 @@ seg_lr_find <- function(object, x, y = NULL, ..., from = 1e-6, to = 1, steps = 1
   check_rates(from, to)
   steps <- check_whole(steps, min = 25)
   train <- as_dataset(x, y, check_whole(batch_size, min = 1), classes)
+  precision <- check_choice(precision, c("auto", "float32", "bfloat16"))
+  say_slow_precision(precision)
   found <- py_call(
     "training.finder", "find", object, dataset_for_python(train, classes), as.double(from),
-    as.double(to), steps, check_choice(precision, c("auto", "float32", "bfloat16")),
+    as.double(to), steps, precision,
     seed = draw_seed(), progress = counting_progress(verbose, steps, "Trying learning rates")
   )
   frame <- data.frame(

@@ -203,8 +203,8 @@ check_layer_rates <- function(x, call = rlang::caller_env()) {
 #' @param restore_best `FALSE` keeps the last epoch's weights instead of the best one's.
 #' @param ... Must be empty.
 #' @param precision `"auto"` (bfloat16 where the hardware computes in it), `"float32"` or
-#'   `"bfloat16"`. On a CPU volumes are trained in float32 alone, for torch's gradients in bfloat16
-#'   are wrong there.
+#'   `"bfloat16"`, which is slow on CPUs without instructions for it (said once a session). On a CPU
+#'   volumes are trained in float32 alone, for torch's gradients in bfloat16 are wrong there.
 #' @param callbacks One or a list of [seg_callbacks] and Keras's callbacks, such as
 #'   `keras3::callback_lambda()`. The weights that they leave when training ends are replaced by
 #'   those of the best epoch (without validation data, of the last).
@@ -252,6 +252,7 @@ fit.seg_model <- function(object, x, y = NULL, validation_data = NULL, epochs = 
     object, x, y, validation_data, epochs, batch_size, monitor, restore_best, precision, callbacks,
     verbose, class_weights, freeze_epochs, resume, deterministic, seed
   )
+  say_slow_precision(arguments$precision)
   result <- rlang::exec(py_call, "training", "fit", object, !!!arguments,
                         progress = progress_reporter(verbose))
   say_why_stopped(result, restore_best)
@@ -363,7 +364,8 @@ say_why_stopped <- function(result, restore_best) {
 #' @param threshold For two classes: the probability, from 0 to 1, from which a pixel belongs to
 #'   the second.
 #' @param precision `"auto"` (bfloat16 where the hardware computes in it, else float32; said once a
-#'   session), `"float32"`, `"bfloat16"` or `"float16"`. `"float32"` gives plain PyTorch's numbers.
+#'   session), `"float32"`, `"bfloat16"` or `"float16"`. `"float32"` gives plain PyTorch's numbers;
+#'   the other two are slow on CPUs without instructions for them, which is said once, too.
 #' @param batch_size Images that go through the network together; `NULL` chooses by their size.
 #' @param ... Must be empty.
 #' @param verbose Whether to show progress over many images; `NULL` decides by itself.
@@ -391,6 +393,7 @@ predict.seg_model <- function(object, x, type = c("mask", "prob", "logit"), thre
   batch_size <- check_whole(batch_size, min = 1, null = TRUE)
   about <- model_facts(object)
   sources <- as_sources(x, about$dims)
+  say_slow_precision(precision)
   out <- py_call(
     "inference", "predict", object, unname(lapply(sources$images, image_for_python)), type,
     threshold, precision, batch_size,
@@ -479,6 +482,20 @@ say_precision <- function(precision) {
   ))
 }
 
+# Before the work, which then takes long.
+say_slow_precision <- function(precision) {
+  if (!precision %in% c("bfloat16", "float16") || isTRUE(the$said_slow_precision)) {
+    return(invisible())
+  }
+  if (!py_call("device", "is_slow", precision)) return(invisible())
+  the$said_slow_precision <- TRUE
+  cli::cli_inform(c(
+    "!" = "This CPU has no instructions for {precision}: {.code precision = \"{precision}\"} is
+           about ten times slower than {.val float32}.",
+    i = "{.code precision = \"auto\"} chooses what is fast."
+  ), class = "maskr_message_slow")
+}
+
 # A progress bar over images, or NULL.
 counting_progress <- function(verbose, total, what) {
   if (total < 2 || !(verbose %||% is_talkative())) return(NULL)
@@ -527,6 +544,7 @@ seg_evaluate <- function(model, dataset, y = NULL, ..., per_image = FALSE, metri
                         rlang::current_env(), calibrate = FALSE)
   if (!is.null(y)) dataset <- list(dataset, y) else check_has_masks(dataset)
   dataset <- validation_dataset(dataset, 8L, classes)
+  say_slow_precision(precision)
   out <- py_call("inference", "evaluate", model, dataset_for_python(dataset, classes), precision,
                  more, options)
   chosen_rows(new_seg_metrics(out, classes, names(dataset$images)), metrics, options)

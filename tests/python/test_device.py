@@ -29,10 +29,12 @@ def test_unknown_and_absent_devices_are_errors():
 
 def test_precision_follows_the_hardware(monkeypatch):
     assert device.precision("float16", "cpu") == "float16"
-    monkeypatch.setattr(device, "_cpu_has_bfloat16", lambda: True)
-    assert device.precision("auto", "cpu") == "bfloat16"
-    monkeypatch.setattr(device, "_cpu_has_bfloat16", lambda: False)
-    assert device.precision("auto", "cpu") == "float32"
+    for flags in ({"avx512_bf16"}, {"amx_bf16", "avx2"}):
+        monkeypatch.setattr(device, "_cpu_flags", lambda flags=flags: flags)
+        assert device.precision("auto", "cpu") == "bfloat16"
+    for flags in (set(), {"avx2"}, {"avx512f", "avx512_fp16"}):
+        monkeypatch.setattr(device, "_cpu_flags", lambda flags=flags: flags)
+        assert device.precision("auto", "cpu") == "float32"
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (7, 5))
     assert device.precision("auto", "cuda") == "float32"
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (9, 0))
@@ -41,8 +43,22 @@ def test_precision_follows_the_hardware(monkeypatch):
         device.precision("int8", "cpu")
 
 
+def test_precisions_without_instructions_are_slow_on_a_cpu(monkeypatch):
+    device.choose("cpu")
+
+    def slow(*flags):
+        monkeypatch.setattr(device, "_cpu_flags", lambda: set(flags))
+        return [name for name in ("auto", *device.DTYPES) if device.is_slow(name)]
+
+    assert slow("avx2", "fma") == ["bfloat16", "float16"]
+    assert slow("avx512_bf16") == ["float16"]
+    assert slow("amx_bf16", "avx512_fp16") == []
+    monkeypatch.setattr(device, "choose", lambda: "cuda")
+    assert slow("avx2") == []
+
+
 def test_volumes_train_in_float32_on_the_cpu(monkeypatch):
-    monkeypatch.setattr(device, "_cpu_has_bfloat16", lambda: True)
+    monkeypatch.setattr(device, "_cpu_flags", lambda: {"avx512_bf16"})
     assert device.precision("auto", "cpu", trained_dims=3) == "float32"
     assert device.precision("auto", "cpu", trained_dims=2) == "bfloat16"
     assert device.precision("bfloat16", "cuda", trained_dims=3) == "bfloat16"

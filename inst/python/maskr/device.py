@@ -12,6 +12,12 @@ _chosen = "auto"
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
+INSTRUCTIONS = {
+    "bfloat16": {"avx512_bf16", "amx_bf16"},
+    "float16": {"avx512_fp16", "amx_fp16"},
+}
+"""By precision: the flags of CPUs that compute in it; all others convert every number."""
+
 
 def choose(device: str | None = None) -> str:
     """Choose the session's device, or with None only ask for it.
@@ -99,16 +105,27 @@ def precision(wanted: str, device: str, trained_dims: int | None = None) -> str:
     if device.startswith("cuda"):
         fast = torch.cuda.get_device_capability(device)[0] >= 8
     else:
-        fast = device == "cpu" and _cpu_has_bfloat16()
+        fast = device == "cpu" and _cpu_has("bfloat16")
     return "bfloat16" if fast else "float32"
 
 
+def is_slow(precision: str) -> bool:
+    """Tell whether the session's device computes in a precision more slowly than in float32.
+
+    CPUs without instructions for it do, about ten times.
+    """
+    return choose() == "cpu" and precision in INSTRUCTIONS and not _cpu_has(precision)
+
+
+def _cpu_has(precision: str) -> bool:
+    return not INSTRUCTIONS[precision].isdisjoint(_cpu_flags())
+
+
 @functools.cache
-def _cpu_has_bfloat16() -> bool:
-    # torch offers no public question for this; elsewhere than on Linux the answer is "no"
+def _cpu_flags() -> frozenset[str]:
+    # torch offers no public question for this; elsewhere than on Linux the answer is "none"
     cpuinfo = pathlib.Path("/proc/cpuinfo")
-    flags = cpuinfo.read_text() if cpuinfo.exists() else ""
-    return "avx512_bf16" in flags or "amx_bf16" in flags
+    return frozenset(cpuinfo.read_text().split() if cpuinfo.exists() else ())
 
 
 def autocast(device: str, precision: str) -> torch.autocast:
