@@ -112,6 +112,7 @@ read_annotations <- function(path, format, options, call = rlang::caller_env()) 
 #' @export
 seg_write_annotations <- function(x, path, format, classes = NULL, like = NULL, copy_images = TRUE,
                                   verbose = NULL) {
+  check_verbose(verbose)
   x <- as_seg_annotations(x)
   check_annotations(x)
   path <- check_new_path(path)
@@ -130,6 +131,7 @@ seg_write_annotations <- function(x, path, format, classes = NULL, like = NULL, 
 #' @export
 seg_convert <- function(from, to, format, from_format = "auto", ..., classes = NULL, like = NULL,
                         copy_images = TRUE, verbose = NULL) {
+  check_verbose(verbose)
   from <- check_existing(from)
   to <- check_new_path(to, arg = "to")
   if (normalizePath(from) == normalizePath(to, mustWork = FALSE)) {

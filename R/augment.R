@@ -234,7 +234,8 @@ check_setting <- function(x, about, arg, call) {
   x <- x %||% about$default
   ok <- is.numeric(x) && length(x) %in% 1:2 && all(is.finite(x)) && all(x >= about$min) &&
     all(x <= about$max) && (!about$whole || all(x == round(x)))
-  if (ok && (about$kind == "size" || x[[1]] <= x[[length(x)]])) return(rep_len(as.double(x), 2))
+  if (ok && about$kind == "size") return(as.double(check_extent(rep_len(x, 2), arg, call)))
+  if (ok && x[[1]] <= x[[length(x)]]) return(rep_len(as.double(x), 2))
   form <- if (about$kind == "size") "c(height, width)" else "c(least, most)"
   number <- if (about$whole) "whole number" else "number"
   maskr_abort("argument", c(

@@ -49,6 +49,7 @@
 #' data <- seg_dataset(scenes)
 #' seg_check(train = data[1:4], valid = data[4:6])
 seg_check <- function(..., verbose = NULL) {
+  check_verbose(verbose)
   written <- as.list(substitute(list(...)))[-1]
   symbols <- vapply(written, \(e) if (is.symbol(e)) as.character(e) else "", "")
   datasets <- named_datasets(list(...), symbols)

@@ -30,8 +30,16 @@ describe <- function(x) {
   paste0("an object of class ", class(x)[[1]])
 }
 
+# An argument that its user left out: R's own error has no class, and no hint. The `hint` is
+# interpolated in `envir`.
+abort_missing <- function(arg, call, hint = NULL, envir = environment()) {
+  maskr_abort("argument", c("{.arg {arg}} is missing, and has no default.", i = hint),
+              arg = arg, call = call, envir = envir)
+}
+
 check_string <- function(x, null = FALSE, arg = rlang::caller_arg(x),
                          call = rlang::caller_env()) {
+  if (missing(x)) abort_missing(arg, call)
   if (null && is.null(x)) return(x)
   if (is.character(x) && length(x) == 1 && !is.na(x) && nzchar(x)) return(unname(x))
   maskr_abort("argument", c(
@@ -39,14 +47,24 @@ check_string <- function(x, null = FALSE, arg = rlang::caller_arg(x),
   ), arg = arg, call = call)
 }
 
-check_flag <- function(x, arg = rlang::caller_arg(x), call = rlang::caller_env()) {
+check_flag <- function(x, null = FALSE, arg = rlang::caller_arg(x), call = rlang::caller_env()) {
+  if (missing(x)) abort_missing(arg, call)
+  if (null && is.null(x)) return(x)
   if (is.logical(x) && length(x) == 1 && !is.na(x)) return(x)
-  maskr_abort("argument", "{.arg {arg}} must be TRUE or FALSE, not {describe(x)}.",
-              arg = arg, call = call)
+  maskr_abort("argument", c(
+    "{.arg {arg}} must be TRUE{if (null) ', FALSE or NULL' else ' or FALSE'}, not {describe(x)}."
+  ), arg = arg, call = call)
+}
+
+# The `verbose` of every verb. NULL decides by itself; seg_cv() and seg_tune() give a function to
+# the trainings inside them, whose progress they report.
+check_verbose <- function(verbose, call = rlang::caller_env()) {
+  if (!is.null(verbose) && !is.function(verbose)) check_flag(verbose, null = TRUE, call = call)
 }
 
 check_number <- function(x, min = -Inf, max = Inf, null = FALSE, arg = rlang::caller_arg(x),
                          call = rlang::caller_env()) {
+  if (missing(x)) abort_missing(arg, call)
   if (null && is.null(x)) return(x)
   ok <- is.numeric(x) && length(x) == 1 && !is.na(x) && x >= min && x <= max
   if (ok) return(as.double(x))
@@ -59,6 +77,7 @@ check_number <- function(x, min = -Inf, max = Inf, null = FALSE, arg = rlang::ca
 # A finite number above 0.
 check_positive <- function(x, max = Inf, arg = rlang::caller_arg(x),
                            call = rlang::caller_env()) {
+  if (missing(x)) abort_missing(arg, call)
   if (is.numeric(x) && length(x) == 1 && is.finite(x) && x > 0 && x <= max) return(as.double(x))
   maskr_abort("argument", c(
     "{.arg {arg}} must be one number above 0{if (is.finite(max)) paste(' and at most', max)}.",
@@ -69,6 +88,7 @@ check_positive <- function(x, max = Inf, arg = rlang::caller_arg(x),
 # A whole number: users write 3, never 3L.
 check_whole <- function(x, min = -Inf, max = Inf, null = FALSE, arg = rlang::caller_arg(x),
                         call = rlang::caller_env()) {
+  if (missing(x)) abort_missing(arg, call)
   if (null && is.null(x)) return(x)
   whole <- is.numeric(x) && length(x) == 1 && is.finite(x) && x == round(x)
   large <- whole && abs(x) > .Machine$integer.max
@@ -89,6 +109,9 @@ range_words <- function(min, max) {
 
 # One of `choices`; the whole vector of choices (an untouched default) means its first.
 check_choice <- function(x, choices, arg = rlang::caller_arg(x), call = rlang::caller_env()) {
+  if (missing(x)) {
+    abort_missing(arg, call, "It is one of {.or {.val {choices}}}.", environment())
+  }
   if (identical(x, choices)) return(choices[[1]])
   if (is.character(x) && length(x) == 1 && x %in% choices) return(unname(x))
   maskr_abort("argument", c(
@@ -101,10 +124,20 @@ check_size <- function(x, null = TRUE, arg = rlang::caller_arg(x), call = rlang:
   if (null && is.null(x)) return(NULL)
   ok <- is.numeric(x) && length(x) %in% 1:2 && all(is.finite(x)) && all(x >= 1) &&
     all(x == round(x))
-  if (ok) return(rep_len(as.integer(x), 2))
+  if (ok) return(as.integer(check_extent(rep_len(x, 2), arg, call)))
   maskr_abort("argument", c(
     "{.arg {arg}} must be {.code c(height, width)} in whole pixels.",
     x = "It is {describe(x)}."
+  ), arg = arg, call = call)
+}
+
+# What an image or a volume of whole lengths can hold at all, whatever the memory.
+check_extent <- function(size, arg, call) {
+  if (prod(size) <= .Machine$integer.max) return(size)
+  maskr_abort("argument", c(
+    "{.arg {arg}} asks for {paste(format(size, scientific = FALSE, trim = TRUE), collapse = ' x ')},
+     which is more than an image can hold.",
+    i = "Height times width (times depth) must be below 2^31."
   ), arg = arg, call = call)
 }
 
@@ -155,6 +188,7 @@ check_arguments <- function(arguments, known, what, name, call = rlang::caller_e
 
 # Files that must exist. `~` is expanded; the paths come back as they will be opened.
 check_paths <- function(x, arg = rlang::caller_arg(x), call = rlang::caller_env()) {
+  if (missing(x)) abort_missing(arg, call)
   if (identical(x, character())) {
     maskr_abort("argument", c(
       "{.arg {arg}} holds no file.",
@@ -185,7 +219,7 @@ check_paths <- function(x, arg = rlang::caller_arg(x), call = rlang::caller_env(
 
 # A file or folder that must exist.
 check_existing <- function(path, arg = rlang::caller_arg(path), call = rlang::caller_env()) {
-  force(arg)
+  if (missing(path)) abort_missing(arg, call)
   path <- path.expand(check_string(path, arg = arg, call = call))
   if (file.exists(path)) return(path)
   maskr_abort("file", c(
@@ -196,6 +230,7 @@ check_existing <- function(path, arg = rlang::caller_arg(path), call = rlang::ca
 
 # A folder that must exist.
 check_folder <- function(x, null = FALSE, arg = rlang::caller_arg(x), call = rlang::caller_env()) {
+  if (missing(x)) abort_missing(arg, call)
   force(arg)
   if (null && is.null(x)) return(NULL)
   x <- check_existing(x, arg = arg, call = call)
@@ -206,6 +241,7 @@ check_folder <- function(x, null = FALSE, arg = rlang::caller_arg(x), call = rla
 
 # A file or folder to be written, whose own folder must exist.
 check_new_path <- function(path, arg = "path", call = rlang::caller_env()) {
+  if (missing(path)) abort_missing(arg, call)
   path <- path.expand(check_string(path, arg = arg, call = call))
   if (dir.exists(dirname(path))) return(path)
   maskr_abort("file", c(
@@ -215,6 +251,7 @@ check_new_path <- function(path, arg = "path", call = rlang::caller_env()) {
 
 # Classes: a named vector of distinct whole class ids, such as c(background = 0, nucleus = 1).
 check_classes <- function(x, min = 1, null = TRUE, arg = "classes", call = rlang::caller_env()) {
+  if (missing(x)) abort_missing(arg, call, "It is for example c(background = 0, nucleus = 1).")
   if (null && is.null(x)) return(NULL)
   hint <- c(i = "Write for example {.code {arg} = c(background = 0, nucleus = 1)}.")
   if (!is.numeric(x) || is.null(names(x)) || anyNA(x) || any(x != round(x)) || any(x < 0)) {

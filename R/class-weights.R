@@ -39,6 +39,7 @@
 #' seg_loss("cross_entropy", class_weights = weights)
 seg_class_weights <- function(x, method = c("median", "inverse", "effective"), beta = NULL,
                               verbose = NULL) {
+  check_verbose(verbose)
   method <- check_choice(method, c("median", "inverse", "effective"))
   beta <- check_beta(beta, method)
   counts <- class_counts(counted_dataset(x), verbose)

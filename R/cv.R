@@ -55,6 +55,7 @@
 #' plot(result)
 seg_cv <- function(model_fn, dataset, folds = 5, group = NULL, stratify = TRUE, valid = 0, ...,
                    metrics = NULL, level = 0.95, verbose = NULL) {
+  check_verbose(verbose)
   check_function(model_fn)
   dataset <- counted_dataset(dataset)
   metrics <- check_metric_names(metrics)
@@ -233,6 +234,7 @@ groups_of <- function(dataset, group, call = rlang::caller_env()) {
 }
 
 check_function <- function(x, arg = rlang::caller_arg(x), call = rlang::caller_env()) {
+  if (missing(x)) abort_missing(arg, call, "It is a function that returns a new model.")
   # handles of Python's models are functions too
   if (is.function(x) && !inherits(x, "python.builtin.object")) return(x)
   maskr_abort("argument", c(

@@ -67,6 +67,7 @@ seg_export <- function(model, path, size = NULL, ...) {
 }
 
 check_exportable <- function(model, call = rlang::caller_env()) {
+  if (missing(model)) abort_missing("model", call)
   if (inherits(model, "seg_detector")) {
     maskr_abort("argument", c(
       "{.arg model} is a detector, and only models such as {.fn seg_unet} makes can be exported.",
@@ -89,7 +90,7 @@ check_lengths <- function(size, call = rlang::caller_env()) {
   if (is.null(size)) return(NULL)
   ok <- is.numeric(size) && length(size) %in% 2:3 && all(is.finite(size)) && all(size >= 1) &&
     all(size == round(size))
-  if (ok) return(as.integer(size))
+  if (ok) return(as.integer(check_extent(size, "size", call)))
   maskr_abort("argument", c(
     "{.arg size} must be {.code c(height, width)} in whole pixels, or NULL.",
     x = "It is {describe(size)}."

@@ -142,6 +142,7 @@ seg_wrap <- function(module, classes = NULL, activation = c("none", "sigmoid", "
 
 # A PyTorch module in Python, or the path of a TorchScript file.
 check_module <- function(module, call = rlang::caller_env()) {
+  if (missing(module)) abort_missing("module", call, "It is a PyTorch module in Python.")
   if (is.character(module)) {
     return(check_paths(check_string(module, arg = "module", call = call), "module", call))
   }

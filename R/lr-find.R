@@ -42,6 +42,7 @@
 #' model |> compile(learning_rate = attr(found, "suggestion"))
 seg_lr_find <- function(object, x, y = NULL, ..., from = 1e-6, to = 1, steps = 100, batch_size = 8,
                         precision = c("auto", "float32", "bfloat16"), verbose = NULL) {
+  check_verbose(verbose)
   check_no_dots(...)
   check_model(object)
   classes <- check_has_classes(object)

@@ -241,6 +241,7 @@ fit.seg_model <- function(object, x, y = NULL, validation_data = NULL, epochs = 
                           precision = c("auto", "float32", "bfloat16"), callbacks = list(),
                           verbose = NULL, class_weights = NULL, freeze_epochs = 0, resume = NULL,
                           deterministic = FALSE, seed = NULL) {
+  check_verbose(verbose)
   check_no_dots(...)
   check_model(object)
   if (missing(x)) {
@@ -302,7 +303,7 @@ weights_for_fit <- function(x, train, classes, verbose, call = rlang::caller_env
   if (is.character(x)) {
     method <- check_choice(x, c("median", "inverse", "effective"), arg = "class_weights",
                            call = call)
-    x <- seg_class_weights(train, method, verbose = verbose)
+    x <- seg_class_weights(train, method, verbose = if (is.function(verbose)) FALSE else verbose)
   }
   if (!is.numeric(x) || is.null(names(x)) || anyNA(x) || any(x < 0) || !any(x > 0)) {
     maskr_abort("argument", c(
@@ -385,6 +386,7 @@ say_why_stopped <- function(result, restore_best) {
 predict.seg_model <- function(object, x, type = c("mask", "prob", "logit"), threshold = 0.5,
                               precision = c("auto", "float32", "bfloat16", "float16"),
                               batch_size = NULL, ..., verbose = NULL) {
+  check_verbose(verbose)
   check_no_dots(...)
   check_model(object)
   type <- check_choice(type, c("mask", "prob", "logit"))
@@ -561,6 +563,7 @@ check_has_masks <- function(dataset, call = rlang::caller_env()) {
 }
 
 check_no_detector <- function(model, call = rlang::caller_env()) {
+  if (missing(model)) abort_missing("model", call)
   if (!inherits(model, "seg_detector")) return(invisible())
   maskr_abort("argument", c(
     "{.arg model} finds objects, and {.fn seg_evaluate} scores masks.",
@@ -601,6 +604,7 @@ seg_unfreeze <- function(model, layers = "*") set_trainable(model, layers, TRUE)
 
 set_trainable <- function(model, layers, trainable, call = rlang::caller_env()) {
   check_model(model, arg = "model", call = call)
+  if (missing(layers)) abort_missing("layers", call, "{.fn summary} shows the names of layers.")
   if (!is.character(layers) || length(layers) == 0 || anyNA(layers)) {
     maskr_abort("argument", "{.arg layers} must be names of layers, not {describe(layers)}.",
                 arg = "layers", call = call)
@@ -632,7 +636,10 @@ set_trainable <- function(model, layers, trainable, call = rlang::caller_env()) 
 #' path <- tempfile(fileext = ".keras")
 #' seg_save(model, path)
 #' again <- seg_load(path)
-seg_save <- function(model, path, ...) UseMethod("seg_save")
+seg_save <- function(model, path, ...) {
+  if (missing(model)) abort_missing("model", rlang::current_env())
+  UseMethod("seg_save")
+}
 
 #' @export
 seg_save.default <- function(model, path, ...) {
@@ -684,6 +691,7 @@ check_output_path <- function(path, extension, call = rlang::caller_env()) {
 }
 
 check_model <- function(x, arg = "object", call = rlang::caller_env()) {
+  if (missing(x)) abort_missing(arg, call)
   if (!inherits(x, "seg_model")) {
     maskr_abort("argument", c(
       "{.arg {arg}} must be a model such as {.fn seg_unet} makes, not {describe(x)}."

@@ -37,6 +37,7 @@
 #' seg_split(slices, c(train = 0.7, test = 0.3), group = "^p[0-9]+")
 seg_split <- function(x, prop = c(train = 0.8, valid = 0.2), group = NULL, stratify = TRUE,
                       verbose = NULL) {
+  check_verbose(verbose)
   if (is_scenes(x)) x <- seg_dataset(x)
   if (is.numeric(x)) x <- seq_len(check_whole(x, min = 1))
   prop <- check_proportions(prop)
@@ -91,6 +92,7 @@ deal_out <- function(x, prop, group, stratify, verbose, call) {
 #' data <- seg_dataset(images, masks, classes = c(background = 0, defect = 1))
 #' seg_oversample(data, threshold = 0.4)$sample_weights
 seg_oversample <- function(x, threshold = 0.2, verbose = NULL) {
+  check_verbose(verbose)
   x <- counted_dataset(x)
   threshold <- check_number(threshold, min = .Machine$double.eps, max = 1)
   factors <- py_call(

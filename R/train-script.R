@@ -53,6 +53,7 @@ seg_train_script <- function(model, x, y = NULL, validation_data = NULL, epochs 
                              verbose = NULL, class_weights = NULL, freeze_epochs = 0,
                              resume = NULL, deterministic = FALSE, seed = NULL,
                              path = "train.py") {
+  check_verbose(verbose)
   check_no_dots(...)
   check_model(model, arg = "model")
   path <- check_output_path(path, ".py")

@@ -57,6 +57,7 @@
 seg_tune <- function(model_fn, dataset, grid, folds = NULL, validation_data = NULL,
                      metric = "mean_iou", class = NULL, ..., group = NULL, stratify = TRUE,
                      valid = 0, level = 0.95, verbose = NULL) {
+  check_verbose(verbose)
   check_function(model_fn)
   grid <- check_grid(grid, model_fn)
   dataset <- counted_dataset(dataset)

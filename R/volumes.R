@@ -79,6 +79,7 @@ seg_data_volume <- function(root, split = NULL, ..., targets = NULL, classes = N
                             class = NULL, as = c("slices", "patches"), axis = 1,
                             patch = c(64, 64, 64), overlap = 0, number = NULL, window = NULL,
                             empty = FALSE, ignore = 255, values = NULL, verbose = NULL) {
+  check_verbose(verbose)
   as <- check_choice(as, c("slices", "patches"))
   axis <- check_whole(axis, min = 1, max = 3)
   classes <- check_classes(classes, min = 2)
@@ -206,7 +207,7 @@ check_window <- function(window, call = rlang::caller_env()) {
 check_patch <- function(patch, arg = "patch", call = rlang::caller_env()) {
   ok <- is.numeric(patch) && length(patch) %in% c(1, 3) && all(is.finite(patch)) &&
     all(patch >= 1) && all(patch == round(patch))
-  if (ok) return(rep_len(as.integer(patch), 3))
+  if (ok) return(as.integer(check_extent(rep_len(patch, 3), arg, call)))
   maskr_abort("argument", c(
     "{.arg {arg}} must be {.code c(D, H, W)} in whole voxels, or one number for all three.",
     x = "It is {describe(patch)}."

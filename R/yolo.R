@@ -93,6 +93,7 @@ say_yolo_licence <- function() {
 #' predict(detector, scene$images[[1]])
 predict.seg_detector <- function(object, x, conf = 0.25, iou = 0.7, classes = NULL, max_det = 300,
                                  size = NULL, ..., verbose = NULL) {
+  check_verbose(verbose)
   check_no_dots(...)
   check_detector(object)
   sources <- as_sources(x)
@@ -154,6 +155,7 @@ predict.seg_detector <- function(object, x, conf = 0.25, iou = 0.7, classes = NU
 #' history
 fit.seg_detector <- function(object, data, validation_data = NULL, epochs = 50, size = NULL,
                              batch_size = NULL, ..., verbose = NULL) {
+  check_verbose(verbose)
   check_detector(object)
   size <- check_size(size) %||% dataset_field(data, "size")
   batch_size <- batch_size %||% dataset_field(data, "batch_size") %||% 8

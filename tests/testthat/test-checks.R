@@ -35,6 +35,58 @@ test_that("bad arguments say what was given and what was expected", {
   expect_error(check_paths("nothere.png"), class = "maskr_error_file")
 })
 
+test_that("an argument that is left out is named, with what it could be", {
+  skip_if_no_python()
+  model <- seg_unet(1, c(a = 0, b = 1), init_features = 2)
+  calls <- list(
+    name = \() seg_loss(), name = \() seg_schedule(), repo = \() seg_hub(), path = \() seg_load(),
+    model = \() seg_save(), path = \() seg_save(model), module = \() seg_wrap(),
+    model = \() seg_clone(), model = \() seg_evaluate(), model = \() seg_export(),
+    layers = \() seg_freeze(model), classes = \() seg_instances(), folder = \() seg_checkpoint(),
+    path = \() seg_read_mask(), root = \() seg_data_yolo(), model_fn = \() seg_cv()
+  )
+  for (i in seq_along(calls)) {
+    error <- expect_error(calls[[!!i]](), "is missing", class = "maskr_error_argument")
+    expect_identical(error$arg, names(calls)[[i]])
+  }
+  expect_error(seg_loss(), "bce.*tversky")
+  expect_error(seg_schedule(), "cosine.*plateau")
+})
+
+test_that("every verb with `verbose` refuses what is neither TRUE, FALSE nor NULL", {
+  methods <- c("fit.seg_model", "fit.seg_detector", "predict.seg_model", "predict.seg_detector")
+  exported <- grep("^(as_)?seg_", getNamespaceExports("maskr"), value = TRUE)
+  verbs <- mget(c(exported, methods), asNamespace("maskr"))
+  verbs <- Filter(\(verb) "verbose" %in% names(formals(args(verb))), verbs)
+  expect_gt(length(verbs), 13)
+  for (name in names(verbs)) {
+    for (verbose in list("yes", 2, NA, c(TRUE, FALSE))) {
+      error <- expect_error(verbs[[!!name]](verbose = verbose), class = "maskr_error_argument")
+      expect_identical(error$arg, "verbose", info = name)
+    }
+  }
+})
+
+test_that("sizes that no image can have are refused where they are given", {
+  scenes <- list(images = list(matrix(0, 4, 6)), masks = list(matrix(0L, 4, 6)),
+                 classes = c(a = 0L, b = 1L))
+  for (size in list(c(1e6, 1e6), c(65536, 32768), c(1e10, 1))) {
+    expect_error(seg_dataset(scenes, size = !!size), "size.*image can hold",
+                 class = "maskr_error_argument")
+    expect_error(seg_example("nuclei", size = !!size), class = "maskr_error_argument")
+    expect_error(seg_augment(random_crop = list(size = !!size)), class = "maskr_error_argument")
+  }
+  expect_identical(seg_dataset(scenes, size = c(46340, 46340))$size, c(46340L, 46340L))
+  expect_error(seg_data_volume(tempdir(), patch = c(2000, 2000, 2000)), "image can hold",
+               class = "maskr_error_argument")
+  skip_if_no_python()
+  model <- seg_unet(1, scenes$classes, init_features = 2)
+  expect_error(summary(model, size = c(1e6, 1e6)), "image can hold",
+               class = "maskr_error_argument")
+  expect_error(seg_export(model, tempfile(fileext = ".pt2"), size = c(1e6, 1e6)),
+               "image can hold", class = "maskr_error_argument")
+})
+
 test_that("things are described in a few words", {
   expect_identical(describe(NULL), "NULL")
   expect_identical(describe(2), "the number 2")

@@ -253,3 +253,14 @@ test_that("progress tells of every fold", {
   expect_match(said, "^Fold 1/2: mean_iou [0-9.]+ \\(.* left\\)", all = FALSE)
   expect_match(said, "^Fold 2/2: mean_iou [0-9.]+\\s*$", all = FALSE)
 })
+
+test_that("progress goes with class weights that are counted in each fold", {
+  skip_if_no_python()
+  set.seed(1)
+  scenes <- seg_example("nuclei", n = 3, size = c(32, 48), seed = 1)
+  build <- \() seg_unet(1, scenes$classes, init_features = 2)
+  said <- capture_messages(
+    seg_cv(build, scenes, folds = 3, epochs = 1, class_weights = "median", verbose = TRUE)
+  )
+  expect_length(grep("^Fold \\d/3: mean_iou", said), 3)
+})

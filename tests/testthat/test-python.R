@@ -285,3 +285,14 @@ test_that("keras3, where it is installed, leaves our verbs alone", {
   ), env = paste0("RETICULATE_PYTHON=", reticulate::py_exe()))
   expect_match(out, "seg_history seg_mask$")
 })
+
+test_that("what does not fit into memory says so, whoever ran out of it", {
+  skip_if_no_python()
+  raised <- function(code) py_try(reticulate::py_run_string(code, local = TRUE))
+  for (code in c(
+    "raise MemoryError('no more')", "import numpy; numpy.empty((2**45,))",
+    "raise RuntimeError(\"DefaultCPUAllocator: can't allocate memory: you tried\")"
+  )) {
+    expect_error(raised(!!code), "memory of this machine", class = "maskr_error_device")
+  }
+})
