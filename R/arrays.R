@@ -3,6 +3,8 @@
 
 # An image as a bare numeric array [H, W] or [H, W, C].
 bare_image <- function(x, arg = rlang::caller_arg(x), call = rlang::caller_env()) {
+  force(arg)
+  x <- own_image(x, arg, call)
   if (!(is.numeric(x) || is.logical(x) || is.raw(x)) || !length(dim(x)) %in% 2:3) {
     maskr_abort("shape", c(
       "{.arg {arg}} must be an image: a numeric matrix [H, W] or array [H, W, C].",
@@ -20,6 +22,7 @@ bare_image <- function(x, arg = rlang::caller_arg(x), call = rlang::caller_env()
 # elsewhere, so here it is an error rather than a guess.
 bare_mask <- function(x, arg = rlang::caller_arg(x), call = rlang::caller_env()) {
   force(arg)
+  x <- own_mask(x, arg, call)
   if (is.factor(x) || !(is.numeric(x) || is.logical(x) || is.raw(x)) ||
         !length(dim(x)) %in% 2:3) {
     maskr_abort("shape", c(

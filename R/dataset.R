@@ -103,8 +103,10 @@ check_images <- function(images, arg = "images", call = rlang::caller_env()) {
     paths <- check_paths(images, arg = arg, call = call)
     return(stats::setNames(as.list(paths), names(images) %||% basename(paths)))
   }
-  if (is.list(images) && !is.data.frame(images) && length(images) > 0) {
+  listed <- is.list(images) && !is.data.frame(images) && !is_foreign(images)
+  if (listed && length(images) > 0) {
     images <- Map(function(image, i) {
+      image <- own_image(image, paste0(arg, "[[", i, "]]"), call)
       if (is_volume_part(image) || is_image_volume(image)) return(image)
       if (is.character(image)) return(check_paths(image, arg = arg, call = call))
       bare_image(image, arg = paste0(arg, "[[", i, "]]"), call = call)
@@ -123,7 +125,7 @@ check_targets <- function(targets, n, call = rlang::caller_env()) {
     return(check_annotations(targets, arg = "targets", call = call))
   }
   if (is.character(targets)) targets <- as.list(check_paths(targets, arg = "targets", call = call))
-  if (!is.list(targets) || is.data.frame(targets)) {
+  if (!is.list(targets) || is.data.frame(targets) || is_foreign(targets)) {
     maskr_abort("argument", c(
       "{.arg targets} must be file paths, or a list of masks or instances.",
       x = "It is {describe(targets)}."
@@ -136,8 +138,8 @@ check_targets <- function(targets, n, call = rlang::caller_env()) {
     ), arg = "targets", call = call)
   }
   lapply(seq_along(targets), function(i) {
-    target <- targets[[i]]
     arg <- paste0("targets[[", i, "]]")
+    target <- own_mask(targets[[i]], arg, call)
     if (inherits(target, "seg_instances") || is_volume_part(target)) return(target)
     if (is.character(target)) return(check_paths(target, arg = arg, call = call))
     bare_mask(target, arg = arg, call = call)
@@ -246,8 +248,8 @@ as_dataset <- function(x, y, batch_size, classes, call = rlang::caller_env()) {
     }
     return(x)
   }
-  if (!is_scenes(x)) x <- one_as_list(x)
-  if (!is.null(y)) y <- one_as_list(y)
+  if (!is_scenes(x)) x <- one_as_list(own_image(x, call = call))
+  if (!is.null(y)) y <- one_as_list(own_mask(y, call = call))
   seg_dataset(x, y, classes = if (!is_scenes(x)) classes_of_targets(y) %||% classes,
               batch_size = batch_size)
 }

@@ -7,8 +7,11 @@
 #' it survives [saveRDS()], and arithmetic and comparisons give plain arrays.
 #'
 #' `as_seg_image()` turns what other packages hold into a `seg_image`: numeric, integer, logical
-#' and raw matrices and arrays, [grDevices::as.raster()] objects, and images of the packages
-#' EBImage (whose axes are `[W, H, C]`), magick and terra.
+#' and raw matrices and arrays, [grDevices::as.raster()] objects, native rasters, and images of the
+#' packages EBImage (whose axes are `[W, H, C]`), imager, magick, terra and raster. Rasters of
+#' terra and raster that come from files are divided as [seg_read_image()] divides these. All verbs
+#' that take images take these classes, and those that take masks also objects of stars, RNifti and
+#' oro.nifti; other classes are refused by name.
 #'
 #' @param x A matrix `[H, W]` (one channel), an array `[H, W, C]`, or a volume `[D, H, W, C]`;
 #'   numbers without missing values. A grey volume needs its fourth dimension:
@@ -33,6 +36,10 @@
 #' dim(image)
 #' plot(image)
 seg_image <- function(x, spacing = NULL, range = NULL, affine = NULL, path = NULL) {
+  if (is_foreign(x)) {
+    x <- own_image(x)
+    range <- range %||% attr(x, "range")
+  }
   spacing <- spacing %||% attr(x, "spacing")
   if (is.raw(x)) range <- range %||% c(0, 255)
   x <- image_array(x)
@@ -191,52 +198,13 @@ check_pages <- function(pages, call = rlang::caller_env()) {
 as_seg_image <- function(x, ...) UseMethod("as_seg_image")
 
 #' @export
-as_seg_image.default <- function(x, ...) seg_image(x)
+as_seg_image.default <- function(x, ...) {
+  x <- own_image(x)
+  if (inherits(x, "seg_image")) x else seg_image(x)
+}
 
 #' @export
 as_seg_image.seg_image <- function(x, ...) x
-
-# `raster` of grDevices: a character matrix of colours, stored row by row.
-#' @export
-as_seg_image.raster <- function(x, ...) {
-  rgba <- grDevices::col2rgb(as.matrix(x), alpha = TRUE) / 255
-  opaque <- all(rgba[4, ] == 1)
-  colours <- array(t(rgba), dim = c(dim(x), 4))
-  seg_image(if (opaque) colours[, , 1:3, drop = FALSE] else colours, range = c(0, 1))
-}
-
-# EBImage: [W, H], [W, H, C] in colour mode 2, [W, H, D] frames in grey, [W, H, C, D].
-#' @export
-as_seg_image.Image <- function(x, ...) {
-  pixels <- x@.Data
-  in_colour <- x@colormode == 2L
-  order <- switch(
-    as.character(length(dim(pixels))),
-    "2" = c(2, 1), "3" = if (in_colour) c(2, 1, 3) else c(3, 2, 1), "4" = c(4, 2, 1, 3)
-  )
-  out <- aperm(pixels, order)
-  if (length(dim(pixels)) == 3 && !in_colour) dim(out) <- c(dim(out), 1L)
-  # a stack of one colour image is an image
-  if (length(dim(out)) == 4 && dim(out)[[1]] == 1) dim(out) <- dim(out)[-1]
-  seg_image(out)
-}
-
-# Its class, magick-image, is no syntactic name.
-#' @rawNamespace S3method(as_seg_image, "magick-image", as_seg_image_magick)
-as_seg_image_magick <- function(x, ...) {
-  if (length(x) != 1) {
-    maskr_abort("shape", c(
-      "{.arg x} holds {length(x)} frames, and one image is needed.", i = "Choose one: {.code x[1]}."
-    ), arg = "x")
-  }
-  # bytes in the order [C, W, H]
-  pixels <- unclass(magick::image_data(x))
-  image <- array(as.integer(pixels), dim = dim(pixels)) / 255
-  seg_image(aperm(image, c(3, 2, 1)), range = c(0, 1))
-}
-
-#' @export
-as_seg_image.SpatRaster <- function(x, ...) seg_image(terra::as.array(x))
 
 #' @export
 `[.seg_image` <- function(x, ..., drop = FALSE) {

@@ -91,7 +91,13 @@ na_for_nan <- function(x) {
 
 # The masks as one logical array [H, W, N].
 stack_masks <- function(masks, call = rlang::caller_env()) {
+  if (is_foreign(masks)) {
+    # frames are the first axis of a volume
+    masks <- own_mask(masks, "masks", call)
+    if (length(dim(masks)) == 3) masks <- aperm(bare(masks), c(2, 3, 1))
+  }
   if (is.list(masks)) {
+    masks <- lapply(masks, own_mask, arg = "masks", call = call)
     sizes <- unique(lapply(masks, dim))
     if (length(masks) == 0 || length(sizes) != 1 || length(sizes[[1]]) != 2) {
       maskr_abort("shape", "{.arg masks} must be a list of matrices of one size.",

@@ -13,7 +13,9 @@
 #' @param x A matrix `[H, W]` or array `[D, H, W]` of class ids: whole numbers from 0 up, `NA` for
 #'   "ignore". Logical values become the classes `background = 0` and `foreground = 1`. For
 #'   `as_seg_mask()` also a matrix of factors or class names, [seg_instances()] or
-#'   [seg_panoptic()].
+#'   [seg_panoptic()]. Images of one channel of other packages are taken with their own axes and
+#'   numbers, see [seg_image()]; the categories of terra's rasters and stars's factors become
+#'   classes.
 #' @param classes A named vector of class ids such as `c(background = 0, nucleus = 1)`. Without it
 #'   the ids that occur are the classes, named by their numbers; the levels of a factor and class
 #'   names are numbered from 0 in their order.
@@ -44,7 +46,9 @@
 #' summary(mask)
 #' as_seg_mask(matrix(c(TRUE, FALSE, TRUE, TRUE), 2))
 seg_mask <- function(x, classes = NULL, palette = NULL, spacing = NULL, affine = NULL) {
+  x <- own_mask(x)
   logical <- is.logical(x) && !all(is.na(x))
+  spacing <- spacing %||% attr(x, "spacing")
   x <- bare_mask(x)
   classes <- check_classes(classes) %||%
     (if (logical) c(background = 0L, foreground = 1L) else classes_of(x))
@@ -203,6 +207,8 @@ as_seg_mask <- function(x, ...) UseMethod("as_seg_mask")
 
 #' @export
 as_seg_mask.default <- function(x, ...) {
+  x <- own_mask(x)
+  if (inherits(x, "seg_mask")) return(as_seg_mask(x, ...))
   if (is.character(x)) return(as_seg_mask(factor_matrix(x), ...))
   seg_mask(x, ...)
 }

@@ -168,7 +168,8 @@ as_mask_list <- function(x, arg, call) {
       i = "{.fn seg_evaluate} scores a model on a data set."
     ), arg = arg, call = call)
   }
-  if (!is.list(x) || is.object(x)) return(list(x))
+  if (!is.list(x) || is.object(x)) return(list(own_mask(x, arg, call)))
+  x <- lapply(x, own_mask, arg = arg, call = call)
   if (length(x) == 0) {
     maskr_abort("argument", "{.arg {arg}} holds no mask: it is an empty list.",
                 arg = arg, call = call)

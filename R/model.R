@@ -318,7 +318,7 @@ weights_for_fit <- function(x, train, classes, verbose, call = rlang::caller_env
 # Images and masks may also come as a list of both.
 training_dataset <- function(x, y, batch_size, classes, call = rlang::caller_env()) {
   pair <- is.null(y) && is.list(x) && !inherits(x, "seg_dataset") && !is_scenes(x) &&
-    length(x) == 2
+    !is_foreign(x) && length(x) == 2
   if (pair) return(as_dataset(x[[1]], x[[2]], batch_size, classes, call))
   as_dataset(x, y, batch_size, classes, call)
 }
@@ -413,6 +413,7 @@ predict.seg_model <- function(object, x, type = c("mask", "prob", "logit"), thre
 # `dims = 3` they are volumes.
 as_sources <- function(x, dims = 2, arg = "x", call = rlang::caller_env()) {
   if (inherits(x, "seg_dataset")) return(list(images = x$images, single = FALSE))
+  x <- own_image(x, arg, call)
   if (is.character(x)) {
     images <- if (dims == 3) volume_files(x, arg, call) else check_images(x, arg, call)
     return(list(images = images, single = length(x) == 1))
@@ -456,7 +457,7 @@ named_images <- function(x, arg, call) {
   if (length(x) == 0) return(list())
   images <- check_images(x, arg, call)
   if (is.null(names(x))) {
-    files <- vapply(x, is.character, logical(1))
+    files <- vapply(images, is.character, logical(1))
     names(images) <- if (all(files)) basename(unlist(x))
   }
   images
