@@ -84,7 +84,7 @@ seg_data_volume <- function(root, split = NULL, ..., targets = NULL, classes = N
   axis <- check_whole(axis, min = 1, max = 3)
   classes <- check_classes(classes, min = 2)
   window <- check_window(window)
-  if (!is.null(class)) classes <- classes_of_objects(class, classes)
+  if (!is.null(class)) classes <- classes_of_numbered(class, classes)
   reading <- list(
     numbers = if (!is.null(class)) numbers_for_python(class, classes),
     ignore = check_whole(ignore, min = 0, null = TRUE), values = check_values(values),
@@ -167,7 +167,7 @@ say_left_out <- function(found, as) {
 }
 
 # The classes of labels that number the objects of one class.
-classes_of_objects <- function(class, classes, call = rlang::caller_env()) {
+classes_of_numbered <- function(class, classes, call = rlang::caller_env()) {
   class <- check_one_class(class, call = call)
   classes <- classes %||% if (class > 0) c(background = 0L, class)
   if (all(c(names(class), "background") %in% names(classes))) return(classes)

@@ -89,6 +89,8 @@ test_that("every verb takes images of other packages as it takes their file", {
   skip_if_no_python()
   fake_packages()
   file <- picture_file()
+  grDevices::pdf(NULL)
+  withr::defer(grDevices::dev.off())
   set.seed(1)
   model <- seg_unet(in_channels = 3, classes = c(background = 0, a = 1, b = 2), init_features = 2)
   image <- seg_read_image(file)
@@ -139,7 +141,9 @@ test_that("training takes images and masks of other packages", {
   train <- function(x, y) {
     set.seed(3)
     model <- seg_unet(in_channels = 3, classes = c(background = 0, a = 1, b = 2), init_features = 2)
-    fit(model, list(x, x), list(y, y), epochs = 1, batch_size = 2, precision = "float32", verbose = FALSE)$value
+    history <- fit(model, list(x, x), list(y, y), epochs = 1, batch_size = 2,
+                   precision = "float32", verbose = FALSE)
+    history$value
   }
   expected <- train(picture_file(), mask_file())
   expect_equal(train(pictures()$Image, masks()$Image), expected, tolerance = 1e-6)
