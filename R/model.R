@@ -55,7 +55,7 @@ model_class_words <- function(model) {
 #' @export
 summary.seg_model <- function(object, size = NULL, ...) {
   check_model(object)
-  size <- if (length(size) == 3) check_patch(size, arg = "size") else check_size(size)
+  size <- check_any_size(size)
   structure(py_call("summaries", "table", object, if (!is.null(size)) as.list(size)),
             class = "summary.seg_model")
 }
@@ -701,12 +701,13 @@ check_model <- function(x, arg = "object", call = rlang::caller_env()) {
   check_alive(x, arg, call)
 }
 
-# A handle that was saved with the workspace points nowhere.
+# A handle that was saved with the workspace or by saveRDS() points nowhere.
 check_alive <- function(x, arg, call) {
   if (reticulate::py_is_null_xptr(x)) {
     maskr_abort("session", c(
-      "{.arg {arg}} is a model of another R session, which only that session can use.",
-      i = "Save it there by {.fn seg_save} and load it here by {.fn seg_load}."
+      "{.arg {arg}} has lost its model: {.fn saveRDS} and saved workspaces keep the handle, but not
+       the network in Python.",
+      i = "Save models by {.fn seg_save}, and load them by {.fn seg_load}."
     ), arg = arg, call = call)
   }
   invisible(x)

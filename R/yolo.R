@@ -357,7 +357,7 @@ summary.seg_detector <- function(object, ...) {
 #' @rdname seg_detector
 #' @export
 format.seg_detector <- function(x, ...) {
-  if (reticulate::py_is_null_xptr(x)) return("<seg_detector> of another R session")
+  if (reticulate::py_is_null_xptr(x)) return("<seg_detector> whose model is lost, see ?seg_save")
   about <- summary(x)
   names <- names(about$classes)
   more <- if (length(names) > 5) ", ..." else ""

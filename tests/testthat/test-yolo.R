@@ -153,5 +153,5 @@ test_that("a handle of another session says what to do", {
   saveRDS(quietly(tiny()), path)
   old <- readRDS(path)
   expect_error(predict(old, matrix(0, 30, 40)), "seg_save", class = "maskr_error_session")
-  expect_output(print(old), "another R session")
+  expect_output(print(old), "model is lost")
 })

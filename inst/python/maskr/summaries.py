@@ -61,10 +61,8 @@ SIZES = {2: (224, 224), 3: (32, 32, 32)}
 """What tables are for, unless told otherwise: images (H, W), volumes (D, H, W)."""
 
 
-def table(model: SegModel, size: Sequence[int] | None = None) -> dict:
-    """torchinfo's table for one image or volume of `size`, and what `describe()` says of it.
-
-    The bare network is shown: in the Keras model each parameter appears twice.
+def image_size(model: SegModel, size: Sequence[int] | None = None) -> tuple[int, ...]:
+    """A size that the network takes: `size` or the default, rounded up to its multiple.
 
     Raises
     ------
@@ -79,7 +77,20 @@ def table(model: SegModel, size: Sequence[int] | None = None) -> dict:
             hint=f"Give `size = {'c(depth, height, width)' if dims == 3 else 'c(height, width)'}`.",
             argument="size",
         )
-    shape = (1, model.spec.in_channels or 3, *(-(-int(s) // multiple) * multiple for s in size))
+    return tuple(-(-int(length) // multiple) * multiple for length in size)
+
+
+def table(model: SegModel, size: Sequence[int] | None = None) -> dict:
+    """torchinfo's table for one image or volume of `size`, and what `describe()` says of it.
+
+    The bare network is shown: in the Keras model each parameter appears twice.
+
+    Raises
+    ------
+    ShapeError
+        As `image_size()`.
+    """
+    shape = (1, model.spec.in_channels or 3, *image_size(model, size))
     training = model.module.training
     info = torchinfo.summary(
         model.module, input_size=shape, verbose=0, depth=2, mode="eval", device=device_of(model)
