@@ -8,7 +8,7 @@ import numpy as np
 
 from maskr.annotations.colours import hexadecimal, triple
 from maskr.annotations.columns import Category, Images
-from maskr.annotations.image_names import relative
+from maskr.annotations.image_names import base_name, find_image, is_absolute, relative
 from maskr.annotations.json_records import NUMBERS, Records
 from maskr.annotations.report import Report
 from maskr.annotations.table import Annotations
@@ -77,7 +77,7 @@ def read_images(content: dict, file: Path, folder: str | None) -> tuple[Images, 
     names = records.texts("file_name")
     found = folder or image_folder(file, names)
     place = Path(found or file.parent)
-    names = [relative(name, place, records.where(i)) for i, name in enumerate(names)]
+    names = [inside(name, place, records, i) for i, name in enumerate(names)]
     sizes = np.stack([size_column(records, key) for key in ("height", "width")])
     too_large = np.flatnonzero(sizes.prod(axis=0) >= PIXELS)
     if too_large.size:
@@ -89,6 +89,13 @@ def read_images(content: dict, file: Path, folder: str | None) -> tuple[Images, 
     n = len(names)
     empty = ([""] * n, [""] * n)
     return Images(ids.tolist(), names, *sizes.tolist(), *empty), found
+
+
+def inside(name: str, folder: Path, records: Records, i: int) -> str:
+    """Give the name that an image has in its folder, where absolute paths are looked for."""
+    if is_absolute(name):
+        return find_image([name], folder, records.where(i))
+    return relative(name, folder, records.where(i))
 
 
 def size_column(records: Records, key: str) -> np.ndarray:
@@ -106,10 +113,11 @@ def image_folder(file: Path, names: list[str]) -> str:
     near, above = file.parent, file.parent.parent
     split = file.stem.rpartition("_")[2]
     places = [near, near / "images", near / split, above / split, above / "images" / split]
-    for place in [*places, above / "images", above]:
-        if names and (place / names[0]).is_file():
-            return str(place)
-    return ""
+    if not names:
+        return ""
+    first = base_name(names[0]) if is_absolute(names[0]) else names[0]
+    found = (place for place in [*places, above / "images", above] if (place / first).is_file())
+    return str(next(found, ""))
 
 
 def read_categories(content: dict, file: Path, report: Report) -> list[Category]:

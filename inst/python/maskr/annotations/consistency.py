@@ -36,7 +36,13 @@ def check_once(names: Iterable[str], what: str, path: str) -> None:
     """Refuse names that repeat."""
     twice = [name for name, n in Counter(names).items() if n > 1]
     if twice:
-        raise FormatError(f'{path} has the {what} "{twice[0]}" twice.', argument="path")
+        raise FormatError(
+            f'{path} has the {what} "{twice[0]}" twice.',
+            hint="Paths that images had on another machine are known by their ends."
+            if what == "image"
+            else "",
+            argument="path",
+        )
 
 
 def wholly_outside(annotations: Annotations) -> np.ndarray:

@@ -23,29 +23,44 @@ def find_image(names: Iterable[str], folder: Path, record: str) -> str:
     ----------
     names
         Names that it may have in the folder; the first is that of the annotation, which is given
-        where there is no such file.
+        where there is no such file. Absolute paths, such as other machines have, are also looked
+        for by their ends: "C:/data/x/1.png" may be "x/1.png" or "1.png" here.
 
     Raises
     ------
     FormatError
         If the file is not there and its name leads out of the folder.
     """
-    names = [slashed(str(name)) for name in names]
-    for name in names:
+    given = [str(name) for name in names]
+    candidates = [slashed(name) for name in given]
+    candidates += [end for name in given if is_absolute(name) for end in ends(name)]
+    for name in candidates:
         try:
             inside = relative(name, folder, record)
             if (folder / inside).is_file():
                 return inside
         except (FormatError, OSError, ValueError):
             continue
-    if "\0" in names[0]:
+    if "\0" in given[0]:
         raise FormatError(f"The file name in {record} holds a zero byte.", argument="path")
-    return relative(names[0], folder, record)
+    return relative(given[0], folder, record)
 
 
 def slashed(name: str) -> str:
-    """Write a path with "/", one with a drive as an absolute one."""
-    return ("/" if PureWindowsPath(name).drive else "") + name.replace("\\", "/")
+    """Write a path with "/", one with a drive as an absolute one where there are no drives."""
+    has_drive = bool(PureWindowsPath(name).drive) and os.name != "nt"
+    return ("/" if has_drive else "") + name.replace("\\", "/")
+
+
+def is_absolute(name: str) -> bool:
+    """Tell an absolute path, be it one of Windows."""
+    return name.startswith("/") or bool(PureWindowsPath(name).root)
+
+
+def ends(name: str) -> list[str]:
+    """Give the ends of a path, the longest first: "b/c.png" and "c.png" of "/a/b/c.png"."""
+    parts = slashed(name).strip("/").split("/")
+    return ["/".join(parts[i:]) for i in range(1, len(parts))] or parts
 
 
 def base_name(name: str) -> str:
@@ -94,7 +109,7 @@ def relative(name: str, folder: Path, record: str) -> str:
     if PLAIN.fullmatch(str(name)):
         return str(name)
     # links are not followed: the image that they lead to may lie anywhere, under any name
-    full = Path(os.path.abspath(folder / str(name).replace("\\", "/")))
+    full = Path(os.path.abspath(folder / slashed(str(name))))
     root = Path(os.path.abspath(folder))
     if full.is_relative_to(root) and full != root:
         return full.relative_to(root).as_posix()

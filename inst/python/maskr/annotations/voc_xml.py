@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from maskr.annotations.attributes import extras, text_of
+from maskr.annotations.image_names import base_name
 from maskr.annotations.items import Item
 from maskr.annotations.polygons import FAR
 from maskr.annotations.report import Report
@@ -57,7 +58,8 @@ def read(path: Path, report: Report) -> Content:
     root = parse(path)
     size = root.find("size")
     sides = [side(size, name) for name in ("height", "width")] if size is not None else [0, 0]
-    content = Content(text(root, "filename"), (sides[0], sides[1]) if all(sides) else (0, 0))
+    file = text(root, "filename") or base_name(text(root, "path"))
+    content = Content(file, (sides[0], sides[1]) if all(sides) else (0, 0))
     for number, one in enumerate(root.iterfind("object"), start=1):
         where = f"object {number} of {path}"
         box = box_of(one, where)

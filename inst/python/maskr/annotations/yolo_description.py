@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from maskr.annotations.image_names import relative
+from maskr.annotations.image_names import find_image, is_absolute, relative, slashed
 from maskr.documents import read_text
 from maskr.errors import FormatError
 
@@ -97,7 +97,7 @@ def load_description(path: Path) -> Description:
         raise FormatError(
             f"{path} is no description of a YOLO data set: it lacks `names` and `train`.",
         )
-    root = Path(os.path.abspath(path.parent / scalar(content.get("path"), "path", path)))
+    root = Path(os.path.abspath(path.parent / slashed(scalar(content.get("path"), "path", path))))
     used = keys_of(content)
     return Description(
         path,
@@ -194,7 +194,11 @@ def read_darknet(path: Path) -> Description:
 
 
 def within(name: str, root: Path, record: str) -> Path:
-    """Find a file of a data set; darknet's paths begin with `data/` wherever it lies."""
+    """Find a file of a data set; darknet's paths begin with `data/` wherever it lies, and others
+    are those of another machine.
+    """
+    if is_absolute(name):
+        return root / find_image([name], root, record)
     file = root / relative(name, root, record)
     if not os.path.exists(file) and name.startswith("data/"):
         return root / relative(name[len("data/") :], root, record)

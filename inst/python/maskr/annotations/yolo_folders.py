@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from maskr.annotations.folders import SPLITS, image_files
+from maskr.annotations.image_names import ends, is_absolute, slashed
 from maskr.annotations.yolo_description import (
     NAME_FILES,
     Description,
@@ -111,8 +112,13 @@ def located(entry: str, root: Path) -> Path | None:
 
 
 def places_of(entry: str, root: Path) -> list[Path]:
-    """List where a description's entry may lie. Exports often write `../train` for `train`."""
-    names = dict.fromkeys((entry, entry.removeprefix("../")))
+    """List where a description's entry may lie.
+
+    Exports often write `../train` for `train`, or the path that a folder had on another machine.
+    """
+    name = slashed(entry)
+    elsewhere = ends(name) if is_absolute(entry) else []
+    names = dict.fromkeys((name, name.removeprefix("../"), *elsewhere))
     return [Path(os.path.abspath(root / name)) for name in names]
 
 
