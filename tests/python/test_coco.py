@@ -528,7 +528,7 @@ def test_nan_is_told_apart_from_other_damage(tmp_path):
     ("segmentation", "bbox", "reason", "n"),
     [
         ([SQUARE, [1, 1, 2, 2]], [0, 0, 2, 2], "polygon of fewer than three points", 4),
-        ([SQUARE, [1, 1, 2, 2, 3, 3, 4]], [0, 0, 2, 2], "polygon of fewer than three points", 4),
+        ([SQUARE, [1, 1, 2, 2, 3, 3, 4]], [0, 0, 2, 2], "polygon with an odd number", 4),
         ([SQUARE, [1, 1, None, 2, 3, 3]], [0, 0, 2, 2], "not finite", 4),
         ([SQUARE, [1, 1, 1e9, 2, 3, 3]], [0, 0, 2, 2], "polygon far outside", 4),
         ([[1, 1, 2, 2]], [0, 0, 2, 2], "mask without any polygon", 4),

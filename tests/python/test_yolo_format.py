@@ -119,15 +119,22 @@ def test_a_folder_for_classification_is_none(shared_data):
         read(shared_data("formats/yolo_dataset/yolov8_classification"))
 
 
-def test_polygons_boxes_and_scores_share_a_file(tmp_path):
-    lines = "2 .25 .5 .5 .5 .5 .75\n\n0 .5 .5 .2 .1\n1 .5 .5 .2 .1 .875\n"
+def test_boxes_with_and_without_confidence_share_a_file(tmp_path):
+    found, report = read(folder(tmp_path, "0 .5 .5 .2 .1\n1 .5 .5 .2 .1 .875\n0 .1 .1 .5 .1 .5"))
+    np.testing.assert_allclose(found.objects.boxes, [[24, 18, 36, 22]] * 2)
+    assert np.isnan(found.objects.scores[0]) and found.objects.scores[1] == 0.875
+    assert report.skipped["damaged line of a class and 5 numbers"][0] == 1
+
+
+def test_polygons_and_boxes_share_a_file(tmp_path):
+    lines = "2 .25 .5 .5 .5 .5 .75\n\n0 .5 .5 .2 .1\n1 .5 .5 .2 .1\n"
     found, report = read(folder(tmp_path, lines))
     objects = found.objects
     assert objects.class_ids.tolist() == [2, 0, 1]
     assert objects.polygons == ["[[15.0,20.0,30.0,20.0,30.0,30.0]]", "", ""]
     np.testing.assert_allclose(objects.boxes[1], [24, 18, 36, 22])
     np.testing.assert_allclose(objects.areas, [75, 48, 48])
-    assert np.isnan(objects.scores[:2]).all() and objects.scores[2] == 0.875
+    assert np.isnan(objects.scores).all()
     assert report.skipped == {}
     # right triangle of legs 15 and 10, then the boxes' rectangles
     masks = found.instances(0)[0].masks()
@@ -151,13 +158,60 @@ def test_lines_that_hold_no_object_are_counted(tmp_path):
     assert found.objects.class_ids.tolist() == [1]
     assert {reason: n for reason, (n, _) in report.skipped.items()} == {
         "line with numbers that are not finite": 2,
-        "line of a class and 2 numbers": 1,
-        "line of a class and 7 numbers": 1,
-        "line of a class and 0 numbers": 1,
+        "damaged line of a class and 2 numbers": 1,
+        "damaged line of a class and 7 numbers": 1,
+        "damaged line of a class and 0 numbers": 1,
         "line with coordinates far outside 0..1 (pixels?)": 1,
         "box without extent": 2,
     }
-    assert "Line 3 of" in report.skipped["line of a class and 2 numbers"][1]
+    assert "Line 3 of" in report.skipped["damaged line of a class and 2 numbers"][1]
+
+
+SQUARE = "0 .2 .2 .6 .2 .6 .6 .2 .6"
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        "0 .1 .1 .5 .1 .5",  # as a box with confidence it would begin at -.15
+        "0 .5 .5 .2 .2 .9",  # inside, but a confidence among polygons that have none
+        "0 .2 .2 .6 .2 .6 .6 .2",
+        "0 .1 .1 .5 .1",
+    ],
+)
+@pytest.mark.parametrize("first", [True, False])
+def test_a_line_that_lost_a_number_is_counted_by_file_and_line(tmp_path, broken, first):
+    lines = [broken, SQUARE] if first else [SQUARE, broken]
+    found, report = read(folder(tmp_path, "\n".join(lines)))
+    assert len(found.objects) == 1
+    np.testing.assert_allclose(found.objects.boxes, [[12, 8, 36, 24]])
+    n = len(broken.split()) - 1
+    where = f"Line {1 if first else 2} of {tmp_path / 'labels/train/1.txt'}"
+    assert report.skipped == {f"damaged line of a class and {n} numbers": [1, where]}
+
+
+def test_lines_are_judged_by_all_files_of_a_data_set(tmp_path):
+    root = folder(tmp_path, SQUARE)
+    picture(root / "images/train/0.png")
+    (root / "labels/train/0.txt").write_text("0 .2 .2 .6 .2 .6 .6 .9")
+    found, report = read(root)
+    assert found.objects.image_ids.tolist() == [2]
+    assert report.skipped["damaged line of a class and 7 numbers"][0] == 1
+
+
+def test_a_confidence_behind_a_polygon_is_its_score(tmp_path):
+    lines = f"{SQUARE} .91\n0 .1 .1 .5 .1 .5 .5 .25\n1 .5 .5 .2 .2 .75\n"
+    found, report = read(folder(tmp_path, lines))
+    assert not report.skipped
+    np.testing.assert_allclose(found.objects.scores, [0.91, 0.25, 0.75])
+    np.testing.assert_allclose(found.objects.boxes[0], [12, 8, 36, 24])
+    np.testing.assert_allclose(found.objects.areas[:2], [24 * 16, 24 * 16 / 2])
+    assert found.instances(0)[0].scores.tolist() == [0.91, 0.25, 0.75]
+    _, report = read(folder(tmp_path, f"{SQUARE} 1.2\n1 .1 .1 .5 .1 .5"))
+    assert {reason: n for reason, (n, _) in report.skipped.items()} == {
+        "damaged line of a class and 9 numbers": 1,
+        "damaged line of a class and 5 numbers": 1,
+    }
 
 
 @pytest.mark.parametrize(

@@ -62,7 +62,9 @@ def usable(parts: Sequence[Sequence[float]], where: str, report: Report) -> Part
             raise FormatError(f"The polygon in {where} holds what is no number.") from error
         if not np.isfinite(points).all():
             report.skip("polygon with coordinates that are not finite", where)
-        elif points.size < 6 or points.size % 2:
+        elif points.size % 2:
+            report.skip("polygon with an odd number of coordinates", where)
+        elif points.size < 6:
             report.skip("polygon of fewer than three points", where)
         elif np.abs(points).max() > FAR:
             report.skip("polygon far outside of its image", where)

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from maskr.annotations.polygons import joined
-from maskr.annotations.yolo import label_values
 from maskr.annotations.yolo_description import load_description
 from maskr.annotations.yolo_folders import described, label_path
+from maskr.annotations.yolo_lines import label_values
 from maskr.annotations.yolo_writing import label_line
 from maskr.errors import DataError, FormatError
 from maskr.instances import Instances, contours
