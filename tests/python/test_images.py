@@ -3,13 +3,15 @@
 import contextlib
 import struct
 import zlib
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
 import tifffile
-from maskr import images, masks
+from maskr import images, masks, tiff
 from maskr.annotations.colours import is_coloured
-from maskr.errors import DataError, FormatError, ShapeError
+from maskr.arrays import NA_REAL
+from maskr.errors import DataError, FormatError, MissingPackageError, ShapeError
 from PIL import Image
 
 
@@ -163,7 +165,8 @@ def test_changed_bytes_give_an_image_or_a_format_error(tmp_path, seed):
         for place in rng.integers(0, min(len(content), 400), 5):
             content[place] = rng.integers(256)
         file.write_bytes(content)
-        with contextlib.suppress(FormatError):
+        # a changed byte may name another compression
+        with contextlib.suppress(FormatError, MissingPackageError):
             assert images.decode(str(file)).size > 0
 
 
@@ -207,7 +210,7 @@ def test_pages_in_a_circle_end(tmp_path):
         (tags,) = struct.unpack("<H", file.filehandle.read(2))
         file.filehandle.seek(second + 2 + 12 * tags)
         file.filehandle.write(struct.pack("<I", first))
-    assert images.count_pages(str(path)) == 2
+    assert tiff.count_pages(str(path)) == 2
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, bool])
@@ -239,10 +242,246 @@ def test_faxes_and_lzw_count_as_their_headers_say(tmp_path):
     np.testing.assert_array_equal(masks.load(str(path), ignore=None), 255 - shown.astype(int))
 
 
-def test_non_finite_values_are_refused_for_models(tmp_path):
-    tifffile.imwrite(tmp_path / "a.tif", np.array([[0, np.nan]], dtype=np.float32))
-    with pytest.raises(DataError):
-        images.load(str(tmp_path / "a.tif"))
+def test_infinite_values_are_counted_and_refused_for_models(tmp_path):
+    path = str(tmp_path / "a.tif")
+    tifffile.imwrite(path, np.array([[0, np.nan, np.inf, -np.inf]], dtype=np.float32))
+    read = images.read(path)
+    assert (read["missing"], read["infinite"]) == (1, 2)
+    with pytest.raises(DataError, match="infinite values in 2 pixels"):
+        images.load(path)
+
+
+def test_missing_values_are_counted_and_become_rs_na(tmp_path, rng):
+    pixels = rng.random((5, 7)).astype(np.float32)
+    pixels[3, 2] = np.nan
+    tifffile.imwrite(tmp_path / "a.tif", pixels)
+    read = images.read(str(tmp_path / "a.tif"))
+    assert (read["missing"], read["infinite"]) == (1, 0)
+    assert read["data"].view(np.uint64)[3, 2, 0] == NA_REAL
+    assert np.isnan(read["data"]).sum() == 1
+    assert read["range"].tolist() == [0, 1]
+
+
+def geotiff(path, pixels, nodata, **options):
+    """Write a TIFF with GDAL's tag for the number that is no value."""
+    tag = (42113, "s", 0, nodata, True)
+    tifffile.imwrite(path, pixels, extratags=[tag], metadata=None, **options)
+    return str(path)
+
+
+def test_the_no_data_value_of_a_geotiff_is_missing(tmp_path):
+    pixels = np.array([[-9999, 3, 7], [0, -9999, 2]], dtype=np.int16)
+    path = geotiff(tmp_path / "a.tif", pixels, "-9999")
+    read = images.read(path, scale=False)
+    assert read["missing"] == 2
+    np.testing.assert_array_equal(np.isnan(read["data"][..., 0]), pixels == -9999)
+    assert read["range"].tolist() == [0, 7]
+    image = images.load(path, scale=False)
+    np.testing.assert_array_equal(np.isnan(image[0]), pixels == -9999)
+    np.testing.assert_array_equal(image[0][pixels != -9999], [3, 7, 0, 2])
+    filled, missing = images.filled(image)
+    np.testing.assert_array_equal(missing, pixels == -9999)
+    np.testing.assert_array_equal(filled[0], [[3, 3, 7], [0, 3, 2]])
+
+
+@pytest.mark.parametrize("nodata", ["-1", "nan", "1.5", "many"])
+def test_a_no_data_value_that_the_type_cannot_hold_is_none(tmp_path, nodata):
+    path = geotiff(tmp_path / "a.tif", np.array([[0, 1, 255]], dtype=np.uint8), nodata)
+    assert images.read(path)["missing"] == 0
+
+
+def test_a_colour_is_missing_where_all_its_channels_say_so(tmp_path):
+    colours = np.array([[[255, 255, 255], [255, 0, 9]]], dtype=np.uint8)
+    read = images.read(geotiff(tmp_path / "a.tif", colours, "255", photometric="rgb"))
+    assert np.isnan(read["data"]).tolist() == [[[True] * 3, [False] * 3]]
+    bands = geotiff(tmp_path / "b.tif", colours, "255", photometric="minisblack",
+                    planarconfig="contig")  # fmt: skip
+    assert np.isnan(images.read(bands)["data"]).tolist() == [[[True] * 3, [True, False, False]]]
+
+
+def test_missing_pixels_of_real_rasters(shared_data):
+    elevation = images.read(shared_data("r_rasters/terra_elev.tif"), scale=False)
+    assert elevation["missing"] == 3942
+    assert np.nanmax(elevation["data"]) == 547
+    assert images.read(shared_data("geotiff/image_nodata.tif"))["missing"] == 73873
+    assert images.read(shared_data("r_rasters/terra_logo.tif"))["missing"] == 0
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4])
+@pytest.mark.parametrize("white_is_zero", [False, True])
+def test_numbers_packed_into_few_bits_are_read(tmp_path, rng, bits, white_is_zero):
+    # an odd width, so that rows end within a byte
+    pixels = rng.integers(0, 2**bits, (5, 7), dtype=np.uint8)
+    path = packed_tiff(tmp_path / "a.tif", pixels, bits, 0 if white_is_zero else 1)
+    stored = tiff.decode(path).stored[..., 0]
+    np.testing.assert_array_equal(stored.astype(np.uint8), pixels)
+    shown = 2**bits - 1 - pixels if white_is_zero else pixels
+    np.testing.assert_allclose(images.read(path)["data"][..., 0], shown / (2**bits - 1))
+
+
+def test_twelve_bits_are_divided_by_4095(tmp_path, rng):
+    pixels = rng.integers(0, 4096, (5, 7), dtype=np.uint16)
+    pixels[0, 0] = 4095
+    path = packed_tiff(tmp_path / "a.tif", pixels, 12, 1)
+    np.testing.assert_array_equal(images.decode(path)[..., 0], pixels)
+    np.testing.assert_allclose(images.read(path)["data"][..., 0], pixels / 4095)
+
+
+def test_a_packed_tiff_that_is_cut_is_damaged(tmp_path, rng):
+    path = packed_tiff(tmp_path / "a.tif", rng.integers(0, 16, (50, 70), dtype=np.uint8), 4, 1)
+    content = (tmp_path / "a.tif").read_bytes()
+    (tmp_path / "a.tif").write_bytes(content[: len(content) // 2])
+    with pytest.raises(FormatError):
+        images.decode(path)
+
+
+def packed_tiff(path, pixels, bits, photometric, palette=None):
+    """Write a TIFF of one strip whose numbers take `bits` each; rows begin at a byte."""
+    height, width = pixels.shape
+    rows = (pixels[..., None] >> np.arange(bits)[::-1]) & 1
+    data = np.packbits(rows.reshape(height, -1).astype(np.uint8), axis=1).tobytes()
+    tags = [(256, 3, width), (257, 3, height), (258, 3, bits), (259, 3, 1), (262, 3, photometric),
+            (273, 4, 0), (277, 3, 1), (278, 3, height), (279, 4, len(data))]  # fmt: skip
+    if palette is not None:
+        tags.append((320, 3, 0))
+    start = 8 + 2 + 12 * len(tags) + 4
+    colours = b"" if palette is None else (palette.astype("<u2") * 257).T.tobytes()
+    entries = b""
+    for tag, kind, value in tags:
+        count = len(colours) // 2 if tag == 320 else 1
+        value = {273: start + len(colours), 320: start}.get(tag, value)
+        entries += struct.pack("<HHII", tag, kind, count, value)
+    head = b"II*\0" + struct.pack("<IH", 8, len(tags))
+    path.write_bytes(head + entries + struct.pack("<I", 0) + colours + data)
+    return str(path)
+
+
+def test_a_palette_of_four_bits_gives_colours_and_ids(tmp_path, rng):
+    index = rng.integers(0, 16, (5, 7), dtype=np.uint8)
+    palette = rng.integers(0, 256, (16, 3))
+    path = packed_tiff(tmp_path / "a.tif", index, 4, 3, palette)
+    np.testing.assert_array_equal(images.decode(path), palette[index])
+    np.testing.assert_array_equal(masks.load(path), index)
+
+
+def test_packed_files_of_other_programs(shared_data):
+    assert images.decode(shared_data("tiff_kinds/12bit.cropped.tiff")).max() == 27
+    palette = shared_data("tiff_kinds/palette-1c-4b.tiff")
+    assert images.decode(palette).shape == (151, 157, 3)
+    assert np.unique(tiff.decode(palette).stored).tolist() == list(range(16))
+
+
+def test_imagejs_lookup_tables_are_for_display_only(tmp_path, rng):
+    channels = rng.integers(0, 256, (2, 5, 7), dtype=np.uint8)
+    green = np.zeros((3, 256), dtype=np.uint8)
+    green[1] = np.arange(256)
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(
+        path, channels, imagej=True, colormap=green.astype(np.uint16) * 257, photometric="palette",
+        metadata={"axes": "CYX", "mode": "composite", "LUTs": [green, green]},
+    )  # fmt: skip
+    np.testing.assert_array_equal(images.decode(str(path)), channels.transpose(1, 2, 0))
+
+
+def test_a_hyperstack_of_imagej_keeps_its_channels(shared_data):
+    cells = images.decode(shared_data("cells/instanseg_Fluorescence_example.tif"))
+    assert cells.shape == (450, 450, 2)
+    assert (cells.min(), cells.max()) == (1, 244)
+
+
+def test_thumbnails_and_levels_are_no_slices(tmp_path, rng):
+    levels = [rng.integers(0, 256, (64 // k, 96 // k, 3), dtype=np.uint8) for k in (1, 2, 4)]
+    path = str(tmp_path / "pyramid.tif")
+    first, *others = map(Image.fromarray, levels)
+    # OpenCV decodes LZW, and knows no levels
+    first.save(path, save_all=True, append_images=others, compression="tiff_lzw")
+    np.testing.assert_array_equal(images.decode(path), levels[0])
+    np.testing.assert_array_equal(images.decode(path, [2]), levels[1])
+    assert tiff.depth(path) == 1
+    assert tiff.slices(path) == []
+
+
+def test_slides_are_their_first_image(shared_data):
+    assert images.decode(shared_data("slides/small.svs")).shape == (16, 16, 3)
+    assert images.decode(shared_data("slides/boxes.tiff")).shape == (250, 300, 3)
+    assert images.decode(shared_data("slides/CMU-1-Small-Region.svs")).shape == (2967, 2220, 3)
+    for name in ("small.svs", "boxes.tiff", "CMU-1-Small-Region.svs"):
+        assert tiff.depth(shared_data(f"slides/{name}")) == 1
+        assert tiff.slices(shared_data(f"slides/{name}")) == []
+
+
+def test_what_imagecodecs_decodes_names_its_extra(tmp_path, rng, monkeypatch):
+    without_imagecodecs(monkeypatch)
+    bands = rng.integers(0, 256, (16, 16, 6), dtype=np.uint8)
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, bands, planarconfig="contig", photometric="minisblack")
+    # only the tag of the compression differs: LZW, zstd, JPEG XL
+    for compression in (5, 50000, 50002):
+        content = bytearray(path.read_bytes())
+        with tifffile.TiffFile(path) as file:
+            at = file.pages[0].tags[259].offset
+        content[at + 8 : at + 12] = struct.pack("<I", compression)
+        other = tmp_path / f"{compression}.tif"
+        other.write_bytes(content)
+        with pytest.raises(MissingPackageError, match="imagecodecs") as error:
+            images.decode(str(other))
+        assert 'extras = "raster"' in error.value.hint
+
+
+def without_imagecodecs(monkeypatch):
+    """Let tifffile do without imagecodecs, where it is installed."""
+    from tifffile import _imagecodecs, tifffile
+
+    monkeypatch.setattr(tifffile, "imagecodecs", _imagecodecs)
+    # a new one, which has met no compression yet
+    monkeypatch.setattr(tifffile.TIFF, "DECOMPRESSORS", tifffile.CompressionCodec(encode=False))
+
+
+@pytest.mark.skipif(find_spec("imagecodecs") is None, reason="needs imagecodecs")
+@pytest.mark.parametrize("compression", ["lzw", "zstd", "lerc"])
+def test_imagecodecs_reads_more(tmp_path, rng, compression):
+    bands = rng.integers(0, 256, (16, 20, 6), dtype=np.uint8)
+    tifffile.imwrite(
+        tmp_path / "a.tif", bands, compression=compression, planarconfig="contig",
+        photometric="minisblack",
+    )  # fmt: skip
+    np.testing.assert_array_equal(images.decode(str(tmp_path / "a.tif")), bands)
+
+
+def test_the_size_of_a_pixel_is_read_from_imagej_and_ome(tmp_path, rng):
+    pixels = rng.integers(0, 9, (3, 5, 7), dtype=np.uint16)
+    path = str(tmp_path / "a.tif")
+    tifffile.imwrite(
+        path, pixels, imagej=True, resolution=(4, 2),
+        metadata={"axes": "CYX", "unit": "micron"},
+    )  # fmt: skip
+    read = images.read(path)
+    assert (read["spacing"].tolist(), read["unit"]) == ([0.5, 0.25], "um")
+    tifffile.imwrite(
+        path, pixels, imagej=True, resolution=(4, 2),
+        metadata={"axes": "ZYX", "unit": "\\u00B5m", "spacing": 1.5},
+    )  # fmt: skip
+    read = images.read(path)
+    assert (read["spacing"].tolist(), read["unit"]) == ([1.5, 0.5, 0.25], "um")
+    assert images.read(path, pages=[2])["spacing"].tolist() == [0.5, 0.25]
+    ome = str(tmp_path / "a.ome.tif")
+    tifffile.imwrite(ome, pixels, metadata={
+        "axes": "ZYX", "PhysicalSizeX": 250, "PhysicalSizeXUnit": "nm", "PhysicalSizeY": 0.5,
+        "PhysicalSizeZ": 0.002, "PhysicalSizeZUnit": "mm",
+    })  # fmt: skip
+    read = images.read(ome)
+    np.testing.assert_allclose(read["spacing"], [2000, 500, 250])
+    assert read["unit"] == "nm"
+
+
+@pytest.mark.parametrize("metadata", [{"axes": "YX"}, {"axes": "YX", "unit": "pixel"}])
+def test_pixels_without_a_unit_of_length_have_no_size(tmp_path, metadata):
+    path = str(tmp_path / "a.tif")
+    pixels = np.zeros((5, 7), np.uint8)
+    tifffile.imwrite(path, pixels, imagej=True, resolution=(4, 2), metadata=metadata)
+    assert images.read(path)["spacing"] is None
+    tifffile.imwrite(path, pixels, resolution=(300, 300), resolutionunit="inch")
+    assert images.read(path)["spacing"] is None
 
 
 def test_fit_channels():

@@ -300,10 +300,13 @@ def test_networks_say_their_dimensions_by_a_word_or_by_their_kernels():
     assert dims_of(nn.Identity()) == 2
 
 
-def test_volumes_holding_missing_values_are_an_error(rng):
+def test_missing_voxels_are_na_in_the_prediction_and_infinite_ones_an_error(rng):
     volume = rng.random((3, 4, 5, 1))
     volume[1, 2, 3] = np.nan
-    with pytest.raises(DataError, match="missing or infinite"):
+    mask = predict(model_of_volumes(), [volume], "mask")[0]
+    assert np.argwhere(mask == np.iinfo(np.int32).min).tolist() == [[1, 2, 3]]
+    volume[1, 2, 3] = np.inf
+    with pytest.raises(DataError, match="infinite values in 1 pixel"):
         predict(model_of_volumes(), [volume], "mask")
 
 

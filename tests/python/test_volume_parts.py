@@ -81,9 +81,9 @@ def test_a_box_holds_the_values_of_the_volume_in_all_channels(tmp_path):
         np.testing.assert_array_equal(read[n], np.clip(scan(n).T[1:4, 0:4, 2:4], 0, 1))
 
 
-def test_missing_values_are_refused(tmp_path):
-    path = save(tmp_path / "a.nii", np.full(SHAPE, np.nan, np.float32))
-    with pytest.raises(DataError, match=r"a\.nii holds missing"):
+def test_infinite_values_are_refused(tmp_path):
+    path = save(tmp_path / "a.nii", np.full(SHAPE, np.inf, np.float32))
+    with pytest.raises(DataError, match=r"a\.nii holds infinite"):
         volume.load_image(part(path, [0, 0, 0, 1, 5, 6], 0))
 
 

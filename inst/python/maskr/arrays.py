@@ -12,19 +12,25 @@ from maskr.errors import DataError, ShapeError
 NA_INTEGER = np.iinfo(np.int32).min
 """R's integer NA as it arrives here."""
 
+NA_REAL = np.uint64(0x7FF80000000007A2)
+"""The bits of R's numeric NA, which is one NaN among others: R knows it by its lower half."""
+
+TRANSPOSED = {np.dtype(kind) for kind in ("u1", "i1", "u2", "i2", "i4", "f4", "f8")}
+"""Types that OpenCV transposes, several times as fast as numpy."""
+
 IGNORE = -1
 """Ignore index inside Python: no file and no model uses a negative class id."""
 
 
 def image_from_r(x: np.ndarray) -> np.ndarray:
-    """An R image `[H, W]` or `[H, W, C]` as contiguous float32 `[C, H, W]`.
+    """An R image `[H, W]` or `[H, W, C]` as contiguous float32 `[C, H, W]`; NA is NaN.
 
     Raises
     ------
     ShapeError
         If the array has neither 2 nor 3 dimensions, or no pixel.
     DataError
-        If it holds NA, NaN or infinite values.
+        If it holds infinite values.
     """
     x = np.asarray(x)
     if x.ndim == 2:
@@ -34,31 +40,42 @@ def image_from_r(x: np.ndarray) -> np.ndarray:
             f"An image must be a matrix [H, W] or an array [H, W, C] with at least one pixel, "
             f"not an array of size {' x '.join(map(str, x.shape))}."
         )
-    return channels_first(x)
+    return channels_first(x, missing=True)
 
 
 def volume_from_r(x: np.ndarray) -> np.ndarray:
-    """An R volume `[D, H, W, C]` as contiguous float32 `[C, D, H, W]`.
+    """An R volume `[D, H, W, C]` as contiguous float32 `[C, D, H, W]`; NA is NaN.
 
     Raises
     ------
     DataError
-        If it holds NA, NaN or infinite values.
+        If it holds infinite values.
     """
-    return channels_first(np.asarray(x))
+    return channels_first(np.asarray(x), missing=True)
 
 
 def channels_first(
-    x: np.ndarray, what: str = "The image", dtype: type = np.float32
+    x: np.ndarray, what: str = "The image", dtype: type = np.float32, missing: bool = False
 ) -> np.ndarray:
-    """Finite values of `[..., C]` as contiguous `[C, ...]`; `what` names them in errors."""
-    if x.dtype == np.int32 and (x == NA_INTEGER).any():
-        raise DataError(f"{what} holds missing values (NA).", hint="Replace them first.")
+    """Values of `[..., C]` as contiguous `[C, ...]`; `what` names them in errors.
+
+    Raises
+    ------
+    DataError
+        If there are infinite values, or NA and NaN unless `missing` values may be there.
+    """
     with np.errstate(invalid="ignore"):  # NaN is found below
         image = np.array(np.moveaxis(x, -1, 0), dtype=dtype, order="C")  # R's memory is read-only
-    if not np.isfinite(image).all():
+    if x.dtype == np.int32 and (absent := np.moveaxis(x, -1, 0) == NA_INTEGER).any():
+        image[absent] = np.nan
+    if np.isfinite(image).all():
+        return image
+    lost, endless = (int(test(image).any(axis=0).sum()) for test in (np.isnan, np.isinf))
+    if endless > 0 or not missing:
+        n, kind = (endless, "infinite values") if endless else (lost, "missing values (NA, NaN)")
         raise DataError(
-            f"{what} holds missing or infinite values (NA, NaN, Inf).", hint="Replace them first."
+            f"{what} holds {kind} in {n:,} pixel{'' if n == 1 else 's'}.",
+            hint="Replace them first.",
         )
     return image
 
@@ -129,3 +146,25 @@ def same_order(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def array_to_r(x: np.ndarray, dtype: type | None = None) -> np.ndarray:
     """Give an array of any shape in R's memory order, so that handing it over costs one copy."""
     return np.array(x, dtype=dtype, order="F")
+
+
+def numbers_to_r(
+    raw: np.ndarray, unit: float = 1.0, missing: np.ndarray | None = None
+) -> np.ndarray:
+    """Give numbers `[..., C]`, divided by `unit`, as float64 in R's memory order.
+
+    NaN becomes NA, and so does what is `missing`: bool `[..., C]` or `[..., 1]`.
+    """
+    data = np.empty(raw.shape[::-1]).T
+    if raw.ndim == 3 and raw.dtype in TRANSPOSED:
+        import cv2
+
+        for channel in range(raw.shape[-1]):
+            np.divide(cv2.transpose(raw[..., channel]), unit, out=data.T[channel])
+    else:
+        np.divide(raw, unit, out=data)
+    if raw.dtype.kind == "f" and np.isnan(data.sum()):
+        data.view(np.uint64)[np.isnan(data)] = NA_REAL
+    if missing is not None:
+        data.view(np.uint64)[np.broadcast_to(missing, raw.shape)] = NA_REAL
+    return data

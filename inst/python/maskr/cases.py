@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from maskr import images
+from maskr import images, tiff
 from maskr.case_names import TRUTH, VOLUME_FOLDERS, Case, is_labels, match
 from maskr.documents import read_json
 from maskr.errors import FormatError
@@ -189,8 +189,8 @@ def first_slices(files: list[str]) -> list[str]:
 
 def is_stack(path: str) -> bool:
     """Tell whether a file is a TIFF of several pages."""
-    is_tiff = path.lower().endswith((".tif", ".tiff")) and images.is_tiff(path)
-    return is_tiff and images.count_pages(path) > 1
+    is_tiff = path.lower().endswith((".tif", ".tiff")) and tiff.is_tiff(path)
+    return is_tiff and tiff.depth(path) > 1
 
 
 def is_picture(path: str) -> bool:

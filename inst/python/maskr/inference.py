@@ -14,12 +14,12 @@ import numpy as np
 import torch
 from torch.fx.experimental.optimization import fuse
 
-from maskr import device, members
+from maskr import device, images, members
 from maskr.architectures import dims_of
-from maskr.arrays import IGNORE, image_to_r, mask_to_r
+from maskr.arrays import IGNORE, NA_INTEGER, image_to_r, mask_to_r
 from maskr.datasets import volume
 from maskr.datasets.loader import DataSpec, Loader
-from maskr.datasets.samples import check_dims, is_part, read_image, with_channels
+from maskr.datasets.samples import check_dims, is_part, read_with_missing, with_channels
 from maskr.errors import DataError, DeviceError, ShapeError
 from maskr.metrics import Accumulator, semantic
 from maskr.metrics.family import in_image
@@ -91,7 +91,8 @@ def predict(
         out = run(network, x, where, precision)
         for n, one in enumerate(batch):
             inside = (slice(n, n + 1), slice(None), *map(slice, one.size))
-            results.append(finish(out[inside], model, kind, threshold))
+            found = finish(out[inside], model, kind, threshold)
+            results.append(without(found, one.missing))
             geometry.append(one.geometry)
         if progress is not None:
             progress(len(results), len(sources))
@@ -146,6 +147,13 @@ def finish(out: torch.Tensor, model: SegModel, kind: str, threshold: float) -> n
     else:
         index = probabilities[0].argmax(dim=0)
     return mask_to_r(np.asarray(model.spec.class_ids, dtype=np.int32)[index.cpu().numpy()])
+
+
+def without(result: np.ndarray, missing: np.ndarray | None) -> np.ndarray:
+    """A mask, or an array with a last dimension of channels, with NA where the image is missing."""
+    if missing is not None:
+        result[missing] = NA_INTEGER if result.dtype == np.int32 else np.nan
+    return result
 
 
 def evaluate(
@@ -240,11 +248,14 @@ def predicted_mask(out: torch.Tensor, model: SegModel, probable: bool) -> Mask:
 
 @dataclass(frozen=True)
 class Prepared:
-    """A preprocessed and padded image `[C, ...]`, its size before padding, a file's geometry."""
+    """A preprocessed and padded image `[C, ...]`, its size before padding, a file's geometry, and
+    where pixels were missing, or None.
+    """
 
     padded: np.ndarray
     size: tuple[int, ...]
     geometry: dict | None
+    missing: np.ndarray | None
 
 
 def batches(
@@ -253,9 +264,9 @@ def batches(
     """Runs of neighbouring images of one padded size."""
 
     def prepare(source: str | dict | np.ndarray) -> Prepared:
-        image, geometry = load(source, model)
+        image, geometry, missing = load(source, model)
         padded = pad(model.spec.preprocess(image), model.spec.multiple)
-        return Prepared(padded, image.shape[1:], geometry)
+        return Prepared(padded, image.shape[1:], geometry, missing)
 
     def most(padded: np.ndarray) -> int:
         return batch_size or max(1, pixels // math.prod(padded.shape[1:]))
@@ -271,17 +282,20 @@ def batches(
                 yield batch
 
 
-def load(source: str | dict | np.ndarray, model: SegModel) -> tuple[np.ndarray, dict | None]:
-    """A source as float32 `[C, ...]` with the model's channels, and the geometry of a volume's
-    file.
+def load(
+    source: str | dict | np.ndarray, model: SegModel
+) -> tuple[np.ndarray, dict | None, np.ndarray | None]:
+    """A source as float32 `[C, ...]` with the model's channels, the geometry of a volume's file,
+    and where pixels are missing (they are filled), or None.
     """
     dims, geometry = dims_of(model.module), None
     if dims == 3 and isinstance(source, str):
-        image, geometry = volume.load_whole(source)
+        numbers, geometry = volume.load_whole(source)
+        image, missing = images.filled(numbers)
     else:
-        image = read_image(source)
+        image, missing = read_with_missing(source)
     check_dims(image, dims)
-    return with_channels(image, model.spec.in_channels), geometry
+    return with_channels(image, model.spec.in_channels), geometry, missing
 
 
 def ahead(pool: ThreadPoolExecutor, function: Callable, items: Sequence, depth: int) -> Iterator:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from maskr import images, volumes
+from maskr import images, tiff, volumes
 from maskr.arrays import IGNORE, mask_from_r, mask_to_r
 from maskr.errors import DataError, FormatError
 from maskr.files import atomically
@@ -90,10 +90,10 @@ def decode(path: str) -> tuple[np.ndarray, list[str] | None]:
     """Read the numbers `[H, W]` or `[D, H, W]` of a file of one channel, and its palette if any."""
     if volumes.is_volume(path):
         return one_channel(volumes.open_volume(path).whole(), path), None
-    if images.is_tiff(path):
-        tiff = images.decode_tiff(path)
-        colours = None if tiff.palette is None else hex_colours(tiff.palette)
-        return one_channel(tiff.stored, path), colours
+    if tiff.is_tiff(path):
+        found = tiff.decode(path)
+        colours = None if found.palette is None else hex_colours(found.palette)
+        return one_channel(found.stored, path), colours
     with images.open_image(path) as image:
         if image.mode in ("P", "PA"):
             try:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from maskr import images
+from maskr import images, tiff
 from maskr.annotations.columns import Category
 from maskr.errors import DataError, FormatError
 
@@ -53,10 +53,10 @@ def colour_of(one: Category) -> str:
 
 def is_coloured(path: str, palette: bool = False) -> bool:
     """Tell by the head of a file whether its pixels are colours; `palette` counts those of one."""
-    if images.is_tiff(path):
+    if tiff.is_tiff(path):
         import tifffile
 
-        with images.open_tiff(path) as file:
+        with tiff.opened(path) as file:
             page = file.pages[0]
             indexed = page.photometric == tifffile.PHOTOMETRIC.PALETTE
             return palette if indexed else page.samplesperpixel >= 3

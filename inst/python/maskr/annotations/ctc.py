@@ -16,8 +16,7 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from maskr import images as image_files
-from maskr import masks
+from maskr import masks, tiff
 from maskr.annotations.columns import Category, no_objects
 from maskr.annotations.folders import Pair, first_files, no_images, table_of
 from maskr.annotations.image_writing import copy_image
@@ -138,9 +137,9 @@ def labels(annotations: Annotations, i: int) -> Labels:
 
 def depth_of(image: Path, last: int) -> int:
     """Count the slices of a frame; at least those that are annotated if it can't be read."""
-    if image.is_file() and image_files.is_tiff(str(image)):
-        with contextlib.suppress(FormatError), image_files.open_tiff(str(image)) as file:
-            return max(int(np.prod(file.series[0].shape[:-2])), last + 1)
+    if image.is_file() and tiff.is_tiff(str(image)):
+        with contextlib.suppress(FormatError):
+            return max(tiff.depth(str(image)), last + 1)
     return last + 1
 
 

@@ -9,11 +9,11 @@ from typing import TypeVar
 import numpy as np
 
 from maskr.arrays import IGNORE
-from maskr.datasets.samples import by_word, read_image, target_ids, target_objects
+from maskr.datasets.samples import by_word, read_with_missing, target_ids, target_objects
 from maskr.datasets.spec import DataSpec
 from maskr.datasets.statistics import tally
 from maskr.errors import MaskrError
-from maskr.images import is_grey, is_opaque
+from maskr.images import in_words, is_grey, is_opaque
 
 T = TypeVar("T")
 
@@ -70,10 +70,15 @@ def probe(data: DataSpec, i: int, background: int | None) -> Probe:
     source = data.images[i]
     file = source if isinstance(source, str) else data.names[i]
     found = Probe(data.names[i], file)
-    image = attempt(found, "image", source, lambda: read_image(source))
+    image, missing = attempt(found, "image", source, lambda: read_with_missing(source)) or (
+        None,
+        None,
+    )
     ids = attempt(found, "mask", data.targets[i], lambda: target_ids(data, i))
     if image is not None:
         describe(found, image)
+    if missing is not None:
+        judge_missing(found, missing)
     if ids is not None:
         found.pixels = tally(ids)
         found.truth = digest(ids)
@@ -109,6 +114,14 @@ def describe(found: Probe, image: np.ndarray) -> None:
     found.content = digest(image)
     if image.ndim == 3:
         found.look = look_of(image)
+
+
+def judge_missing(found: Probe, missing: np.ndarray) -> None:
+    """Note pixels of the image without a value."""
+    n = int(missing.sum())
+    share = "all of it" if n == missing.size else f"{100 * n / missing.size:.1f} %"
+    message = f"Its image lacks {in_words(n)} ({share}). They are filled, and ignored in its mask."
+    note(found, "warning", "missing", message)
 
 
 def digest(pixels: np.ndarray) -> bytes:

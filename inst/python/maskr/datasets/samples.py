@@ -21,7 +21,8 @@ def decode(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Read sample `i`: float32 `[C, H, W]` and int32 `[H, W]`, or `[C, D, H, W]` and `[D, H, W]`.
 
-    The image has its own channels, and the target is in class indices.
+    The image has its own channels, and the target is in class indices. Where the image has missing
+    pixels, they are filled by `images.filled()`, and the target is IGNORE.
 
     Raises
     ------
@@ -30,7 +31,7 @@ def decode(
     DataError
         If the mask holds an id that is no class.
     """
-    image = read_image(data.images[i])
+    image, missing = read_with_missing(data.images[i])
     target = class_indices(target_ids(data, i), table, data.names[i])
     if image.shape[1:] != target.shape:
         raise ShapeError(
@@ -38,6 +39,8 @@ def decode(
             f"and its mask {by_word(target.shape)}.",
             argument="targets",
         )
+    if missing is not None:
+        target = np.where(missing, np.int32(IGNORE), target)
     return image, target
 
 
@@ -47,10 +50,20 @@ def by_word(size: Sequence[int]) -> str:
 
 
 def read_image(source: str | dict | np.ndarray) -> np.ndarray:
-    """Read a source as float32 `[C, ...]` with its own channels.
+    """Read a source as float32 `[C, ...]` with its own channels, missing pixels filled.
 
     A source is a path of an image, an R array, or a part of a volume (`datasets.volume`).
     """
+    return read_with_missing(source)[0]
+
+
+def read_with_missing(source: str | dict | np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+    """Read a source, and where its pixels are missing: as `images.filled()` gives both."""
+    return images.filled(read_numbers(source))
+
+
+def read_numbers(source: str | dict | np.ndarray) -> np.ndarray:
+    """Read a source as float32 `[C, ...]`, NaN where a value is missing."""
     if isinstance(source, str):
         return images.load(source)
     if isinstance(source, dict):

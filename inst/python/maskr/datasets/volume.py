@@ -24,12 +24,12 @@ from pathlib import Path
 
 import numpy as np
 
-from maskr import images, masks, volumes
+from maskr import images, masks, tiff, volumes
 from maskr.arrays import IGNORE
 from maskr.case_names import TRUTH, Case
 from maskr.cases import find_cases, is_picture, natural
 from maskr.datasets import truth_slices
-from maskr.errors import DataError, FormatError
+from maskr.errors import FormatError
 from maskr.volumes import Volume, stem
 
 BUDGET = 2**30
@@ -78,14 +78,14 @@ KEPT = Kept(BUDGET)
 def load_whole(path: str) -> tuple[np.ndarray, dict]:
     """Read a volume as float32 `[C, D, H, W]`, with `spacing` and `affine` of its file or None.
 
-    Numbers are divided as `images.load()` does.
+    Numbers are divided as `images.load()` does, and NaN is what is missing.
 
     Raises
     ------
     FormatError
         If the file is damaged or no volume.
     DataError
-        If it holds missing or infinite values.
+        If it holds infinite values.
     """
     found = opened(path, as_labels=False)
     box = [0, 0, 0, *found.shape[:3]]
@@ -93,19 +93,18 @@ def load_whole(path: str) -> tuple[np.ndarray, dict]:
 
 
 def load_image(part: dict) -> np.ndarray:
-    """Read a part of a volume as float32 `[C, H, W]`, or `[C, D, H, W]` of a box.
+    """Read a part of a volume as float32 `[C, H, W]`, or `[C, D, H, W]` of a box; NaN is missing.
 
     Raises
     ------
     DataError
-        If it holds missing or infinite values.
+        If it holds infinite values.
     """
     paths = [part["volume"]] if isinstance(part["volume"], str) else part["volume"]
     box = slices_of(part)
     image = np.concatenate([scaled(path, box, part.get("window")) for path in paths], axis=-1)
-    if not np.isfinite(image).all():
-        raise DataError(f"{Path(paths[0]).name} holds missing or infinite values.")
     image = np.moveaxis(image, -1, 0)
+    images.check_infinite(image, Path(paths[0]).name)
     if part["axis"] >= 0:
         image = image.take(0, axis=part["axis"] + 1)
     return np.ascontiguousarray(image)
@@ -193,13 +192,15 @@ def open_any(path: str, as_labels: bool, changed: int) -> Volume:
         files = natural(str(one) for one in Path(path).iterdir() if is_picture(one.name))
         if not files:
             return volumes.open_volume(path)
-        return stack(path, len(files), lambda k: page_of(files[k], None, as_labels))
+        unit = 1.0 if as_labels else images.open_picture(files[0]).unit
+        return stack(path, len(files), lambda k: page_of(files[k], None, as_labels), unit)
     if as_labels and truth_slices.is_slice(path):
         return truth_slices.open_slices(path, lambda file: masks.decode(file)[0])
     if not volumes.is_volume(path):
-        pages = images.count_pages(path) if images.is_tiff(path) else 1
-        if pages > 1:
-            return stack(path, pages, lambda k: page_of(path, [k + 1], as_labels))
+        pages = tiff.slices(path) if tiff.is_tiff(path) else []
+        if len(pages) > 1:
+            unit = 1.0 if as_labels else images.open_picture(path, pages[:1]).unit
+            return stack(path, len(pages), lambda k: page_of(path, [pages[k]], as_labels), unit)
         return in_one_piece(path, as_labels)
     volume = volumes.open_volume(path)
     if len(volume.shape) < 4:
@@ -210,17 +211,17 @@ def open_any(path: str, as_labels: bool, changed: int) -> Volume:
 def page_of(path: str, pages: list[int] | None, as_labels: bool) -> np.ndarray:
     """Read a page `[H, W, C]`: of labels the numbers that are stored, not their colours."""
     if not as_labels:
-        page = images.decode(path, pages)
+        page = images.open_picture(path, pages).numbers()
     elif pages is None:
         page = masks.decode(path)[0][..., None]
     else:
-        page = images.decode_tiff(path, pages).stored
+        page = tiff.decode(path, pages).stored
     if page.ndim == 3:
         return page
     raise FormatError(f"{path} holds several pages, and a stack has one in each file.")
 
 
-def stack(path: str, pages: int, read: Callable[[int], np.ndarray]) -> Volume:
+def stack(path: str, pages: int, read: Callable[[int], np.ndarray], unit: float) -> Volume:
     """Make a volume of pages that are read one by one."""
     first = read(0)
 
@@ -237,18 +238,24 @@ def stack(path: str, pages: int, read: Callable[[int], np.ndarray]) -> Volume:
         )
 
     everything = (slice(None), slice(None), slice(None))
-    return Volume(
-        path, (pages, *first.shape), lambda: box(everything), box, True,
-        unit=images.maximum(first.dtype),
-    )  # fmt: skip
+    return Volume(path, (pages, *first.shape), lambda: box(everything), box, True, unit=unit)
 
 
 def in_one_piece(path: str, as_labels: bool) -> Volume:
     """Make a volume of an image file, or of a TIFF that keeps all slices under one header."""
-    read = (lambda: masks.decode(path)[0][..., None]) if as_labels else lambda: images.decode(path)
-    first = read()
+    if as_labels:
+        first, unit = masks.decode(path)[0][..., None], 1.0
+    else:
+        picture = images.open_picture(path)
+        first, unit = picture.raw, picture.unit
     shape = first.shape if first.ndim == 4 else (1, *first.shape)
-    return Volume(path, shape, lambda: read().reshape(shape), unit=images.maximum(first.dtype))
+
+    def whole() -> np.ndarray:
+        if as_labels:
+            return masks.decode(path)[0].reshape(shape)
+        return images.open_picture(path).numbers().reshape(shape)
+
+    return Volume(path, shape, whole, unit=unit)
 
 
 # ---- choosing parts ------------------------------------------------------------------------------

@@ -499,7 +499,9 @@ def pixels_of(image: str | np.ndarray, in_channels: int) -> np.ndarray:
     DataError
         If an array's values are not between 0 and 1.
     """
-    chw = images.load(image) if isinstance(image, str) else arrays.image_from_r(image)
+    chw, _ = images.filled(
+        images.load(image) if isinstance(image, str) else arrays.image_from_r(image)
+    )
     low, high = float(chw.min()), float(chw.max())
     if low < -1e-3 or high > 1 + 1e-3:
         raise DataError(
