@@ -14,9 +14,10 @@
 #' oro.nifti; other classes are refused by name.
 #'
 #' @param x A matrix `[H, W]` (one channel), an array `[H, W, C]`, or a volume `[D, H, W, C]`;
-#'   numbers without missing values. A grey volume needs its fourth dimension:
+#'   finite numbers, and `NA` where a pixel has no value. A grey volume needs its fourth dimension:
 #'   `array(x, c(dim(x), 1))`. For `as_seg_image()` also an object of the packages named above.
-#' @param spacing Size of a pixel in mm: `c(H, W)`, or `c(D, H, W)` for a volume.
+#' @param spacing Size of a pixel: `c(H, W)`, or `c(D, H, W)` for a volume.
+#' @param unit The unit of `spacing`, such as `"um"`; `"mm"` by default.
 #' @param range The two values that stand for black and white when the image is drawn. By default
 #'   `c(0, 1)` where all values lie between, `c(0, 255)` for bytes, else the smallest and largest
 #'   value.
@@ -24,8 +25,12 @@
 #' @param path The file that the image came from, or `NULL`.
 #' @param ... Not used.
 #' @return A `seg_image`: a double array of 3 or 4 dimensions with the attributes `range`, and
-#'   `spacing`, `affine` and `path` where they are known. Wrong dimensions are a
-#'   `maskr_error_shape`, missing or infinite values a `maskr_error_data`.
+#'   `spacing`, `unit` (where it is not mm), `affine` and `path` where they are known. Wrong
+#'   dimensions are a `maskr_error_shape`, infinite values a `maskr_error_data`.
+#'
+#'   Before a network sees an image, its missing values are filled by the mean of the channel. The
+#'   mask that [predict()][predict.seg_model()] makes is `NA` there, and training and
+#'   [seg_evaluate()] ignore these pixels.
 #' @seealso [seg_read_image()]
 #' @concept types
 #' @export
@@ -35,31 +40,39 @@
 #' image
 #' dim(image)
 #' plot(image)
-seg_image <- function(x, spacing = NULL, range = NULL, affine = NULL, path = NULL) {
+seg_image <- function(x, spacing = NULL, range = NULL, affine = NULL, path = NULL, unit = NULL) {
   if (is_foreign(x)) {
     x <- own_image(x)
     range <- range %||% attr(x, "range")
   }
   spacing <- spacing %||% attr(x, "spacing")
+  unit <- check_unit(unit %||% attr(x, "unit"))
   if (is.raw(x)) range <- range %||% c(0, 255)
   x <- image_array(x)
-  limits <- range(x)
+  limits <- value_range(x)
   if (!all(is.finite(limits))) {
     maskr_abort("data", c(
-      "{.arg x} holds missing or infinite values (NA, NaN, Inf), and an image has none.",
-      i = "Replace them first, for example {.code x[!is.finite(x)] <- 0}."
+      "{.arg x} holds infinite values, and an image has none.",
+      i = "Replace them first, for example {.code x[is.infinite(x)] <- NA}."
     ), arg = "x")
   }
   new_seg_image(
     x, path = check_string(path, null = TRUE), spacing = check_spacing(spacing, length(dim(x)) - 1),
-    affine = check_affine(affine), range = check_range(range %||% guess_range(x, limits))
+    affine = check_affine(affine), range = check_range(range %||% guess_range(x, limits)),
+    unit = unit
   )
 }
 
+# The smallest and largest of the values that are known; c(0, 1) if none is.
+value_range <- function(x) {
+  if (all(is.na(x))) c(0, 1) else range(x, na.rm = TRUE)
+}
+
 # No checks. `range` are the values that stand for black and white.
-new_seg_image <- function(x, path = NULL, spacing = NULL, affine = NULL, range = c(0, 1)) {
-  structure(x, path = path, spacing = spacing, affine = affine, range = range,
-            class = "seg_image")
+new_seg_image <- function(x, path = NULL, spacing = NULL, affine = NULL, range = c(0, 1),
+                          unit = NULL) {
+  structure(x, path = path, spacing = spacing, unit = if (!is.null(spacing)) unit,
+            affine = affine, range = range, class = "seg_image")
 }
 
 # A double array of 3 or 4 dimensions without attributes.
@@ -77,9 +90,9 @@ image_array <- function(x, arg = "x", call = rlang::caller_env()) {
   array(if (is.raw(x)) as.integer(x) + 0 else as.double(x), dim = size)
 }
 
-guess_range <- function(x, limits = range(x)) {
+guess_range <- function(x, limits = value_range(x)) {
   if (limits[[1]] >= 0 && limits[[2]] <= 1) return(c(0, 1))
-  if (limits[[1]] >= 0 && limits[[2]] <= 255 && all(x == round(x))) return(c(0, 255))
+  if (limits[[1]] >= 0 && limits[[2]] <= 255 && all(x == round(x), na.rm = TRUE)) return(c(0, 255))
   limits
 }
 
@@ -100,9 +113,15 @@ check_spacing <- function(spacing, n, call = rlang::caller_env()) {
   }
   axes <- if (n == 3) "c(D, H, W)" else "c(H, W)"
   maskr_abort("argument", c(
-    "{.arg spacing} must be {n} positive numbers {.code {axes}} in mm.",
+    "{.arg spacing} must be {n} positive numbers {.code {axes}}, the size of a pixel.",
     x = "It is {describe(spacing)}."
   ), arg = "spacing", call = call)
+}
+
+# NULL for mm, which goes without saying.
+check_unit <- function(unit, call = rlang::caller_env()) {
+  unit <- check_string(unit, null = TRUE, arg = "unit", call = call)
+  if (!identical(unit, "mm")) unit
 }
 
 check_affine <- function(affine, call = rlang::caller_env()) {
@@ -122,7 +141,23 @@ check_affine <- function(affine, call = rlang::caller_env()) {
 #'
 #' A TIFF of several pages becomes a volume `[D, H, W, C]`, as scikit-image and tifffile read it;
 #' `pages` chooses some of them, and one page alone is an image `[H, W, C]`. Of an animated PNG or
-#' WebP the first frame is read.
+#' WebP the first frame is read. A slide or another pyramid is its full image: thumbnails, labels and
+#' smaller levels are pages of their own, which `pages` can choose. Lookup tables of ImageJ are for
+#' display only, so that a composite of two channels is `[H, W, 2]`.
+#'
+#' Compressions beyond LZW, JPEG and Deflate, and LZW or JPEG with more than four channels, need
+#' `seg_install(extras = "raster")`.
+#'
+#' @section Missing pixels:
+#' NaN in a file of floating-point numbers, and the value that a GeoTIFF declares to be "no data"
+#' (GDAL's tag 42113), are read as `NA`, and a message of class `maskr_message_missing` counts them.
+#' A colour is missing where all its channels hold that value; of other bands each counts for
+#' itself. [seg_image()] says what becomes of such pixels.
+#'
+#' @section Size of a pixel:
+#' OME-TIFF and ImageJ note it: the attribute `spacing` is then `c(H, W)`, or `c(D, H, W)` for slices
+#' in space, in the unit that the attribute `unit` names: `"nm"`, `"um"`, `"cm"`, `"m"` or `"inch"`;
+#' mm where there is none. The resolution that other files give for printing is not read.
 #'
 #' @section NIfTI and DICOM:
 #' They need `seg_install(extras = "volumes")`. A NIfTI file is a volume `[D, H, W, C]`, where D, H
@@ -146,11 +181,12 @@ check_affine <- function(affine, call = rlang::caller_env()) {
 #'
 #' @param path One file, or the folder of a DICOM series.
 #' @param scale `TRUE` divides integers by the maximum of their type (255 in 8 bits, 65535 in 16),
-#'   so that they lie in 0..1 (in -1..1 for signed types). `FALSE` keeps the file's own units,
+#'   so that they lie in 0..1 (in -1..1 for signed types); a TIFF of 12 bits is divided by 4095.
+#'   `FALSE` keeps the file's own units,
 #'   such as Hounsfield units. Files of floating-point numbers are never scaled.
 #' @param pages Pages of a TIFF, counted from 1; `NULL` takes all.
-#' @return A [seg_image()] with attributes `path` and `range`, and `spacing` and `affine` where a
-#'   volume tells them. A file that does not exist is a `maskr_error_file`, one that cannot be
+#' @return A [seg_image()] with attributes `path` and `range`, and `spacing`, `unit` and `affine`
+#'   where the file tells them. A file that does not exist is a `maskr_error_file`, one that cannot be
 #'   read, is damaged or claims to be larger than file or memory can be a `maskr_error_format`, a
 #'   missing Python package a `maskr_error_missing`.
 #' @references NIfTI-1: <https://nifti.nimh.nih.gov>. DICOM: <https://www.dicomstandard.org>.
@@ -164,8 +200,21 @@ seg_read_image <- function(path, scale = TRUE, pages = NULL) {
   path <- check_file_or_folder(path)
   scale <- check_flag(scale)
   out <- py_call("images", "read", path, scale, check_pages(pages))
+  say_missing(out$missing, out$infinite, prod(utils::head(dim(out$data), -1)), path)
   new_seg_image(out$data, path = path, spacing = plain_vector(out$spacing), affine = out$affine,
-                range = as.double(out$range))
+                range = as.double(out$range), unit = check_unit(out$unit))
+}
+
+# Says how many of the `n` pixels of a file have no finite value.
+say_missing <- function(missing, infinite, n, path) {
+  if (missing + infinite == 0) return(invisible())
+  count <- \(x) format(x, big.mark = ",", trim = TRUE)
+  cli::cli_inform(c("!" = paste0(
+    "{.file {basename(path)}}: ",
+    if (missing > 0) "{count(missing)} of {count(n)} pixels {cli::qty(missing)}{?is/are} missing (NA)",
+    if (missing > 0 && infinite > 0) ", ",
+    if (infinite > 0) "{count(infinite)} {cli::qty(infinite)}{?is/are} infinite", "."
+  )), class = "maskr_message_missing")
 }
 
 # Without the dim that arrays from Python have; NULL stays.
@@ -213,7 +262,7 @@ as_seg_image.seg_image <- function(x, ...) x
   # one index, or a matrix of indices, takes values out of the image
   if (...length() != length(dim(x)) || drop) return(out)
   new_seg_image(bare(out), path = attr(x, "path"), spacing = attr(x, "spacing"),
-                range = attr(x, "range"))
+                range = attr(x, "range"), unit = attr(x, "unit"))
 }
 
 #' @export
@@ -231,7 +280,8 @@ t.seg_image <- function(x) {
   swap <- c(seq_len(n - 3), n - 1, n - 2, n)
   spacing <- attr(x, "spacing")
   new_seg_image(aperm(bare(x), swap), path = attr(x, "path"),
-                spacing = spacing[swap[seq_along(spacing)]], range = attr(x, "range"))
+                spacing = spacing[swap[seq_along(spacing)]], range = attr(x, "range"),
+                unit = attr(x, "unit"))
 }
 
 #' @export
@@ -268,10 +318,13 @@ format.seg_image <- function(x, ...) {
 
 #' @export
 print.seg_image <- function(x, ...) {
-  limits <- signif(range(unclass(x)), 4)
+  limits <- signif(value_range(unclass(x)), 4)
+  missing <- sum(is.na(x))
   lines <- c(
     format(x),
-    paste0("values ", limits[[1]], " to ", limits[[2]], spacing_words(attr(x, "spacing"))),
+    paste0("values ", limits[[1]], " to ", limits[[2]],
+           if (missing > 0) paste0(", ", format(missing, big.mark = ","), " missing"),
+           spacing_words(attr(x, "spacing"), attr(x, "unit"))),
     if (!is.null(attr(x, "path"))) paste0("from ", basename(attr(x, "path")))
   )
   cat(lines, sep = "\n")
@@ -283,8 +336,9 @@ summary.seg_image <- function(object, ...) {
   n <- dim(object)[[length(dim(object))]]
   values <- matrix(unclass(object), ncol = n)
   data.frame(
-    channel = seq_len(n), min = apply(values, 2, min), mean = colMeans(values),
-    sd = apply(values, 2, stats::sd), max = apply(values, 2, max)
+    channel = seq_len(n), min = apply(values, 2, min, na.rm = TRUE),
+    mean = colMeans(values, na.rm = TRUE), sd = apply(values, 2, stats::sd, na.rm = TRUE),
+    max = apply(values, 2, max, na.rm = TRUE), missing = colSums(is.na(values))
   )
 }
 
@@ -308,7 +362,7 @@ size_words <- function(size) {
   paste0(paste(size, collapse = " x "), " (", paste(axes, collapse = " x "), ")")
 }
 
-spacing_words <- function(spacing) {
+spacing_words <- function(spacing, unit = NULL) {
   if (is.null(spacing)) return("")
-  paste0(", pixels of ", paste(format(spacing, trim = TRUE), collapse = " x "), " mm")
+  paste0(", pixels of ", paste(format(spacing, trim = TRUE), collapse = " x "), " ", unit %||% "mm")
 }

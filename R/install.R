@@ -16,8 +16,8 @@
 #'   `NULL` takes the one on the `PATH` if it is fit, else any that
 #'   [reticulate::virtualenv_starter()] knows. An existing virtualenv keeps its own.
 #' @param extras Names of optional groups, see [seg_requirements()]: `"yolo"` adds ultralytics,
-#'   which is under the AGPL-3.0, `"volumes"` what reads NIfTI and DICOM, `"export"` what
-#'   writes ONNX.
+#'   which is under the AGPL-3.0, `"volumes"` what reads NIfTI and DICOM, `"raster"` what undoes
+#'   further compressions of TIFF, `"export"` what writes ONNX.
 #' @param packages Further pip requirements, such as `"scikit-learn>=1.5"`, resolved together with
 #'   maskr's own.
 #' @return The absolute path of the virtualenv, invisibly.

@@ -21,7 +21,8 @@
 #'   names are numbered from 0 in their order.
 #' @param palette One colour for each class; by default [seg_palette()]'s, with black for a
 #'   background of id 0.
-#' @param spacing Size of a pixel in mm: `c(H, W)`, or `c(D, H, W)` for a volume.
+#' @param spacing Size of a pixel: `c(H, W)`, or `c(D, H, W)` for a volume.
+#' @param unit The unit of `spacing`, such as `"um"`; `"mm"` by default.
 #' @param affine A 4 x 4 matrix from voxel indices to mm, as in NIfTI, or `NULL`.
 #' @param ... Passed on to `seg_mask()`.
 #' @return A `seg_mask`: an integer array with the attributes `classes` (named integer vector) and
@@ -45,26 +46,29 @@
 #' mask[1, 1] <- "nucleus"
 #' summary(mask)
 #' as_seg_mask(matrix(c(TRUE, FALSE, TRUE, TRUE), 2))
-seg_mask <- function(x, classes = NULL, palette = NULL, spacing = NULL, affine = NULL) {
+seg_mask <- function(x, classes = NULL, palette = NULL, spacing = NULL, affine = NULL,
+                     unit = NULL) {
   x <- own_mask(x)
   logical <- is.logical(x) && !all(is.na(x))
   spacing <- spacing %||% attr(x, "spacing")
+  unit <- check_unit(unit %||% attr(x, "unit"))
   x <- bare_mask(x)
   classes <- check_classes(classes) %||%
     (if (logical) c(background = 0L, foreground = 1L) else classes_of(x))
   check_known_ids(x, classes)
   new_seg_mask(
     x, classes, palette = check_palette(palette, classes),
-    spacing = check_spacing(spacing, length(dim(x))), affine = check_affine(affine)
+    spacing = check_spacing(spacing, length(dim(x))), affine = check_affine(affine),
+    unit = unit
   )
 }
 
 # No checks. `x` is a bare integer array, `classes` a named integer vector, `palette` one colour
 # for each class.
-new_seg_mask <- function(x, classes, palette = NULL, spacing = NULL, affine = NULL) {
+new_seg_mask <- function(x, classes, palette = NULL, spacing = NULL, affine = NULL, unit = NULL) {
   palette <- palette %||% mask_palette(classes)
-  structure(x, classes = classes, palette = palette, spacing = spacing, affine = affine,
-            class = "seg_mask")
+  structure(x, classes = classes, palette = palette, spacing = spacing,
+            unit = if (!is.null(spacing)) unit, affine = affine, class = "seg_mask")
 }
 
 # The classes of a mask that came without any: its ids, named by their numbers.
@@ -292,7 +296,7 @@ as_seg_mask.seg_panoptic <- function(x, ...) {
   segments <- attr(x, "segments")
   ids <- segments$class[match(x, segments$id)]
   seg_mask(array(ids, dim = dim(x)), classes = attr(x, "classes"),
-           spacing = attr(x, "spacing"), ...)
+           spacing = attr(x, "spacing"), unit = attr(x, "unit"), ...)
 }
 
 #' Masks as one channel for each class
@@ -356,7 +360,8 @@ check_new_ids <- function(value, classes, call = rlang::caller_env()) {
 # A bare integer array as a mask with the classes and colours of `x`.
 like_mask <- function(out, x, spacing = NULL, affine = NULL) {
   attributes(out) <- list(dim = dim(out))
-  new_seg_mask(out, attr(x, "classes"), attr(x, "palette"), spacing = spacing, affine = affine)
+  new_seg_mask(out, attr(x, "classes"), attr(x, "palette"), spacing = spacing, affine = affine,
+               unit = attr(x, "unit"))
 }
 
 #' @export
@@ -436,7 +441,7 @@ bind_masks <- function(masks, bind, call = rlang::caller_env()) {
 format.seg_mask <- function(x, ...) {
   n <- length(attr(x, "classes"))
   paste0("<seg_mask> ", size_words(dim(x)), ", ", n, if (n == 1) " class" else " classes",
-         spacing_words(attr(x, "spacing")))
+         spacing_words(attr(x, "spacing"), attr(x, "unit")))
 }
 
 #' @export

@@ -346,12 +346,14 @@ countable_pairs <- function(pairs, classes, probable, geometric, call) {
 # The size of the pixels of both; NULL where neither says.
 common_spacing <- function(truth, prediction, call) {
   sizes <- Filter(Negate(is.null), list(attr(truth, "spacing"), attr(prediction, "spacing")))
-  if (length(sizes) < 2 || isTRUE(all.equal(sizes[[1]], sizes[[2]], tolerance = 1e-4))) {
+  same_unit <- identical(attr(truth, "unit"), attr(prediction, "unit"))
+  if (length(sizes) < 2 || same_unit && isTRUE(all.equal(sizes[[1]], sizes[[2]], 1e-4))) {
     return(if (length(sizes) > 0) sizes[[1]])
   }
   maskr_abort("data", c(
     "{.arg truth} and {.arg prediction} have different spacing:
-     {in_brackets(sizes[[1]])} and {in_brackets(sizes[[2]])}.",
+     {in_brackets(sizes[[1]])} {attr(truth, 'unit') %||% 'mm'} and {in_brackets(sizes[[2]])}
+     {attr(prediction, 'unit') %||% 'mm'}.",
     i = "Distances are measured in one; set {.code attr(prediction, \"spacing\")} if it is wrong."
   ), arg = "prediction", call = call)
 }

@@ -372,7 +372,8 @@ say_why_stopped <- function(result, restore_best) {
 #' @param verbose Whether to show progress over many images; `NULL` decides by itself.
 #' @return A [seg_mask()], or a numeric array `[H, W, K]` of probabilities with the class names as
 #'   third dimnames (they sum to 1) or of logits; for several images a list, named by file. Of a
-#'   volume it is `[D, H, W]` with the volume's spacing and affine, or `[D, H, W, K]`. Wrong numbers
+#'   volume it is `[D, H, W]` with the volume's spacing and affine, or `[D, H, W, K]`. Where the
+#'   image has missing pixels, masks and probabilities are `NA`, see [seg_image()]. Wrong numbers
 #'   of channels, volumes for a model of images and images for one of volumes are a
 #'   `maskr_error_shape`.
 #' @concept models
@@ -468,7 +469,8 @@ wrap_prediction <- function(result, image, geometry, type, classes) {
   if (type == "mask") {
     spacing <- attr(image, "spacing") %||% plain_vector(geometry$spacing)
     affine <- attr(image, "affine") %||% geometry$affine
-    return(new_seg_mask(result, classes, spacing = spacing, affine = affine))
+    return(new_seg_mask(result, classes, spacing = spacing, affine = affine,
+                        unit = attr(image, "unit")))
   }
   if (type == "prob" && !is.null(classes)) {
     dimnames(result) <- c(rep(list(NULL), length(dim(result)) - 1), list(names(classes)))

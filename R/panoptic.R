@@ -14,7 +14,8 @@
 #'   `isthing` (default `TRUE`), `score` and `iscrowd` (regions of many things that were not told
 #'   apart); `area` is counted. Every id of `x` must be there.
 #' @param classes A named vector of class ids.
-#' @param spacing Size of a voxel in mm, `c(D, H, W)` or `c(H, W)`.
+#' @param spacing Size of a voxel, `c(D, H, W)` or `c(H, W)`.
+#' @param unit The unit of `spacing`, such as `"um"`; `"mm"` by default.
 #' @param class For an array of object numbers: the class of all objects, one named id.
 #' @param instances For a mask: [seg_instances()] to lay over it as things; their classes are
 #'   matched by name and added where the mask lacks them.
@@ -33,18 +34,21 @@
 #' )
 #' x
 #' as_seg_mask(x)
-seg_panoptic <- function(x, segments, classes, spacing = NULL) {
+seg_panoptic <- function(x, segments, classes, spacing = NULL, unit = NULL) {
   x <- bare_mask(x)
   x[is.na(x)] <- 0L
   classes <- check_classes(classes, null = FALSE)
   segments <- check_segments(segments, x, classes)
-  new_seg_panoptic(x, segments, classes, spacing = check_spacing(spacing, length(dim(x))))
+  unit <- check_unit(unit)
+  new_seg_panoptic(x, segments, classes, spacing = check_spacing(spacing, length(dim(x))),
+                   unit = unit)
 }
 
 # No checks. `x` is a bare integer array [H, W] or [D, H, W], 0 is void; `segments` has the columns
 # id, class, label, isthing, score, area, and iscrowd where there is a crowd.
-new_seg_panoptic <- function(x, segments, classes, spacing = NULL) {
-  structure(x, segments = segments, classes = classes, spacing = spacing, class = "seg_panoptic")
+new_seg_panoptic <- function(x, segments, classes, spacing = NULL, unit = NULL) {
+  structure(x, segments = segments, classes = classes, spacing = spacing,
+            unit = if (!is.null(spacing)) unit, class = "seg_panoptic")
 }
 
 # The complete data frame of segments of the bare array `x`.
@@ -126,7 +130,8 @@ as_seg_panoptic.seg_mask <- function(x, instances = NULL, ...) {
   stuff <- data.frame(id = seq_along(classes), class = unname(classes), isthing = FALSE, score = NA)
   stuff <- stuff[stuff$id %in% ids, ]
   if (is.null(instances)) {
-    return(seg_panoptic(array(ids, dim(x)), stuff, classes, spacing = attr(x, "spacing")))
+    return(seg_panoptic(array(ids, dim(x)), stuff, classes, spacing = attr(x, "spacing"),
+                        unit = attr(x, "unit")))
   }
   things <- as_seg_panoptic(as_seg_instances(instances))
   check_same_size(dim(x), dim(things), "instances")
@@ -192,7 +197,7 @@ like_panoptic <- function(out, x, spacing = NULL) {
   segments <- segments[segments$area > 0, ]
   rownames(segments) <- NULL
   segments <- with_crowds(segments, segments$iscrowd)
-  new_seg_panoptic(out, segments, attr(x, "classes"), spacing = spacing)
+  new_seg_panoptic(out, segments, attr(x, "classes"), spacing = spacing, unit = attr(x, "unit"))
 }
 
 #' @export
@@ -229,7 +234,7 @@ as.data.frame.seg_panoptic <- function(x, row.names = NULL, optional = FALSE, ..
 format.seg_panoptic <- function(x, ...) {
   segments <- attr(x, "segments")
   paste0("<seg_panoptic> ", size_words(dim(x)), ", ", sum(segments$isthing), " things, ",
-         sum(!segments$isthing), " stuff", spacing_words(attr(x, "spacing")))
+         sum(!segments$isthing), " stuff", spacing_words(attr(x, "spacing"), attr(x, "unit")))
 }
 
 #' @export

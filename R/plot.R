@@ -297,15 +297,17 @@ default_limits <- function(image) {
   range <- attr(image, "range") %||% guess_range(image)
   every <- max(1, length(image) %/% 1e5)
   some <- .subset(image, seq(1, length(image), by = every))
-  used <- stats::quantile(some, c(0.001, 0.999), names = FALSE)
+  used <- stats::quantile(some, c(0.001, 0.999), names = FALSE, na.rm = TRUE)
+  if (anyNA(used)) return(range)
   if (diff(used) > 0 && diff(used) < 0.3 * diff(range)) used else range
 }
 
 # One channel is grey, three or more begin with red, green and blue.
 to_rgb <- function(x, limits) {
   x <- (x - limits[[1]]) / max(diff(limits), .Machine$double.eps)
-  x[x < 0] <- 0
-  x[x > 1] <- 1
+  x <- pmin(pmax(x, 0), 1)
+  # pixels without a value
+  x[is.na(x)] <- 0.88
   channels <- if (dim(x)[[3]] >= 3) 1:3 else c(1, 1, 1)
   x[, , channels, drop = FALSE]
 }

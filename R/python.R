@@ -7,7 +7,8 @@
 #'
 #' @param extras Names of optional groups to add: `"yolo"` (ultralytics, AGPL-3.0), `"volumes"`
 #'   (NIfTI and DICOM files, and augmentation in 3D), `"tensorboard"` (for [seg_tensorboard()]),
-#'   `"export"` (ONNX files, see [seg_export()]).
+#'   `"export"` (ONNX files, see [seg_export()]), `"raster"` (compressions of TIFF files beyond LZW,
+#'   JPEG and Deflate, and those of many bands, by imagecodecs).
 #' @return A character vector of pip requirements.
 #' @concept setup
 #' @export
@@ -48,12 +49,13 @@ python_extras <- list(
   yolo = "ultralytics>=8.4.190,<9",
   tensorboard = "tensorboard>=2.17,<3",
   volumes = c("nibabel>=5.3,<6", "pydicom>=3,<4", "torchio>=0.20,<2"),
-  export = c("onnx>=1.17,<2", "onnxscript>=0.5,<1", "onnxruntime>=1.20,<2")
+  export = c("onnx>=1.17,<2", "onnxscript>=0.5,<1", "onnxruntime>=1.20,<2"),
+  raster = "imagecodecs>=2024.9.22,<2028"
 )
 # What tells that a group is installed.
 extra_modules <- list(yolo = "ultralytics", tensorboard = "tensorboard",
                       volumes = c("nibabel", "pydicom", "torchio"),
-                      export = c("onnx", "onnxscript", "onnxruntime"))
+                      export = c("onnx", "onnxscript", "onnxruntime"), raster = "imagecodecs")
 
 # What this session knows: loaded Python modules, and messages that are said once.
 the <- new.env(parent = emptyenv())

@@ -73,7 +73,7 @@ install_python <- function() {
   lines <- trimws(readLines("tools/requirements-dev.txt"))
   maskr::seg_install(
     Sys.getenv("MASKR_VENV"),
-    extras = c("yolo", "volumes", "tensorboard", "export"),
+    extras = c("yolo", "volumes", "tensorboard", "export", "raster"),
     packages = lines[nzchar(lines) & !startsWith(lines, "#")]
   )
 }

@@ -154,7 +154,7 @@ def test_mask_average_precision_on_coco_is_the_published_one(real, shared_data, 
     [
         (np.full((20, 30, 3), 200.0), DataError),
         (np.zeros((20, 30, 5)), ShapeError),
-        (np.full((20, 30), np.nan), DataError),
+        (np.full((20, 30), np.inf), DataError),
     ],
 )
 def test_images_that_are_none_are_refused(untrained, image, error):

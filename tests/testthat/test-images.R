@@ -25,7 +25,7 @@ test_that("the range of black and white is found", {
 test_that("wrong images are classed errors", {
   expect_snapshot(error = TRUE, {
     seg_image(1:3)
-    seg_image(matrix(c(1, NA), 1))
+    seg_image(matrix(c(1, Inf), 1))
     seg_image(matrix(0, 0, 3))
     seg_image(matrix("a"))
     seg_image(pixels, spacing = 1)
@@ -33,7 +33,7 @@ test_that("wrong images are classed errors", {
     seg_image(pixels, affine = diag(3))
   })
   expect_error(seg_image(1:3), class = "maskr_error_shape")
-  expect_error(seg_image(matrix(Inf)), class = "maskr_error_data")
+  expect_error(seg_image(matrix(c(NA, Inf), 1)), class = "maskr_error_data")
   expect_error(seg_image(pixels, spacing = c(1, -1)), class = "maskr_error_argument")
 })
 
@@ -147,4 +147,105 @@ test_that("a photograph is upright and has its colours", {
   other <- as_seg_image(magick::image_read(attr(x, "path")))
   expect_equal(as.array(x[500:520, 300:320, ]), as.array(other[500:520, 300:320, ]),
                tolerance = 0.02)
+})
+
+test_that("an image may have missing pixels", {
+  x <- seg_image(array(c(0.5, NA, 0.25, NA, 0.75, NaN), c(1, 3, 2)))
+  expect_equal(attr(x, "range"), c(0, 1))
+  expect_output(print(x), "values 0.25 to 0.75, 3 missing", fixed = TRUE)
+  expect_equal(summary(x)$missing, c(1, 2))
+  expect_equal(summary(x)$mean, c(0.375, 0.75))
+  expect_equal(attr(seg_image(matrix(NA_real_)), "range"), c(0, 1))
+  withr::local_pdf(NULL)
+  expect_no_error(plot(x))
+})
+
+# A TIFF of floating-point numbers, written by tifffile.
+float_tiff <- function(x, ..., env = parent.frame()) {
+  file <- withr::local_tempfile(fileext = ".tif", .local_envir = env)
+  reticulate::import("tifffile")$imwrite(file, reticulate::np_array(x, "float32"), ...)
+  file
+}
+
+test_that("missing pixels of a file are counted, and NA in its prediction", {
+  skip_if_no_python()
+  numbers <- matrix(seq(0, 1, length.out = 20 * 33), 20, 33)
+  numbers[7, 30] <- NaN
+  file <- float_tiff(numbers)
+  expect_message(x <- seg_read_image(file), "1 of 660 pixels is missing (NA).", fixed = TRUE,
+                 class = "maskr_message_missing")
+  expect_identical(which(is.na(x), arr.ind = TRUE)[, 1:2], c(row = 7L, col = 30L) |>
+                     stats::setNames(c("dim1", "dim2")))
+  expect_false(is.nan(x[7, 30, 1]))
+  set.seed(1)
+  model <- seg_unet(1, c(background = 0, cell = 1), init_features = 2)
+  # what is missing is filled by the mean
+  full <- numbers
+  full[7, 30] <- mean(numbers, na.rm = TRUE)
+  for (type in c("mask", "prob", "logit")) {
+    expected <- predict(model, full, type = type, precision = "float32")
+    expected <- array(bare(expected), c(20, 33, length(expected) / 660))
+    expected[7, 30, ] <- NA
+    for (source in list(file, x, numbers)) {
+      found <- predict(model, source, type = type, precision = "float32")
+      expect_equal(array(bare(found), dim(expected)), expected, tolerance = 1e-6)
+    }
+  }
+})
+
+test_that("missing pixels are ignored by training, evaluation and class weights", {
+  skip_if_no_python()
+  set.seed(1)
+  model <- seg_unet(1, c(background = 0, cell = 1), init_features = 2)
+  image <- matrix(runif(16 * 16), 16)
+  mask <- seg_mask(matrix(rep(0:1, each = 128), 16), c(background = 0, cell = 1))
+  image[1:2, ] <- NA
+  data <- seg_dataset(list(image), list(mask))
+  scores <- seg_evaluate(model, data, precision = "float32")
+  known <- mask
+  known[1:2, ] <- NA
+  image[1:2, ] <- mean(image, na.rm = TRUE)
+  expect_equal(attr(scores, "confusion"),
+               attr(seg_evaluate(model, list(image), list(known), precision = "float32"),
+                    "confusion"))
+  found <- seg_check(data)
+  expect_match(found$message[found$check == "missing"], "32 pixels (12.5 %)", fixed = TRUE)
+  expect_error(predict(model, matrix(Inf, 16, 16)), "infinite values in 256 pixels",
+               class = "maskr_error_data")
+})
+
+test_that("the value that stands for no data is missing", {
+  skip_if_no_python()
+  suppressMessages({
+    x <- seg_read_image(shared_data("geotiff/image_nodata.tif"), scale = FALSE)
+    y <- seg_read_image(shared_data("r_rasters/terra_elev.tif"), scale = FALSE)
+  })
+  expect_equal(sum(is.na(x)), 73873)
+  expect_false(any(x == -9999, na.rm = TRUE))
+  expect_equal(sum(is.na(y)), 3942)
+  expect_equal(attr(y, "range"), c(141, 547))
+  expect_message(seg_read_image(attr(y, "path")), "3,942 of 8,550 pixels are missing",
+                 class = "maskr_message_missing")
+})
+
+test_that("ImageJ's size of a pixel is kept with its unit", {
+  skip_if_no_python()
+  file <- float_tiff(matrix(1:6, 2), imagej = TRUE, resolution = c(4, 2),
+                     metadata = list(axes = "YX", unit = "um"))
+  x <- seg_read_image(file)
+  expect_equal(attr(x, "spacing"), c(0.5, 0.25))
+  expect_equal(attr(x, "unit"), "um")
+  expect_output(print(x), "pixels of 0.50 x 0.25 um")
+  expect_equal(attr(t(x), "spacing"), c(0.25, 0.5))
+  expect_equal(attr(t(x[, 1:2, ]), "unit"), "um")
+  expect_equal(attr(seg_image(x), "unit"), "um")
+  expect_null(attr(seg_image(matrix(0), spacing = c(1, 1), unit = "mm"), "unit"))
+  expect_error(seg_image(matrix(0), unit = 1), class = "maskr_error_argument")
+  model <- seg_unet(1, c(background = 0, cell = 1), init_features = 2)
+  mask <- predict(model, x)
+  expect_equal(attributes(mask)[c("spacing", "unit")], attributes(x)[c("spacing", "unit")])
+  expect_equal(attr(as_seg_mask(as_seg_panoptic(mask)), "unit"), "um")
+  other <- seg_mask(bare(mask), attr(mask, "classes"), spacing = c(0.5, 0.25))
+  expect_error(seg_metrics(mask, other, metrics = "assd"), "different spacing",
+               class = "maskr_error_data")
 })

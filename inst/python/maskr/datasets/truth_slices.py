@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from maskr import images
+from maskr import tiff
 from maskr.case_names import TRUTH
 from maskr.errors import FormatError
 from maskr.volumes import Volume, stem
@@ -71,5 +71,5 @@ def depth_of_frame(path: Path) -> int:
     for ending in (".tif", ".tiff"):
         frame = path.parents[2] / sequence / f"t{time}{ending}"
         if sequence and frame.is_file():
-            return images.count_pages(str(frame))
+            return tiff.depth(str(frame))
     return 0
