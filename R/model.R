@@ -621,7 +621,11 @@ set_trainable <- function(model, layers, trainable, call = rlang::caller_env()) 
 #' A model is written as a `.keras` file, a detector as a `.safetensors` file: weights, classes,
 #' preprocessing and the recipe of the network, but never code. A network from PyTorch Hub needs
 #' `trust = TRUE` again when it is loaded, a wrapped module needs the module. How it was compiled
-#' and which layers were frozen is not kept.
+#' and which layers were frozen is not kept in the file ([fit()][fit.seg_model()] with `resume` keeps
+#' a whole run; Keras's own `model$save()` keeps the optimizer too).
+#'
+#' `seg_clone()` copies the weights, the frozen layers with their statistics, and how the model was
+#' compiled. Its optimizer starts afresh.
 #'
 #' @param model A [`seg_model`][seg_model] or `seg_detector`.
 #' @param path File to write or read. Its folder must exist; an existing file is replaced.

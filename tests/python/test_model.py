@@ -189,7 +189,7 @@ def test_a_failed_save_leaves_the_old_file(tmp_path, monkeypatch):
     def fail(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(model, "save", fail)
+    monkeypatch.setattr(SegModel, "save", fail)
     with pytest.raises(FormatError, match="No space left"):
         storage.save(model, str(path))
     assert path.read_text() == "old"
@@ -206,6 +206,72 @@ def test_a_clone_is_independent_and_compiled_alike():
     np.testing.assert_array_equal(model.predict(x, verbose=0), before)
     assert not np.array_equal(copied.predict(x, verbose=0), before)
     assert float(copied.optimizer.learning_rate) == pytest.approx(0.05)
+
+
+def test_a_clone_keeps_frozen_layers_with_their_statistics():
+    x, y = batch()
+    model = small()
+    model.compile(optimizer=keras.optimizers.Adam(0.05), loss="binary_crossentropy")
+    model.set_trainable(["encoder*"], False)
+    copied = storage.clone(model)
+    assert copied.frozen == model.frozen != frozenset()
+    before = {k: v.clone() for k, v in copied.module.state_dict().items()}
+    copied.fit(x, y[:, None].float(), verbose=0)
+    moved = {k for k, v in copied.module.state_dict().items() if not torch.equal(v, before[k])}
+    assert moved and not any(name.startswith("encoder") for name in moved)
+    copied.set_trainable(["*"], True)
+    assert copied.frozen == frozenset() != model.frozen
+
+
+def test_a_clone_carries_notes_and_what_its_user_compiled():
+    class Distance(keras.losses.Loss):
+        def __init__(self, power):
+            super().__init__()
+            self.power = power
+
+        def call(self, y_true, y_pred):
+            return keras.ops.mean(keras.ops.abs(y_true - y_pred) ** self.power)
+
+    class Share(keras.metrics.Mean):
+        def update_state(self, y_true, y_pred, sample_weight=None):
+            super().update_state(y_pred > 0.5)
+
+    x, y = batch()
+    model = small()
+    model.notes = ("adapted",)
+    model.compile(optimizer=keras.optimizers.SGD(0.1), loss=Distance(3), metrics=[Share("share")])
+    before = model.evaluate(x, y[:, None].float(), verbose=0, return_dict=True)
+    copied = storage.clone(model)
+    assert copied.notes == ("adapted",)
+    after = copied.evaluate(x, y[:, None].float(), verbose=0, return_dict=True)
+    assert after == before and set(after) == {"loss", "share"}
+    assert copied.metrics[1] is not model.metrics[1]
+    assert copied.optimizer is not model.optimizer
+
+
+def test_a_metric_that_cannot_be_copied_is_named():
+    class Share(keras.metrics.Mean):
+        def __init__(self, threshold):
+            super().__init__(name="share")
+
+    model = small()
+    model.compile(optimizer="sgd", loss="mse", metrics=[Share(0.5)])
+    with pytest.raises(DataError, match='The metric "share" cannot be copied'):
+        storage.clone(model)
+
+
+def test_a_file_holds_weights_alone(tmp_path):
+    x, y = batch()
+    model = small()
+    storage.save(model, str(tmp_path / "before.keras"))
+    model.compile(optimizer=keras.optimizers.Adam(0.01), loss="binary_crossentropy")
+    model.fit(x, y[:, None].float(), verbose=0)
+    storage.save(model, str(tmp_path / "after.keras"))
+    sizes = [(tmp_path / name).stat().st_size for name in ("before.keras", "after.keras")]
+    assert sizes[1] < 1.02 * sizes[0]
+    assert model.compiled and model.optimizer.built
+    again = storage.load(str(tmp_path / "after.keras"))
+    np.testing.assert_array_equal(again.predict(x, verbose=0), model.predict(x, verbose=0))
 
 
 def test_the_table_counts_the_bare_network():

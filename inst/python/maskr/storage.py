@@ -5,10 +5,11 @@ import json
 import zipfile
 from typing import TYPE_CHECKING
 
+import keras
 import torch
 
 from maskr import detectors, wrapping
-from maskr.errors import FormatError, WeightsError
+from maskr.errors import DataError, FormatError, WeightsError
 from maskr.files import atomically
 from maskr.model import SegModel
 from maskr.spec import Spec
@@ -20,12 +21,16 @@ if TYPE_CHECKING:
 def save(model: SegModel, path: str) -> None:
     """Write the model to `path` (.keras), whole or not at all.
 
+    Weights and specification only: how the model was compiled, and the optimizer's moments, which
+    take twice the room of the weights, would not be read again.
+
     Raises
     ------
     FormatError
         If the folder doesn't exist or can't be written to.
     """
-    atomically(path, model.save)
+    uncompiled = SegModel(model.module, model.spec)
+    atomically(path, uncompiled.save)
 
 
 def load(
@@ -81,9 +86,37 @@ def read_spec(path: str) -> Spec:
 
 
 def clone(model: SegModel) -> SegModel:
-    """An independent copy, compiled alike but with a fresh optimizer."""
+    """An independent copy, frozen and compiled alike, but with a fresh optimizer.
+
+    Raises
+    ------
+    DataError
+        If a metric of the user's own does not tell how to make another one of its kind.
+    """
     copied = SegModel(copy.deepcopy(model.module), model.spec)
+    copied.frozen = model.frozen
+    copied.notes = model.notes
     if model.compiled:
-        copied.compile_from_config(model.get_compile_config())
+        # not by `get_compile_config()`, which knows classes by name and so none of the user's own
+        settings = dict(model._compile_config.config)
+        settings["optimizer"] = type(model.optimizer).from_config(model.optimizer.get_config())
+        for name in ("metrics", "weighted_metrics"):
+            settings[name] = keras.tree.map_structure(another, settings[name])
+        copied.compile(**settings)
         copied.recipe = model.recipe
     return copied
+
+
+def another(metric: object) -> object:
+    """A metric of the same settings that has seen nothing; names and functions stay as they are."""
+    if not isinstance(metric, keras.metrics.Metric):
+        return metric
+    try:
+        return type(metric).from_config(metric.get_config())
+    except (TypeError, ValueError, NotImplementedError) as error:
+        raise DataError(
+            f'The metric "{metric.name}" cannot be copied with the model: its class '
+            f"{type(metric).__name__} has no get_config() that makes another one.",
+            hint="Give the class a get_config(), or compile the model without this metric first.",
+            argument="model",
+        ) from error
