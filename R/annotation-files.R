@@ -12,15 +12,15 @@ annotation_formats <- c(
 #'
 #' | format | what | path |
 #' |---|---|---|
-#' | `"coco"` | COCO instances: polygons, run lengths, crowds | JSON |
+#' | `"coco"` | COCO instances: polygons, run lengths, crowds | JSON, or a folder with splits |
 #' | `"coco_panoptic"` | COCO panoptic: segments in PNGs | JSON, PNGs in the folder of its name |
 #' | `"coco_results"` | COCO results: what a model found, with scores | JSON |
 #' | `"yolo"` | YOLO segmentation: normalised polygons | `data.yaml`, or its folder |
 #' | `"yolo_boxes"` | YOLO detection: normalised boxes | `data.yaml`, or its folder |
 #' | `"labelme"` | LabelMe | JSON, or a folder of them |
 #' | `"cvat"` | CVAT for images 1.1 | XML |
-#' | `"via"`, `"via_csv"` | VGG Image Annotator 2 | JSON, CSV |
-#' | `"voc"` | Pascal VOC: boxes, class and object PNGs | folder (`VOC2012`) |
+#' | `"via"`, `"via_csv"` | VGG Image Annotator 2 | JSON, CSV, or its folder |
+#' | `"voc"` | Pascal VOC: boxes, class and object PNGs | folder (`VOC2012`), or one XML |
 #' | `"masks"` | images of class ids or of colours | folder or file |
 #' | `"labels"` | images of object numbers | folder or file |
 #' | `"camvid"` | CamVid | folder |

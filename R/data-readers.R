@@ -26,7 +26,8 @@
 #'   `SegmentationClass/*.png`, `SegmentationObject/*.png`. 255 is ignored.
 #' * **COCO**: `annotations/instances_train2017.json`, `train2017/*.jpg`; for `what = "panoptic"`
 #'   `annotations/panoptic_train2017.json` and, unpacked, `annotations/panoptic_train2017/*.png`.
-#'   Ids are COCO's own, 1 to 90 for 80 things, to 200 with stuff.
+#'   Ids are COCO's own, 1 to 90 for 80 things, to 200 with stuff. Roboflow's exports are taken too:
+#'   `train/_annotations.coco.json` among the images, `valid` for `"val"`.
 #' * **Cityscapes**: `leftImg8bit/train/<city>/*_leftImg8bit.png` and, in `gtFine/train/<city>`,
 #'   `*_gtFine_labelIds.png` and `*_gtFine_instanceIds.png`. By default the ids of the files, 7 to
 #'   33, of the 19 classes that the benchmark judges; all else is ignored.
@@ -314,8 +315,14 @@ listed_images <- function(x, list, call = rlang::caller_env()) {
   x[rows[masked]]
 }
 
-# The JSON of a split and its images: `instances_train2017.json` and `train2017`.
+# The JSON of a split and its images: `instances_train2017.json` and `train2017`, or Roboflow's,
+# which lies among them.
 coco_part <- function(root, what, split, call = rlang::caller_env()) {
+  among <- file.path(root, c(split, if (split == "val") "valid"))
+  among <- among[file.exists(file.path(among, "_annotations.coco.json"))]
+  if (what == "instances" && length(among) > 0) {
+    return(list(file = file.path(among[[1]], "_annotations.coco.json"), images = among[[1]]))
+  }
   pattern <- paste0("^", what, "_(", split, "[0-9]*)[.]json$")
   files <- list.files(file.path(root, "annotations"), pattern = pattern)
   if (length(files) != 1) {

@@ -4,6 +4,7 @@ import contextlib
 import copy
 import io
 import json
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -206,14 +207,55 @@ def test_folders_of_other_tools_are_found(tmp_path, layout):
     assert read(folder, "auto")[0].image_path(0) == images / "a.jpg"
     if layout.startswith("_"):
         assert read(tmp_path, "auto")[0].image_path(0) == images / "a.jpg"
-        (tmp_path / "valid").mkdir()
-        put(tmp_path / "valid", content, layout)
-        with pytest.raises(FormatError, match="train/_annotations.coco.json, valid/_annotations"):
+        (tmp_path / "other").mkdir()
+        put(tmp_path / "other", content, layout)
+        with pytest.raises(FormatError, match="other/_annotations.coco.json, train/_annotations"):
             read(tmp_path, "auto")
     else:
         (folder / layout).write_text('{"pages": []}')
         with pytest.raises(FormatError, match="not known by its content"):
             annotations.detect(folder)
+
+
+def test_the_splits_of_roboflow_are_one_data_set(shared_data):
+    root = Path(shared_data("roboflow/rbc"))
+    found, report = read(root, "auto")
+    assert not report.skipped
+    reason = "image id numbered anew, since splits have the same"
+    assert list(report.changed) == [reason] and report.changed[reason][0] == 18
+    alone = {split: read(root / folder)[0] for split, folder in
+             (("test", "test"), ("train", "train"), ("val", "valid"))}  # fmt: skip
+    assert Counter(found.images.splits) == {s: len(one.images) for s, one in alone.items()}
+    assert all(found.image_path(i).is_file() for i in range(len(found.images)))
+    assert len(set(found.images.ids)) == 18 and len(set(found.objects.ids)) == len(found.objects)
+    assert [(one.id, one.name) for one in found.classes] == [
+        (one.id, one.name) for one in alone["train"].classes
+    ]
+    for i, (split, file) in enumerate(zip(found.images.splits, found.images.files, strict=True)):
+        own = alone[split]
+        k = own.images.files.index(Path(file).name)
+        assert own.instances(k)[0].rles == found.instances(i)[0].rles
+
+
+def test_splits_are_matched_by_folder_and_must_share_their_classes(tmp_path):
+    for folder in ("train", "valid"):
+        (tmp_path / folder).mkdir()
+        put(tmp_path / folder, sample(), "_annotations.coco.json")
+    found, _ = read(tmp_path, "auto")
+    assert Counter(found.images.splits) == {"train": 2, "val": 2}
+    assert Path(found.folder) == tmp_path and found.images.files[2].startswith("valid/")
+    assert found.objects.ids.tolist() == list(range(1, len(found.objects) + 1))
+    other = sample()
+    other["categories"][0]["name"] = "zebra"
+    put(tmp_path / "valid", other, "_annotations.coco.json")
+    with pytest.raises(FormatError, match=r'"zebra" of .*valid.* is ".*" in .*train'):
+        read(tmp_path, "auto")
+
+
+def test_coco_s_own_splits_are_one_data_set(shared_data):
+    found, report = read(Path(shared_data("coco")), "auto")
+    assert set(found.images.splits) == {"train", "val"} and not report.changed
+    assert all(found.image_path(i).is_file() for i in range(len(found.images)))
 
 
 def test_labelme_s_folder_of_coco(shared_data):
@@ -234,9 +276,11 @@ def test_keys_of_annotations_that_are_not_kept_are_counted(tmp_path):
     }
 
 
-def test_a_folder_with_several_files_is_refused_by_their_names(shared_data):
-    with pytest.raises(FormatError, match="instances_train2017.json.*instances_val2017.json"):
-        read(shared_data("coco"), "auto")
+def test_a_folder_with_several_files_is_refused_by_their_names(tmp_path):
+    for name in ("instances_a.json", "instances_val2017.json"):
+        put(tmp_path, sample(), name)
+    with pytest.raises(FormatError, match="instances_a.json, instances_val2017.json"):
+        read(tmp_path)
 
 
 def test_sizes_that_are_missing_are_those_of_images_or_run_lengths(tmp_path):

@@ -332,7 +332,7 @@ def in_memory(monkeypatch):
     """Annotations whose masks are arrays."""
     import sys
 
-    monkeypatch.setitem(formats.MODULES, "arrays", "arrays_of_tests")
+    monkeypatch.setitem(formats.formats.MODULES, "arrays", "arrays_of_tests")
     monkeypatch.setitem(sys.modules, "maskr.annotations.arrays_of_tests", Memory)
 
     def make(classes: np.ndarray, objects: np.ndarray | None) -> Annotations:

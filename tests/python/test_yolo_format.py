@@ -538,7 +538,7 @@ def test_boxes(tmp_path):
 
 def test_coco_s_masks_survive(shared_data, tmp_path):
     """Every object over 100 pixels of COCO's sample, drawn by COCO's rasteriser."""
-    if "coco" not in formats.MODULES:
+    if "coco" not in formats.formats.MODULES:
         pytest.skip("COCO is not read yet")
     path = shared_data("coco/annotations/instances_val2017.json")
     truth, _ = read(path, "coco")

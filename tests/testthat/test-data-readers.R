@@ -181,6 +181,22 @@ test_that("COCO's objects without a background are known, and everything else is
   expect_true(anyNA(ids))
 })
 
+test_that("Roboflow's folders are COCO's, split by split or all of them", {
+  skip_if_no_python()
+  root <- shared_data("roboflow/rbc")
+  n <- function(split) length(list.files(file.path(root, split), "jpg$"))
+  valid <- seg_data_coco(root, "val")
+  expect_length(valid, n("valid"))
+  expect_named(valid$classes, c("background", "RBC-WBC", "rbc", "wbc"))
+  expect_equal(unname(valid$classes), c(3L, 0:2))
+  expect_message(x <- seg_read_annotations(root), "image id numbered anew",
+                 class = "maskr_message_changed")
+  expect_equal(as.vector(table(x$images$split)[c("train", "val", "test")]),
+               c(n("train"), n("valid"), n("test")))
+  part <- x[x$images$split == "val"]
+  expect_equal(sort(basename(part$images$file)), sort(basename(unlist(valid$images))))
+})
+
 test_that("panoptic COCO has things and stuff", {
   skip_if_no_python()
   source <- shared_data("formats/coco_dataset/coco_panoptic")

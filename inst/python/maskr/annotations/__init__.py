@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 
 from maskr.annotations.consistency import settled
-from maskr.annotations.formats import MODULES, module_of
+from maskr.annotations.formats import module_of
 from maskr.annotations.lossy import report_common
 from maskr.annotations.options import Progress, ReadOptions, WriteOptions
 from maskr.annotations.report import Report
+from maskr.annotations.strangers import described, format_of
 from maskr.annotations.table import Annotations
 from maskr.arrays import IGNORE, mask_from_r, mask_to_r
 from maskr.errors import FormatError
@@ -27,14 +28,17 @@ def detect(path: Path) -> str:
     FormatError
         If no format knows it.
     """
-    found = next((name for name in MODULES if module_of(name).matches(path)), None)
-    if found is None:
-        raise FormatError(
-            f"The format of {path} is not known by its content.",
-            hint='Name it, such as format = "coco"; the help of seg_read_annotations() lists them.',
-            argument="format",
-        )
-    return found
+    found = format_of(path)
+    if found is not None:
+        return found
+    what, hint = described(path)
+    if not what:
+        hint = 'Name it, such as format = "coco"; the help of seg_read_annotations() lists them.'
+    raise FormatError(
+        f"The format of {path} is not known by its content. {what}".strip(),
+        hint=hint or "The help of seg_read_annotations() lists the formats that are read.",
+        argument="format",
+    )
 
 
 def read(path: str, format: str, options: ReadOptions, report: Report) -> Annotations:

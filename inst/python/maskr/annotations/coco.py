@@ -8,7 +8,7 @@ and a warning counts it. Files without "annotations" list images only.
 
 Of folders, COCO's own are taken, with `annotations/instances_*.json`; Roboflow's, with
 `_annotations.coco.json` among the images of each split; and those that `labelme2coco` makes, with
-`annotations.json` beside the folder of images.
+`annotations.json` beside the folder of images. Several files that are splits are one data set.
 """
 
 from pathlib import Path
@@ -17,6 +17,7 @@ import numpy as np
 import orjson
 
 from maskr.annotations.coco_objects import coco_box, coco_rle, read_objects
+from maskr.annotations.coco_splits import read_splits, splits_of
 from maskr.annotations.coco_tables import (
     category_rows,
     distinct,
@@ -59,16 +60,25 @@ def is_coco(path: Path) -> bool:
 
 @no_collection()
 def read(path: Path, options: ReadOptions, report: Report) -> Annotations:
-    """Read a file, or the one file of a folder; nothing is drawn.
+    """Read a file, or those of a folder, which are one or splits of a data set; nothing is drawn.
 
     Raises
     ------
     FormatError
         If it is damaged or incomplete; the error names the record.
     """
-    file = the_file(path, PATTERNS)
+    files = files_of(path, PATTERNS) if path.is_dir() else []
+    if splits_of(files):
+        return read_splits(
+            path, files, options.images, lambda *one: read_file(*one, report), report
+        )
+    return read_file(the_file(path, PATTERNS), options.images, report)
+
+
+def read_file(file: Path, place: str | None, report: Report) -> Annotations:
+    """Read one file; `place` is the folder of its images, None looks for it."""
     content = load_object(file)
-    images, folder = read_images(content, file, options.images)
+    images, folder = read_images(content, file, place)
     classes = read_categories(content, file, report)
     records = Records.of(content.get("annotations", []), "annotations", file.name)
     if records.rows and "segments_info" in records.rows[0]:

@@ -25,6 +25,7 @@ from maskr.annotations.label_writing import flat_labels, ranks
 from maskr.annotations.lost_classes import report_unnamed
 from maskr.annotations.options import Progress, ReadOptions, WriteOptions
 from maskr.annotations.report import Report
+from maskr.annotations.strangers import RESULTS, RESULTS_HINT, is_results
 from maskr.annotations.table import Annotations, Labels
 from maskr.arrays import IGNORE
 from maskr.case_names import FRAME
@@ -43,7 +44,9 @@ TOP = 65535
 
 
 def matches(path: Path) -> bool:
-    """Take folders that hold man_seg*.tif files."""
+    """Take folders that hold man_seg*.tif files, and such a file in its folder."""
+    if path.is_file():
+        return is_truth(path)
     return any(MASK.match(file.name) for file in first_files(path))
 
 
@@ -56,21 +59,41 @@ def read(path: Path, options: ReadOptions, report: Report) -> Annotations:
         If there is no truth, or a frame is missing.
     """
     classes = one_class(options, READ_AS.name)
-    pairs = [
-        Pair(frame_of(mask, truth, options.images), mask)
-        for truth in truths(path)
-        for mask in annotated(truth / "SEG")
-    ]
+    pairs = pairs_of(path, options.images)
     if not pairs:
-        raise FormatError(f"There is no man_seg file in {path}.", argument="path")
+        results, hint = (RESULTS, RESULTS_HINT) if is_results(path) else ("", "")
+        raise FormatError(
+            f"There is no man_seg file in {path}. {results}".strip(), hint=hint, argument="path"
+        )
     place, images = table_of(pairs, report)
     reading = reading_of(classes, options)
     reading["volumes"] = any(depth_of(pair.image, 0) > 1 for pair in pairs)
     return Annotations("ctc", place, images, no_objects(), classes, reading)
 
 
+def pairs_of(path: Path, images: str | None) -> list[Pair]:
+    """Pair the label images of a data set, of a sequence, or the one that is named with frames."""
+    if path.is_file() and is_truth(path):
+        return [Pair(frame_of(path, path.parents[1], images), path)]
+    return [
+        Pair(frame_of(mask, truth, images), mask)
+        for truth in truths(path)
+        for mask in annotated(truth / "SEG")
+    ]
+
+
+def is_truth(path: Path) -> bool:
+    """Tell a file of truth that lies where the challenge puts it."""
+    place = path.absolute().parent
+    known = place.name == "SEG" and FOLDER.match(place.parent.name)
+    return bool(known and MASK.match(path.name))
+
+
 def truths(path: Path) -> list[Path]:
     """List the folders of truth, one for each sequence."""
+    path = path.absolute()
+    if path.name == "SEG" and FOLDER.match(path.parent.name):
+        path = path.parent
     if not path.is_dir():
         raise FormatError(
             f"{path} is a file, and the Cell Tracking Challenge's truth is a folder.",
@@ -107,12 +130,19 @@ def frame_of(mask: Path, truth: Path, images: str | None) -> Path:
         If there is none.
     """
     time = MASK.match(mask.name).group(1)
-    folder = truth.parent / FOLDER.match(truth.name).group(1)
-    folder = Path(images) / folder.name if images else folder
-    found = [file for file in sorted(folder.glob(f"t{time}.*")) if file.suffix.lower() in SUFFIXES]
-    if found:
-        return found[0]
-    raise no_images(f"There is no frame t{time}.tif in {folder}, of which there is {mask}.")
+    sequence = FOLDER.match(truth.name).group(1)
+    places = [Path(images) / sequence, Path(images)] if images else [truth.parent / sequence]
+    for folder in places:
+        for file in sorted(folder.glob(f"t{time}.*")):
+            if file.suffix.lower() in SUFFIXES:
+                return file
+    there = [folder for folder in places if folder.is_dir()]
+    if not there:
+        raise no_images(
+            f"{truth} is the truth of a sequence of the Cell Tracking Challenge, and the sequence "
+            f"itself is not there: {places[0]} with the frames t{time}.tif and so on."
+        )
+    raise no_images(f"There is no frame t{time}.tif in {there[0]}, of which there is {mask}.")
 
 
 def labels(annotations: Annotations, i: int) -> Labels:

@@ -13,6 +13,8 @@ without any attribute are of the one class given, else of the class "object".
 """
 
 from collections import Counter
+from collections.abc import Callable
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +36,8 @@ from maskr.errors import FormatError
 
 PEEK = 2**16
 """Bytes at a file's beginning that tell its format."""
+LOOKED_AT = 20
+"""Files of a folder that are looked at."""
 CLASS_NAMES = ("class", "label", "category", "type", "name")
 """Attributes that hold the class, the surest first; the last two only where they are alone."""
 OWN = {"score", "iscrowd", "group_id"}
@@ -42,15 +46,46 @@ NO_CLASS = "object"
 
 
 def matches(path: Path) -> bool:
-    """Tell a VIA file by the keys at its beginning."""
-    if not path.is_file() or path.suffix.lower() != ".json":
-        return False
+    """Tell a VIA file by the keys at its beginning, and a folder that holds some."""
+    return bool(files_of(path, ".json", is_via))
+
+
+def files_of(path: Path, ending: str, is_own: Callable[[Path], bool]) -> list[Path]:
+    """List the file itself, or those of a folder, that `is_own` takes."""
+    files = sorted(path.iterdir()) if path.is_dir() else [path]
+    named = (file for file in files if file.suffix.lower() == ending and file.is_file())
+    return [file for file in islice(named, LOOKED_AT) if is_own(file)]
+
+
+def is_via(path: Path) -> bool:
+    """Tell a JSON file of VIA by the keys at its beginning."""
     text = beginning(path, PEEK)
     return b'"_via_' in text or (b'"filename"' in text and b'"regions"' in text)
 
 
+def the_file(path: Path, ending: str, is_own: Callable[[Path], bool]) -> Path:
+    """Give the file itself, or the one of a folder.
+
+    Raises
+    ------
+    FormatError
+        If the folder holds none, or several.
+    """
+    if not path.is_dir():
+        return path
+    found = files_of(path, ending, is_own)
+    if len(found) == 1:
+        return found[0]
+    names = ": " + ", ".join(one.name for one in found[:5]) if found else ""
+    raise FormatError(
+        f"{path} holds {len(found)} {ending} files of VIA, not one{names}.",
+        hint="Name one file." if found else "",
+        argument="path",
+    )
+
+
 def read(path: Path, options: ReadOptions, report: Report) -> Annotations:
-    """Read a project, or an exported annotation file.
+    """Read a project or an exported annotation file, or the one in a folder.
 
     Raises
     ------
@@ -59,6 +94,7 @@ def read(path: Path, options: ReadOptions, report: Report) -> Annotations:
     DataError
         If a class is not among those given.
     """
+    path = the_file(path, ".json", is_via)
     content = read_json(path)
     project = content if isinstance(content, dict) and "_via_img_metadata" in content else {}
     entries = project.get("_via_img_metadata", content)

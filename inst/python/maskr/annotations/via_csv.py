@@ -9,7 +9,7 @@ import orjson
 from maskr.annotations.options import Progress, ReadOptions, WriteOptions
 from maskr.annotations.report import Report
 from maskr.annotations.table import Annotations
-from maskr.annotations.via import from_entries
+from maskr.annotations.via import files_of, from_entries, the_file
 from maskr.annotations.via_writing import entries_of
 from maskr.documents import beginning
 from maskr.errors import FormatError
@@ -27,16 +27,20 @@ COLUMNS = [
 
 
 def matches(path: Path) -> bool:
+    """Tell a CSV file of VIA by its first line, and a folder that holds some."""
+    return bool(files_of(path, ".csv", is_via))
+
+
+def is_via(path: Path) -> bool:
     """Tell a CSV file of VIA by its first line, which VIA 1.0 began with "#"."""
-    if not path.is_file() or path.suffix.lower() != ".csv":
-        return False
     first = beginning(path, 1000).partition(b"\n")[0]
     return first.lstrip(b"\xef\xbb\xbf#").strip() == ",".join(COLUMNS).encode()
 
 
 def read(path: Path, options: ReadOptions, report: Report) -> Annotations:
-    """Read a CSV file; errors as those of `via.read()`."""
-    if not matches(path):
+    """Read a CSV file, or the one in a folder; errors as those of `via.read()`."""
+    path = the_file(path, ".csv", is_via)
+    if not is_via(path):
         raise FormatError(
             f"{path} is no CSV file of VIA.",
             hint=f"Its first line is {','.join(COLUMNS)}.",

@@ -46,7 +46,9 @@ from maskr.images import size_of
 
 
 def matches(path: Path) -> bool:
-    """Tell a data set's folder, a VOCdevkit, or a folder of XML files of boxes."""
+    """Tell a data set's folder, a VOCdevkit, a folder of XML files of boxes, or one such file."""
+    if path.is_file():
+        return path.suffix.lower() == ".xml" and voc_folders.is_box_file(path)
     return path.is_dir() and (bool(voc_folders.roots(path)) or voc_folders.holds_boxes(path))
 
 

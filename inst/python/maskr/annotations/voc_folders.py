@@ -1,7 +1,7 @@
 """Pascal VOC's folders: where images, masks, boxes and lists are, and what the classes are called.
 
 Taken are `VOC2012`, a `VOCdevkit` that holds one such folder, and for boxes also a folder of XML
-files with the images among them or in `JPEGImages` beside it.
+files with the images among them or in `JPEGImages` beside it, or one of these files.
 """
 
 import os
@@ -110,8 +110,25 @@ def is_root(path: Path) -> bool:
 
 def holds_boxes(path: Path) -> bool:
     """Tell whether a folder holds XML files of boxes."""
-    heads = (beginning(file, HEAD) for file in islice(path.glob("*.xml"), LOOKED_AT))
-    return any(b"<annotation>" in head and b"<bndbox>" in head for head in heads)
+    return any(map(is_box_file, islice(path.glob("*.xml"), LOOKED_AT)))
+
+
+def is_box_file(path: Path) -> bool:
+    """Tell an XML file of boxes by its elements."""
+    head = beginning(path, HEAD)
+    return b"<annotation>" in head and (b"<bndbox>" in head or b"<segmented>" in head)
+
+
+def of_one_file(path: Path, images: str | None) -> Layout:
+    """Find the image of one XML file: beside it, or in `JPEGImages` beside its folder."""
+    beside = path.parent.parent / PICTURES
+    pictures = beside if beside.is_dir() else path.parent
+    pictures = Path(os.path.abspath(images)) if images else pictures
+    found = (pictures / f"{path.stem}{suffix}" for suffix in SUFFIXES)
+    image = next((file for file in found if file.is_file()), None)
+    return Layout(
+        pictures, pictures, {path.stem: image} if image else {}, {}, {path.stem: path}
+    )
 
 
 def find(path: Path, images: str | None) -> Layout:
@@ -123,6 +140,8 @@ def find(path: Path, images: str | None) -> Layout:
         If there is none, or several years' lie in one folder.
     """
     path = Path(os.path.abspath(path))
+    if path.is_file():
+        return of_one_file(path, images)
     found = roots(path)
     if len(found) > 1:
         raise FormatError(
