@@ -230,7 +230,7 @@ def test_wrong_names_and_channels_are_errors():
     with pytest.raises(DataError, match="learning_rate"):
         model_of(optimizer=keras.optimizers.SGD())
     fields = data(2)
-    fields["images"] = [np.zeros((24, 32, 3))] * 2
+    fields["images"] = [np.linspace(0, 1, 24 * 32 * 3).reshape(24, 32, 3)] * 2
     with pytest.raises(ShapeError, match="3 channels"):
         training.fit(model_of(), fields, epochs=1)
 

@@ -52,3 +52,16 @@ class BackendError(MaskrError):
 
 class MissingPackageError(MaskrError):
     """A Python package or system library that this function needs is not installed."""
+
+
+def refuse_class(value: object, argument: str) -> None:
+    """Raise a DataError for a Python class where an object of it is needed.
+
+    Keras and torch would take many of them, and fail much later.
+    """
+    if isinstance(value, type):
+        raise DataError(
+            f"`{argument}` is the class {value.__name__} itself, and must be an object of it.",
+            hint=f"Call the class: `{value.__name__}(...)`.",
+            argument=argument,
+        )

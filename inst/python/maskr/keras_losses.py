@@ -14,7 +14,12 @@ MISFITS = (ValueError, RuntimeError, IndexError, TypeError)
 
 
 def is_of_keras(judge: object) -> bool:
-    """Whether a loss or metric is Keras's own; its wrappers hold functions, perhaps the user's."""
+    """Whether a loss or metric is Keras's own; its wrappers hold functions, perhaps the user's.
+
+    So is everything that only has a name, which `keras.Model.compile()` takes as well.
+    """
+    if isinstance(judge, str):
+        return True
     written = getattr(judge, "fn", judge if hasattr(judge, "__name__") else type(judge))
     return (getattr(written, "__module__", None) or "").startswith("keras.")
 
@@ -46,6 +51,8 @@ def check(judge: object, channels: int, argument: str) -> None:
     """
     if not is_of_keras(judge):
         return
+    if isinstance(judge, str):
+        judge = named(judge, argument)
     if argument == "loss" and channels == 1:
         return  # `counted()` gives it what it takes
     # what compares pixel by pixel takes targets of as many images, and no others
@@ -62,6 +69,21 @@ def check(judge: object, channels: int, argument: str) -> None:
         hint=f"Use maskr's own, such as {own}.",
         argument=argument,
     )
+
+
+def named(name: str, argument: str) -> object:
+    """The loss or metric that Keras calls by this name.
+
+    Raises
+    ------
+    DataError
+        If there is none.
+    """
+    try:
+        return (keras.losses if argument == "loss" else keras.metrics).get(name)
+    except ValueError as error:
+        kind = argument.removesuffix("s")
+        raise DataError(f'Keras has no {kind} called "{name}".', argument=argument) from error
 
 
 def _takes(judge: object, channels: int, images: int) -> bool:

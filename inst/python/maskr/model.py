@@ -34,7 +34,8 @@ class SegModel(keras.Model):
         What a builder adapted to fit channels or classes: a tuple, since Keras keeps lists as
         objects of its own.
     recipe
-        What `training.compile()` settled beside Keras's own settings; None if it wasn't called.
+        What `training.compile()` settled beside Keras's own settings; None if it wasn't called, or
+        Keras's own `compile()` was called after it.
     update
         What makes a step of the gradients in `training.fit()`; None is the optimizer alone.
     team
@@ -69,6 +70,16 @@ class SegModel(keras.Model):
     def module(self) -> torch.nn.Module:
         """The PyTorch network itself."""
         return self.network.module
+
+    @property
+    def recipe(self) -> object | None:
+        """The recipe of the last `compile()`, if that was maskr's."""
+        settled, configuration = self._recipe
+        return settled if configuration is getattr(self, "_compile_config", None) else None
+
+    @recipe.setter
+    def recipe(self, value: object | None) -> None:
+        self._recipe = value, getattr(self, "_compile_config", None)
 
     def call(self, x: torch.Tensor, training: bool | None = None) -> torch.Tensor:
         """Probabilities `[N, K, H, W]` of preprocessed images `[N, C, H, W]`."""

@@ -5,7 +5,7 @@ from typing import Any
 from torch import nn
 
 from maskr import checkpoints
-from maskr.errors import DataError, WeightsError
+from maskr.errors import DataError, WeightsError, refuse_class
 from maskr.foreign import foreign_model
 from maskr.hub import module_from_hub
 from maskr.model import SegModel
@@ -86,7 +86,7 @@ def require_module(module: Any, trust: bool) -> nn.Module:
 
     if isinstance(module, str):
         return checkpoints.open_script(module, trust)
-
+    refuse_class(module, "module")
     if isinstance(module, keras.Layer):  # on the torch backend these are nn.Modules, too
         raise DataError(
             "`module` is a Keras model, and a PyTorch module is needed.", argument="module"

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 
 from maskr import storage
-from maskr.errors import DataError, MissingPackageError
+from maskr.errors import DataError, MissingPackageError, refuse_class
 from maskr.files import atomically, remove_leftovers
 from maskr.training.best import Best, require_metric
 from maskr.training.checkpoint import make_folder, save_best
@@ -50,6 +50,7 @@ def from_r(value: object, context: Context) -> keras.callbacks.Callback:
     MissingPackageError
         If TensorBoard is asked for and not installed.
     """
+    refuse_class(value, "callbacks")
     if isinstance(value, keras.callbacks.Callback):
         return value
     if not isinstance(value, dict) or value.get("kind") not in KINDS:

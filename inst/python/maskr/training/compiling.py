@@ -3,10 +3,11 @@
 from collections.abc import Callable, Sequence
 
 import keras
+import torch
 
 from maskr import keras_losses, layers
-from maskr.errors import DataError
-from maskr.losses import from_r
+from maskr.errors import DataError, refuse_class
+from maskr.losses import SegLoss, from_r
 from maskr.metrics.training import ConfusionMetric
 from maskr.model import SegModel, require_trainable
 from maskr.training import schedules
@@ -67,6 +68,9 @@ def compile(
         loss = [{"name": "bce_dice" if channels == 1 else "cross_entropy"}]
     if isinstance(loss, list):
         loss = from_r(loss)
+        check_fits(loss, channels)
+    for argument, value in {"optimizer": optimizer, "loss": loss}.items():
+        refuse_class(value, argument)
     schedules.check(schedule)
     for pattern in layer_rates or {}:
         layers.find(model.module, pattern, "layer_rates")
@@ -81,6 +85,12 @@ def compile(
     metrics = [make_metric(metric, channels) for metric in metrics]
     model.compile(optimizer=optimizer, loss=loss, metrics=metrics)
     model.recipe = Recipe(schedule, accumulate, ema, dict(layer_rates or {}))
+
+
+def check_fits(loss: SegLoss, channels: int) -> None:
+    """Raise the DataError that a loss would raise with the first batch of a model of `channels`."""
+    probabilities = torch.full((1, channels, 8, 8), 1 / (channels + 1))
+    loss(torch.zeros(1, 8, 8, dtype=torch.int64), probabilities)
 
 
 def reported(model: SegModel) -> list[str]:
@@ -108,6 +118,7 @@ def make_metric(metric: str | keras.metrics.Metric, channels: int) -> keras.metr
     """
     if isinstance(metric, str):
         return ConfusionMetric(metric, channels)
+    refuse_class(metric, "metrics")
     if isinstance(metric, keras.metrics.IoU | keras.metrics.MeanIoU):
         raise DataError(
             f"Keras's {type(metric).__name__} knows neither ignored pixels nor channels that come "

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import keras
 
+from maskr import keras_losses
 from maskr.errors import DataError
 from maskr.model import SegModel, require_trainable
 from maskr.training.best import require_metric
@@ -15,6 +16,7 @@ def check_model(model: SegModel, monitor: str) -> None:
     """Raise a DataError where nothing can be trained, or the metric to monitor does not exist."""
     require_trainable(model.module)
     model.adopt()
+    check_compiled(model)
     if not model.trainable_variables:
         raise DataError(
             "All layers are frozen, so there is nothing to train.",
@@ -24,9 +26,32 @@ def check_model(model: SegModel, monitor: str) -> None:
     require_metric(monitor, metric_names(model))
 
 
+def check_compiled(model: SegModel) -> None:
+    """Raise a DataError where Keras's own `compile()` settled what can't be used here.
+
+    What maskr's settled has been looked at already, and passes.
+    """
+    if model.loss is None:
+        raise DataError(
+            "The model was compiled without a loss.",
+            hint="Compile it by maskr's `compile(model, ...)`, which has defaults.",
+            argument="loss",
+        )
+    channels = model.spec.out_channels
+    keras_losses.check(model.loss, channels, "loss")
+    for metric in compiled_metrics(model):
+        keras_losses.check(metric, channels, "metrics")
+
+
+def compiled_metrics(model: SegModel) -> list:
+    """The metrics that a model was compiled with, as they were given."""
+    container = model._compile_metrics
+    return [] if container is None else keras.tree.flatten(container._user_metrics)
+
+
 def metric_names(model: SegModel) -> list[str]:
     """The names of a compiled model's metrics, the loss among them."""
-    given = keras.tree.flatten(model._compile_metrics._user_metrics)
+    given = compiled_metrics(model)
     names = [m if isinstance(m, str) else getattr(m, "name", None) or m.__name__ for m in given]
     return ["loss", *names]
 

@@ -15,6 +15,7 @@ from maskr.datasets.loader import Loader
 from maskr.datasets.spec import DataSpec
 from maskr.model import SegModel, require_trainable
 from maskr.training.compiling import compile
+from maskr.training.conditions import check_compiled
 from maskr.training.randomness import RandomStates
 from maskr.training.updating import Update
 
@@ -126,6 +127,7 @@ def trainable_copy(model: SegModel, where: str, precision: str) -> SegModel:
     if not model.compiled:
         compile(twin)
         return twin
+    check_compiled(model)
     twin.compile(optimizer=fresh_optimizer(model.optimizer), loss=model.loss)
     if model.recipe is not None:
         twin.update = Update(twin, replace(model.recipe, schedule=None, accumulate=1), batches=1)
