@@ -108,11 +108,11 @@ seg_hub <- function(repo, entry, ..., classes = NULL, activation = c("none", "si
 #' @param in_channels Number of channels of the images, at least 1; `NULL` finds it in the module's
 #'   first convolution.
 #' @param trust `TRUE` to run the code in a TorchScript file.
-#' @return A [`seg_model`][seg_model]. Errors: `maskr_error_argument` if `module` is neither a Python
-#'   object nor a path; `maskr_error_file` if there is no such file, `maskr_error_format` if it is
-#'   not a TorchScript file, `maskr_error_trust` if it is one, without `trust`; `maskr_error_data` if
-#'   the module returns several outputs and `output` does not say which one is meant; otherwise those
-#'   of [seg_hub()].
+#' @return A [`seg_model`][seg_model]. Errors: `maskr_error_argument` if `module` is neither a
+#'   Python object nor a path; `maskr_error_file` if there is no such file, `maskr_error_format` if
+#'   it is not a TorchScript file, `maskr_error_trust` if it is one, without `trust`;
+#'   `maskr_error_data` if the module returns several outputs and `output` does not say which one
+#'   is meant; otherwise those of [seg_hub()].
 #' @concept models
 #' @export
 #' @examplesIf seg_available()

@@ -19,15 +19,29 @@
 #' is the published network for low-grade gliomas (two classes, three MRI sequences), downloaded
 #' once. They bring channels, classes and preprocessing.
 #'
+#' @section Files of weights:
+#' `weights` takes the path of
+#'   - a state dict (`.pt`, `.safetensors`), or a checkpoint of Lightning or another trainer that
+#'     holds one, whatever it calls it, and whatever prefix (`"model."`) its names have. Of weights
+#'     and their moving average, the average is taken, and it is said. A state dict tells
+#'     `init_features` and, of the U-Net, `upsample`; other arguments of the network must be given
+#'     as it was trained with;
+#'   - a folder that `save_pretrained()` of segmentation-models-pytorch wrote; it brings the
+#'     arguments of the network;
+#'   - for [seg_segformer()], a folder of Hugging Face's transformers; it brings classes and
+#'     preprocessing too.
+#'
+#' Nothing in these files can run code. Of networks with two channels for two classes, the
+#' difference of the two becomes the one channel that maskr has.
+#'
 #' @param in_channels Number of image channels, at least 1.
 #' @param classes Named vector of class ids, such as `c(background = 0, nucleus = 1)`. Two classes
 #'   share one sigmoid channel, which stands for the second; more have one softmax channel each.
 #' @param weights `NULL` (fresh weights), a name that [seg_weights()] lists for this architecture,
-#'   or the path of a state dict (`.pt`, `.safetensors`). Weights bring channels, classes and
-#'   arguments of the network. Where you ask for other `in_channels` or `classes`, the first or the
-#'   last layer is adapted, and it is said; other arguments that contradict them are an error. A
-#'   state dict tells `init_features` and, of the U-Net, `upsample`; other arguments of the network
-#'   must be given as it was trained with.
+#'   or the path of a file or folder, see "Files of weights" in [seg_unet()]. Weights bring
+#'   channels, classes and arguments of the network. Where you ask for other `in_channels` or
+#'   `classes`, the first or the last layer is adapted, and it is said; other arguments that
+#'   contradict them are an error.
 #' @param ... Must be empty.
 #' @param encoder Name of an encoder: one of segmentation-models-pytorch (`"resnet34"`,
 #'   `"efficientnet-b0"`, `"mobilenet_v2"`, `"mit_b0"`) or of the Python package timm
@@ -41,8 +55,9 @@
 #'   encoder.
 #' @param attention `NULL`, or `"scse"`: concurrent spatial and channel squeeze and excitation in
 #'   the decoder (Roy, Navab & Wachinger 2018). Needs an encoder.
-#' @param upsample How the decoder doubles its features: by `"transposed"` convolutions, or by
-#'   `"bilinear"` interpolation, which is the remedy where predictions show checkerboards.
+#' @param upsample How the decoder doubles its features: by `"transposed"` convolutions; by
+#'   `"bilinear"` interpolation, which is the remedy where predictions show checkerboards; or by
+#'   `"nearest"` neighbours, as segmentation-models-pytorch does.
 #' @param init_features Features of the first level, doubled at each of the four levels below;
 #'   a whole number of at least 1. An encoder has its own.
 #' @param preprocess What happens to images before the network sees them, see [seg_preprocess()].
@@ -76,7 +91,7 @@
 #' plot(mask, image = scene$images[[1]])
 seg_unet <- function(in_channels = 3, classes = NULL, weights = NULL, ..., encoder = NULL,
                      encoder_weights = NULL, decoder_channels = NULL, attention = NULL,
-                     upsample = c("transposed", "bilinear"), init_features = 32,
+                     upsample = c("transposed", "bilinear", "nearest"), init_features = 32,
                      preprocess = NULL) {
   check_no_dots(...)
   if (is.null(encoder)) {
@@ -95,7 +110,7 @@ seg_unet <- function(in_channels = 3, classes = NULL, weights = NULL, ..., encod
     encoder = check_string(encoder, null = TRUE),
     decoder_channels = check_decoder(decoder_channels, attention),
     attention = check_attention(attention),
-    upsample = check_choice(upsample, c("transposed", "bilinear")),
+    upsample = check_choice(upsample, c("transposed", "bilinear", "nearest")),
     init_features = check_whole(init_features, min = 1)
   ), encoder_weights, preprocess)
 }

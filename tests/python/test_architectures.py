@@ -13,8 +13,18 @@ import pytest
 import segmentation_models_pytorch as smp
 import timm
 import torch
-from maskr import adapting, architectures, builders, inference, pretrained, storage, weights
+from maskr import (
+    adapting,
+    architectures,
+    builders,
+    finding,
+    inference,
+    pretrained,
+    storage,
+    weights,
+)
 from maskr.architectures import REGISTRY, encoders
+from maskr.asked import Asked
 from maskr.errors import DataError, ShapeError, WeightsError
 from maskr.model import take_tensor
 from maskr.published import IMAGENET, KNOWN
@@ -714,9 +724,9 @@ class TestPublishedNetworks:
     def test_of_several_sizes_the_one_that_was_asked_for(
         self, name, weights_name, arguments, file
     ):
-        asked = builders.Asked(name, arguments=arguments)
+        asked = Asked(name, arguments=arguments)
         known = [k for k in KNOWN.values() if (k.architecture, k.name) == (name, weights_name)]
-        assert builders.chosen(known, asked).file == file
+        assert finding.chosen(known, asked).file == file
 
     def test_of_torchvision_load_without_auxiliary_head(self, tmp_path, monkeypatch):
         from torchvision.models import segmentation

@@ -58,3 +58,38 @@ test_that("weights that cannot be had are a maskr_error_weights that says what t
   expect_equal(error$arg, "weights")
   expect_length(list.files(cache), 0)
 })
+
+test_that("checkpoints and folders of other libraries are weights, and misfits are explained", {
+  skip_if_no_python()
+  torch <- reticulate::import("torch")
+  smp <- reticulate::import("segmentation_models_pytorch")
+  torch$manual_seed(1L)
+  network <- smp$Unet("resnet18", encoder_weights = NULL, classes = 2L)$eval()
+  folder <- withr::local_tempdir()
+  network$save_pretrained(folder)
+  classes <- c(background = 0, cell = 4)
+  x <- withr::with_seed(2, array(stats::runif(32 * 64 * 3), c(32, 64, 3)))
+  expected <- network(torch$tensor(aperm(x, c(3, 1, 2)), dtype = torch$float32)$unsqueeze(0L))
+  expected <- expected$softmax(1L)$detach()$numpy()[1, 2, , ]
+
+  model <- seg_unet(classes = classes, weights = folder)
+  prob <- predict(model, x, type = "prob", precision = "float32")
+  expect_equal(prob[, , 2], expected, tolerance = 1e-5, ignore_attr = TRUE)
+
+  path <- file.path(folder, "last.ckpt")
+  state <- network$state_dict()
+  inside <- stats::setNames(lapply(names(state), \(name) state[[name]]),
+                            paste0("model.", names(state)))
+  torch$save(list(state_dict = inside, epoch = 3L), path)
+  model <- seg_unet(classes = classes, weights = path, encoder = "resnet18")
+  expect_equal(predict(model, x, type = "prob", precision = "float32"), prob)
+
+  error <- expect_error(seg_unet(classes = classes, weights = path), class = "maskr_error_weights")
+  text <- paste(cli::ansi_strip(conditionMessage(error)), collapse = "\n")
+  for (part in c("segmentation-models-pytorch", "encoder.conv1.weight",
+                 "encoder1.enc1conv1.weight", "`encoder = `")) {
+    expect_match(text, part, fixed = TRUE)
+  }
+  expect_error(seg_unet(classes = classes, weights = withr::local_tempdir()), "holds no weights",
+               class = "maskr_error_weights")
+})

@@ -104,10 +104,18 @@ def fitted(
                 f"The first convolution was adapted from {held[1]} to {channels[1]} channels."
             )
     there = [name for name in last if name in state and name in own]
+    if keep_last and all(is_pair(state[name].shape, own[name].shape) for name in there):
+        # the softmax of two channels is the sigmoid of their difference
+        state |= {name: state[name][1:] - state[name][:1] for name in there}
     if not keep_last or any(state[name].shape != own[name].shape for name in there):
         state |= {name: own[name] for name in there}
         notes.append("The last layer has other classes than the weights, and begins untrained.")
     return state, list(dict.fromkeys(notes))
+
+
+def is_pair(held: torch.Size, own: torch.Size) -> bool:
+    """Are these the sizes of a layer with two channels, and of one with a single channel?"""
+    return held[:1] == (2,) and own[:1] == (1,) and held[1:] == own[1:]
 
 
 def check_only_channels(name: str, held: torch.Size, channels: torch.Size) -> None:

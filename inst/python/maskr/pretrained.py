@@ -2,7 +2,7 @@
 
 import torch
 
-from maskr import adapting, architectures, weights
+from maskr import adapting, architectures, state_dicts, weights
 from maskr.architectures import encoders
 from maskr.architectures.encoders import Source
 from maskr.errors import DataError, WeightsError
@@ -56,7 +56,7 @@ def into_encoder(
     WeightsError
         If they don't fit.
     """
-    state = weights.load_state_dict(path)
+    state, _ = state_dicts.load(path)
     try:
         fill(module, in_channels, state)
     except (RuntimeError, KeyError, AssertionError) as error:

@@ -1,27 +1,20 @@
-"""Weights: where they come from, whether they are what they claim to be, and how they load.
+"""Weights: where they come from, and whether they are what they claim to be.
 
 Files are looked for in the folder that the environment variable MASKR_WEIGHTS names, among those
 that come with the package, then in the cache, and only then downloaded. What has a published
-checksum is verified by it (SHA-256). Nothing is ever unpickled with the power to run code.
+checksum is verified by it (SHA-256).
 """
 
 import hashlib
-import json
 import os
 import tempfile
 import urllib.error
 import urllib.request
-import warnings
 from collections.abc import Sequence
 from http.client import HTTPException
-from pathlib import Path
-from typing import TYPE_CHECKING
 
-from maskr.errors import DataError, TrustError, WeightsError
+from maskr.errors import DataError, WeightsError
 from maskr.published import KNOWN, Published
-
-if TYPE_CHECKING:
-    import torch
 
 TIMEOUT = 30
 """Seconds without an answer after which a download counts as failed."""
@@ -188,139 +181,3 @@ def _unavailable(known: Published, target: str, reason: str) -> WeightsError:
         f"{os.path.dirname(target)}, or into one that MASKR_WEIGHTS names.",
         argument="weights",
     )
-
-
-def load_state_dict(path: str) -> dict[str, "torch.Tensor"]:
-    """Parameters and buffers by name, from a safetensors file or a state dict of PyTorch's.
-
-    A checkpoint that holds its state dict under "state_dict", "model_state_dict" or "model" is
-    taken by that entry, and the "module." that parallel training puts before names is removed.
-
-    Raises
-    ------
-    TrustError
-        If the file holds pickled objects other than tensors and plain values.
-    WeightsError
-        If it is not there, damaged, or no state dict.
-    """
-    import torch
-
-    if not os.path.isfile(path):
-        raise WeightsError(f"There is no file {path}.", argument="weights")
-    content = _load_safetensors(path) if _is_safetensors(path) else _load_pickled(path)
-    for key in ("state_dict", "model_state_dict", "model"):
-        if isinstance(content, dict) and isinstance(content.get(key), dict):
-            content = content[key]
-    if not isinstance(content, dict) or not content:
-        raise WeightsError(
-            f"The file {path} holds a {type(content).__name__}, not a state dict.",
-            hint="Save `module.state_dict()` instead.",
-            argument="weights",
-        )
-    odd = [str(k) for k, v in content.items() if not isinstance(v, torch.Tensor)]
-    if odd:
-        raise WeightsError(
-            f"The file {path} is not a state dict: {_some(odd)} is no tensor.",
-            hint="Save `module.state_dict()` instead.",
-            argument="weights",
-        )
-    if all(name.startswith("module.") for name in content):
-        content = {name.removeprefix("module."): value for name, value in content.items()}
-    return content
-
-
-def _is_safetensors(path: str) -> bool:
-    # eight bytes of length, then a JSON object
-    return Path(path).suffix == ".safetensors" or _start(path, 9)[8:] == b"{"
-
-
-def _start(path: str, length: int) -> bytes:
-    with open(path, "rb") as file:
-        return file.read(length)
-
-
-def _load_safetensors(path: str) -> dict:
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    try:
-        return load_file(path)
-    except (SafetensorError, OSError) as error:
-        raise WeightsError(
-            f"The file {path} is damaged or no safetensors file: {error}.", argument="weights"
-        ) from error
-
-
-def _load_pickled(path: str) -> dict:
-    import pickle
-
-    import torch
-
-    damaged = WeightsError(
-        f"The file {path} is damaged or no weights file of PyTorch.", argument="weights"
-    )
-    # PyTorch's files are zip archives (since 1.6) or plain pickles
-    if not _start(path, 2).startswith((b"PK", b"\x80")):
-        raise damaged
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError) as error:
-        if not isinstance(error, pickle.UnpicklingError) and "TorchScript" not in str(error):
-            raise damaged from error
-        raise TrustError(
-            f"The file {path} holds code or pickled Python objects, which can run code when they "
-            "are loaded; maskr loads tensors only.",
-            hint="Save `module.state_dict()` instead, best with safetensors.",
-            argument="weights",
-        ) from error
-    except (EOFError, ValueError, KeyError, OSError) as error:
-        raise damaged from error
-
-
-def into(module: "torch.nn.Module", state_dict: dict[str, "torch.Tensor"]) -> None:
-    """Load a state dict into a module, all of it and nothing else.
-
-    Raises
-    ------
-    WeightsError
-        If names are missing or unexpected, or sizes differ; the module is then unchanged.
-    """
-    own = module.state_dict()
-    missing = [name for name in own if name not in state_dict]
-    unexpected = [name for name in state_dict if name not in own]
-    different = [
-        f"{name} ({_size(value)} in the weights, {_size(own[name])} in the model)"
-        for name, value in state_dict.items()
-        if name in own and value.shape != own[name].shape
-    ]
-    problems = {"missing": missing, "unexpected": unexpected, "of another size": different}
-    found = [f"{_some(names)} {what}" for what, names in problems.items() if names]
-    if found:
-        raise WeightsError(
-            f"The weights do not fit the model: {'; '.join(found)}.",
-            hint="Channels, classes and features of the model must be those of the weights.",
-            argument="weights",
-        )
-    module.load_state_dict(state_dict)
-
-
-def _size(tensor: "torch.Tensor") -> str:
-    return " x ".join(map(str, tensor.shape)) or "a single number"
-
-
-def _some(names: list[str], most: int = 3) -> str:
-    rest = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + rest
-
-
-def metadata(path: str) -> dict | None:
-    """What maskr wrote beside the weights in a safetensors file; None where there is nothing."""
-    if not _is_safetensors(path):
-        return None
-    from safetensors import safe_open
-
-    with safe_open(path, framework="pt") as file:
-        text = (file.metadata() or {}).get("maskr")
-    return None if text is None else json.loads(text)

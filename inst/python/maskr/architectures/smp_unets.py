@@ -21,7 +21,7 @@ def unet(
     attention: str | None = None,
     upsample: str = "transposed",
 ) -> nn.Module:
-    """smp's U-Net, whose features are upsampled by learned transposed convolutions, or bilinearly.
+    """smp's U-Net, whose features are upsampled by learned transposed convolutions or interpolated.
 
     Parameters
     ----------
@@ -30,7 +30,7 @@ def unet(
     attention
         "scse": concurrent spatial and channel squeeze and excitation; or None.
     upsample
-        "transposed" or "bilinear". smp's own default is neither: nearest neighbours.
+        "transposed", "bilinear" or "nearest", which is smp's own default.
     """
     check_upsample(upsample)
     network = on_encoder(
@@ -38,7 +38,7 @@ def unet(
         encoder,
         in_channels,
         out_channels,
-        decoder_interpolation="bilinear",
+        decoder_interpolation="bilinear" if upsample == "transposed" else upsample,
         **decoder(decoder_channels, attention),
     )
     if upsample == "transposed":

@@ -71,7 +71,7 @@ class UNet(nn.Module):
 
 
 def upsampling(in_channels: int, out_channels: int, how: str) -> nn.Module:
-    """Twice the height and width, and other channels: "transposed" or "bilinear".
+    """Twice the height and width, and other channels: "transposed", "bilinear" or "nearest".
 
     A 1x1 convolution commutes with interpolation, and costs a quarter before it.
     """
@@ -80,16 +80,16 @@ def upsampling(in_channels: int, out_channels: int, how: str) -> nn.Module:
         return nn.ConvTranspose2d(in_channels, out_channels, kernel_size=2, stride=2)
     return nn.Sequential(
         nn.Conv2d(in_channels, out_channels, kernel_size=1),
-        nn.Upsample(scale_factor=2, mode="bilinear", align_corners=False),
+        nn.Upsample(scale_factor=2, mode=how, align_corners=False if how == "bilinear" else None),
     )
 
 
 def check_upsample(how: str) -> None:
     """Raise a DataError unless there is such a way to upsample."""
-    if how not in ("transposed", "bilinear"):
+    if how not in ("transposed", "bilinear", "nearest"):
         raise DataError(
             f'There is no way "{how}" to upsample.',
-            hint="It is transposed or bilinear.",
+            hint="It is transposed, bilinear or nearest.",
             argument="upsample",
         )
 
@@ -112,7 +112,7 @@ def unet(
     decoder_channels, attention
         With an encoder: see `maskr.architectures.smp_unets`.
     upsample
-        "transposed" (learned) or "bilinear", which leaves no checkerboards.
+        "transposed" (learned), "bilinear", which leaves no checkerboards, or "nearest".
 
     Raises
     ------

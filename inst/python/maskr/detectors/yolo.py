@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from maskr import arrays, device, images, weights
+from maskr import arrays, device, images, state_dicts, weights
 from maskr.annotations import yolo_training as folders
 from maskr.annotations.table import Annotations
 from maskr.detectors.base import Detector
@@ -241,7 +241,7 @@ def restore(config: dict, state: dict[str, "torch.Tensor"]) -> "Yolo":
         raise FormatError(
             "The file describes no YOLO model that can be built.", argument="path"
         ) from error
-    weights.into(module, state)
+    state_dicts.into(module, state)
     return Yolo(module, classes, name, size)
 
 
@@ -416,7 +416,7 @@ class Yolo(Detector):
     def _take_over(self, trainer: Any, classes: dict[str, int]) -> None:
         width = engine().class_width(trainer.ema.ema)
         module = engine().build(self.module.yaml, list(classes), width)
-        weights.into(module, trainer.best_state)
+        state_dicts.into(module, trainer.best_state)
         self.module, self.classes, self._predictor = module, classes, None
         self.size = int(trainer.args.imgsz)
 
