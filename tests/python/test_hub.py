@@ -174,6 +174,17 @@ class TestHubErrors:
                 hub.hub(repo, "net", trust=True)
             assert caught.value.argument == "repo"
 
+    def test_folders_that_are_not_there_are_not_looked_for_on_github(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(torch.hub, "load", lambda *a, **k: pytest.fail("reached"))
+        for repo in ("./nowhere", "../a/b", "/no/where", "~/nets", "C:/nets", r"nets\unet"):
+            with pytest.raises(DataError, match="There is no folder") as caught:
+                hub.hub(repo, "net", trust=True)
+            assert caught.value.argument == "repo"
+        file = tmp_path / "hubconf.py"
+        file.write_text(HUBCONF)
+        with pytest.raises(DataError, match="is a file, and a folder"):
+            hub.hub(str(file), "net", trust=True)
+
     def test_folder_without_hubconf(self, tmp_path):
         with pytest.raises(FormatError, match="holds no hubconf.py"):
             hub.hub(str(tmp_path), "net", trust=True)
@@ -221,6 +232,7 @@ class TestHubErrors:
         with pytest.raises(error, match=match) as caught:
             hub.hub("o/n", "net", trust=True)
         assert caught.value.argument == "repo"
+        assert "no folder o/n here" in caught.value.text
         if error is WeightsError:
             assert "copy the repository's folder" in caught.value.hint
 

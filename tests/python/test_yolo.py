@@ -8,7 +8,9 @@ import random
 import subprocess
 import sys
 import textwrap
+import warnings
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -435,6 +437,72 @@ def test_files_that_are_no_detector_are_refused(shared_data, tmp_path):
     truncated.write_bytes(Path(shared_data(CHECKPOINT)).read_bytes()[:100_000])
     with pytest.raises(WeightsError):
         yolo.create(str(truncated), False, "unused")
+
+
+def test_a_missing_file_does_not_blame_the_network(tmp_path, monkeypatch):
+    monkeypatch.setattr(yolo.weights, "_fetch", lambda *a: pytest.fail("reached"))
+    with pytest.raises(WeightsError, match=r"There is no file nope\.pt") as error:
+        yolo.create("nope.pt", False, str(tmp_path))
+    assert "yolov8n-seg.pt" in error.value.hint
+    with pytest.raises(WeightsError, match="There is no file yolo8n-seg.pt") as error:
+        yolo.create("yolo8n-seg.pt", False, str(tmp_path))
+    assert '"yolov8n-seg.pt"' in error.value.hint
+    # one's own file in a folder of weights has any name
+    (tmp_path / "mine.pt").write_bytes(b"hello")
+    with pytest.raises(WeightsError, match="mine.pt is damaged"):
+        yolo.create("mine.pt", False, str(tmp_path))
+
+
+def checkpoint_of(path, *classes, zipped=True):
+    """Writes a checkpoint whose network is of classes by these names, as "models.yolo.Model"."""
+    made, modules = [], {}
+    for name in classes:
+        module, _, cls = name.rpartition(".")
+        for part in (module.partition(".")[0], module):
+            modules.setdefault(part, ModuleType(part))
+        kind = type(cls, (torch.nn.Module,), {"__module__": module})
+        setattr(modules[module], cls, kind)
+        made.append(kind())
+    sys.modules.update(modules)
+    try:
+        content = {"model": torch.nn.Sequential(*made), "epoch": -1}
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the classes have no source
+            torch.save(content, path, _use_new_zipfile_serialization=zipped)
+    finally:
+        for part in modules:
+            del sys.modules[part]
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("classes", "family"),
+    [
+        (["models.yolo.DetectionModel", "models.common.Conv", "models.common.C3"], "YOLOv5"),
+        (["models.yolo.Model", "models.common.Conv", "models.common.SPPCSPC"], "YOLOv7"),
+        (["models.yolo.DetectionModel", "models.common.RepNCSPELAN4"], "YOLOv9"),
+        (["yolov6.models.yolo.Model"], "YOLOv6"),
+    ],
+)
+@pytest.mark.parametrize("trust", [True, False])
+def test_checkpoints_of_other_families_are_named(tmp_path, classes, family, trust):
+    for zipped in (True, False):
+        path = checkpoint_of(tmp_path / "best.pt", *classes, zipped=zipped)
+        with pytest.raises(WeightsError, match=f"is a {family} checkpoint") as error:
+            yolo.create(path, trust, "unused")
+        assert "seg_yolo(" in error.value.hint
+
+
+def test_other_files_are_named(shared_data, tmp_path):
+    files = {
+        shared_data("sam/mobile_sam.pt"): "holds no Ultralytics model",
+        shared_data("bioimageio/unet2d_nuclei_broad/weights.pt"): "is a TorchScript file",
+        shared_data("bioimageio/unet2d_nuclei_broad/weights.onnx"): "is an ONNX file",
+        shared_data(BUS): "is damaged, or of an unknown kind",
+    }
+    for path, match in files.items():
+        with pytest.raises(WeightsError, match=match):
+            yolo.create(path, False, str(tmp_path))
 
 
 def test_weights_are_found_by_name_and_verified(shared_data, tmp_path, monkeypatch):

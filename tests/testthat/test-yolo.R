@@ -92,6 +92,14 @@ test_that("untrained networks follow set.seed()", {
   expect_false(identical(scores(1), scores(2)))
 })
 
+test_that("a file that is not there is the fault, not the network", {
+  skip_if_no_python("yolo")
+  withr::local_envvar(MASKR_CACHE = withr::local_tempdir(), MASKR_WEIGHTS = "")
+  error <- expect_error(seg_yolo("nope.pt"), "There is no file nope.pt",
+                        class = "maskr_error_weights")
+  expect_equal(error$arg, "weights")
+})
+
 test_that("a checkpoint that holds code is refused", {
   skip_if_no_python("yolo")
   folder <- withr::local_tempdir()

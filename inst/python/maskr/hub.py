@@ -28,6 +28,9 @@ from maskr.spec import Spec
 REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+(:[\w./-]+)?")
 """owner/name, or owner/name:ref."""
 
+PATH = re.compile(r"[./~\\]|[A-Za-z]:[/\\]|[^/]*\\")
+"""How paths begin, and names of repositories don't."""
+
 COMMIT = re.compile(r":[0-9a-f]{40}$")
 """The ref of a repository that is pinned to one commit."""
 
@@ -117,12 +120,8 @@ def module_from_hub(
         If `repo` names nothing, or the entry doesn't exist, fails, or returns no module.
     """
     local = os.path.isdir(repo)
-    if not local and not REPOSITORY.fullmatch(repo):
-        raise DataError(
-            f'"{repo}" is neither a folder nor a GitHub repository.',
-            hint='Write "owner/name", best as "owner/name:commit".',
-            argument="repo",
-        )
+    if not local:
+        require_name(repo)
     if not trust:
         raise untrusted(repo, local)
     if local and not os.path.isfile(os.path.join(repo, "hubconf.py")):
@@ -154,6 +153,26 @@ def module_from_hub(
             argument="entry",
         )
     return module
+
+
+def require_name(repo: str) -> None:
+    """Raise a DataError for what is neither a folder nor the name of a repository."""
+    if os.path.isfile(repo):
+        raise DataError(
+            f'"{repo}" is a file, and a folder with a hubconf.py is needed.', argument="repo"
+        )
+    if PATH.match(repo):
+        raise DataError(
+            f'There is no folder "{repo}".',
+            hint=f"The working directory is {os.getcwd()}.",
+            argument="repo",
+        )
+    if not REPOSITORY.fullmatch(repo):
+        raise DataError(
+            f'"{repo}" is neither a folder nor a GitHub repository.',
+            hint='Repositories are named "owner/name", best as "owner/name:commit".',
+            argument="repo",
+        )
 
 
 def untrusted(repo: str, local: bool) -> TrustError:
@@ -222,7 +241,7 @@ def not_found(repo: str) -> DataError:
     """The error of a repository or ref that GitHub doesn't know."""
     return DataError(
         f"GitHub has no {repo}, or no such branch, tag or commit in it, or answers no more "
-        "questions for now.",
+        f"questions for now. There is no folder {repo} here either.",
         hint="Write a commit with all of its 40 characters.",
         argument="repo",
     )
@@ -230,8 +249,10 @@ def not_found(repo: str) -> DataError:
 
 def unreachable(repo: str, reason: str) -> WeightsError:
     """The error of a repository, or weights of its own, that can't be downloaded."""
+    not_here = "" if os.path.isdir(repo) else f" There is no folder {repo} here either."
     return WeightsError(
-        f"The repository {repo}, or weights that it asks for, could not be downloaded: {reason}.",
+        f"The repository {repo}, or weights that it asks for, could not be downloaded: {reason}."
+        f"{not_here}",
         hint="Offline, copy the repository's folder to this machine and give its path as `repo`, "
         f"and weights to {os.path.join(torch.hub.get_dir(), 'checkpoints')}.",
         argument="repo",

@@ -81,6 +81,11 @@ def locate(
     return target
 
 
+def find(file: str, cache: str | Sequence[str] = ()) -> str | None:
+    """Path of a file in the folders of weights, None if none of them has it."""
+    return _find(file, _folders(cache))
+
+
 def verify(path: str, sha256: str | Sequence[str]) -> None:
     """Check a file against its SHA-256 checksum, or against its first characters.
 

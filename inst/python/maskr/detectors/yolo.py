@@ -11,11 +11,9 @@ the data that it was trained on; they become channels in here only.
 import atexit
 import importlib.util
 import os
-import re
 import shutil
 import sys
 import tempfile
-import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
@@ -27,13 +25,13 @@ import numpy as np
 from maskr import arrays, device, images, state_dicts, weights
 from maskr.annotations import yolo_training as folders
 from maskr.annotations.table import Annotations
+from maskr.detectors import yolo_files
 from maskr.detectors.base import Detector
 from maskr.errors import (
     DataError,
     FormatError,
     MissingPackageError,
     ShapeError,
-    TrustError,
     WeightsError,
 )
 from maskr.instances import Instances
@@ -105,7 +103,7 @@ def create(source: str, trust: bool, cache: str | Sequence[str], seed: int = 0) 
     Raises
     ------
     WeightsError
-        If the file is not there, damaged, or no YOLO segmentation model.
+        If the file is not there, damaged, or not a YOLO segmentation model.
     TrustError
         If the restricted loader refuses the file and `trust` is False.
     """
@@ -115,18 +113,21 @@ def create(source: str, trust: bool, cache: str | Sequence[str], seed: int = 0) 
         return load(source)
     if source.endswith((".yaml", ".yml")):
         return untrained(source, seed)
-    if os.path.isfile(os.path.expanduser(source)):
-        path = os.path.abspath(os.path.expanduser(source))
-    elif os.path.basename(source) == source and source.endswith(".pt"):
-        path = weights.locate(source, f"{RELEASE}/{source}", cache=cache)
-    else:
-        raise WeightsError(
-            f"There is no file {source}.",
-            hint='Give a ".pt" file, a published name such as "yolov8n-seg.pt", or an '
-            'architecture such as "yolov8n-seg.yaml".',
-            argument="weights",
-        )
+    path = os.path.abspath(os.path.expanduser(source))
+    if not os.path.isfile(path):
+        path = by_name(source, cache)
     return from_checkpoint(path, trust)
+
+
+def by_name(source: str, cache: str | Sequence[str]) -> str:
+    """Find a checkpoint in the folders of weights, or download it if ultralytics publishes it."""
+    published = engine().PUBLISHED
+    if source in published:
+        return weights.locate(source, f"{RELEASE}/{source}", cache=cache)
+    path = weights.find(source, cache) if os.path.basename(source) == source else None
+    if path is None:
+        raise yolo_files.missing(source, published)
+    return path
 
 
 def untrained(source: str, seed: int) -> "Yolo":
@@ -152,62 +153,27 @@ def untrained(source: str, seed: int) -> "Yolo":
 
 def from_checkpoint(path: str, trust: bool) -> "Yolo":
     """Read a detector from a `.pt` file, by ultralytics' restricted loader if not trusted."""
-    if not zipfile.is_zipfile(path):
-        with open(path, "rb") as file:
-            # PyTorch's own files are zip archives, before 1.6 pickles
-            if file.read(1) != b"\x80":
-                raise damaged(path)
+    yolo_files.require_checkpoint(path)
     with engine().session():
         try:
             module = engine().read_checkpoint(path)
         except Exception as error:
-            reason = refused(error)
+            reason = yolo_files.refused(error)
             if reason is None:
-                raise damaged(path) from error
+                raise yolo_files.unopened(path) from error
             if not trust:
-                raise untrusted(path, reason) from error
+                raise yolo_files.untrusted(path, reason) from error
             module = None
     if module is None:
         with engine().session(trust=True):
             try:
                 module = engine().read_checkpoint(path)
             except Exception as error:
-                raise damaged(path) from error
+                raise yolo_files.unopened(path) from error
     check_task(getattr(module, "task", ""), path)
     size = (getattr(module, "args", None) or {}).get("imgsz", 640)
     size = int(max(size)) if isinstance(size, list | tuple) else int(size)
     return Yolo(module, distinct(module.names), Path(path).stem, size)
-
-
-def refused(error: Exception) -> str | None:
-    """Tell what the restricted loader refused: "" if it does not say, None if it did not."""
-    import pickle
-
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, pickle.UnpicklingError):
-            found = re.search(r"GLOBAL (\S+)|unsafe (getattr\([^)]*\))", str(cause))
-            return next(filter(None, found.groups()), "") if found else ""
-        cause = cause.__cause__
-    return None
-
-
-def untrusted(path: str, what: str) -> TrustError:
-    """Say why a file was refused and what can be done."""
-    return TrustError(
-        f"{path} was refused: it holds{f' {what},' if what else ''} more than the parameters and "
-        "layers of a YOLO model, and opening it could run any code.",
-        hint="Only if you know who made it: seg_yolo(..., trust = TRUE) opens it without "
-        "restriction.",
-        argument="trust",
-    )
-
-
-def damaged(path: str) -> WeightsError:
-    """Say that a file is no checkpoint."""
-    return WeightsError(
-        f"{path} is damaged or no checkpoint of an Ultralytics model.", argument="weights"
-    )
 
 
 def check_task(task: str, source: str) -> None:

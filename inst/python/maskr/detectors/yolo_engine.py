@@ -16,6 +16,7 @@ import torch
 from ultralytics.models.yolo.segment import SegmentationPredictor, SegmentationTrainer
 from ultralytics.nn import tasks
 from ultralytics.utils import DEFAULT_CFG_DICT, LOGGER, SETTINGS, events, ops
+from ultralytics.utils.downloads import GITHUB_ASSETS_NAMES
 
 from maskr.detectors.contained import contained
 from maskr.detectors.yolo_augment import replace_augmentation
@@ -23,6 +24,9 @@ from maskr.errors import DataError, MissingPackageError
 from maskr.instances import encode
 
 INTEGRATIONS = ("clearml", "comet", "dvc", "mlflow", "raytune", "tensorboard", "wandb")
+
+PUBLISHED = GITHUB_ASSETS_NAMES
+"""Names of the files that ultralytics publishes."""
 
 MASK_BYTES = 2**26
 """Masks are made and encoded in portions of this many pixels."""
