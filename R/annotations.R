@@ -178,6 +178,8 @@ annotations_problem <- function(x) {
   for (table in names(needed)) {
     lost <- setdiff(needed[[table]], names(x[[table]]))
     if (length(lost) > 0) return(paste0("`", table, "` lacks the column ", lost[[1]]))
+    wide <- wide_column(x[[table]])
+    if (!is.null(wide)) return(paste0("of `", table, "` ", wide))
   }
   if (anyDuplicated(x$images$id)) return("`images` has an id twice")
   if (anyDuplicated(x$classes$id) || anyDuplicated(x$classes$name)) {
@@ -251,6 +253,7 @@ length.seg_annotations <- function(x) nrow(x$images)
 }
 
 image_rows <- function(x, i, call = rlang::caller_env()) {
+  i <- plain_number(i)
   if (is.character(i)) return(unique(find_images(i, x, arg = "i", call = call)))
   rows <- seq_len(nrow(x$images))
   if (is.logical(i) && length(i) == length(rows) && !anyNA(i)) return(rows[i])
@@ -264,7 +267,7 @@ image_rows <- function(x, i, call = rlang::caller_env()) {
 }
 
 class_ids_of <- function(x, j, call = rlang::caller_env()) {
-  ids <- if (is.character(j)) annotation_classes(x)[j] else j
+  ids <- if (is.character(j)) annotation_classes(x)[j] else plain_number(j)
   if (!anyNA(ids) && all(ids %in% x$classes$id)) return(ids)
   maskr_abort("data", c(
     "{.arg j} must be names or ids of classes.", x = "It is {describe(j)}.",
@@ -274,6 +277,7 @@ class_ids_of <- function(x, j, call = rlang::caller_env()) {
 
 # The row of an image, by its id, or by its file's name as far as it tells one image.
 find_image <- function(image, x, arg = "image", call = rlang::caller_env()) {
+  image <- plain_number(image)
   files <- x$images$file
   rows <- if (is.numeric(image) && length(image) == 1) {
     which(x$images$id == image)

@@ -72,6 +72,7 @@ box_columns <- c("xmin", "ymin", "xmax", "ymax")
 # Boxes as a double matrix [N, 4] with row names where there are some.
 box_matrix <- function(x, arg = rlang::caller_arg(x), call = rlang::caller_env()) {
   force(arg)
+  x <- if (is.data.frame(x)) narrow_columns(x) else plain_number(x)
   names <- box_names(x)
   if (length(dim(x)) == 2 && ncol(x) == 4) check_box_columns(x, arg, call)
   if (all(box_columns %in% colnames(x))) x <- x[, box_columns, drop = FALSE]

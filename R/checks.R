@@ -14,6 +14,7 @@ maskr_abort <- function(kind, message, arg = NULL, ..., call = rlang::caller_env
 # What an R object is, in the few words that an error message needs.
 describe <- function(x) {
   if (is.null(x)) return("NULL")
+  if (is_integer64(x)) return("a vector of class integer64; as.numeric() makes numbers of it")
   if (is.data.frame(x)) return(paste0("a data frame of ", nrow(x), " rows"))
   if (!is.null(dim(x))) {
     kind <- if (inherits(x, "seg_image")) "image" else typeof(x)
@@ -66,8 +67,9 @@ check_number <- function(x, min = -Inf, max = Inf, null = FALSE, arg = rlang::ca
                          call = rlang::caller_env()) {
   if (missing(x)) abort_missing(arg, call)
   if (null && is.null(x)) return(x)
-  ok <- is.numeric(x) && length(x) == 1 && !is.na(x) && x >= min && x <= max
-  if (ok) return(as.double(x))
+  n <- plain_number(x)
+  ok <- is.numeric(n) && length(n) == 1 && !is.na(n) && n >= min && n <= max
+  if (ok) return(as.double(n))
   maskr_abort("argument", c(
     "{.arg {arg}} must be one number{range_words(min, max)}{if (null) ' or NULL'}.",
     x = "It is {describe(x)}."
@@ -78,7 +80,8 @@ check_number <- function(x, min = -Inf, max = Inf, null = FALSE, arg = rlang::ca
 check_positive <- function(x, max = Inf, arg = rlang::caller_arg(x),
                            call = rlang::caller_env()) {
   if (missing(x)) abort_missing(arg, call)
-  if (is.numeric(x) && length(x) == 1 && is.finite(x) && x > 0 && x <= max) return(as.double(x))
+  n <- plain_number(x)
+  if (is.numeric(n) && length(n) == 1 && is.finite(n) && n > 0 && n <= max) return(as.double(n))
   maskr_abort("argument", c(
     "{.arg {arg}} must be one number above 0{if (is.finite(max)) paste(' and at most', max)}.",
     x = "It is {describe(x)}."
@@ -90,9 +93,10 @@ check_whole <- function(x, min = -Inf, max = Inf, null = FALSE, arg = rlang::cal
                         call = rlang::caller_env()) {
   if (missing(x)) abort_missing(arg, call)
   if (null && is.null(x)) return(x)
-  whole <- is.numeric(x) && length(x) == 1 && is.finite(x) && x == round(x)
-  large <- whole && abs(x) > .Machine$integer.max
-  if (whole && !large && x >= min && x <= max) return(as.integer(x))
+  n <- plain_number(x)
+  whole <- is.numeric(n) && length(n) == 1 && is.finite(n) && n == round(n)
+  large <- whole && abs(n) > .Machine$integer.max
+  if (whole && !large && n >= min && n <= max) return(as.integer(n))
   maskr_abort("argument", c(
     "{.arg {arg}} must be one whole number{range_words(min, max)}{if (null) ' or NULL'}.",
     x = "It is {describe(x)}.",
@@ -122,9 +126,10 @@ check_choice <- function(x, choices, arg = rlang::caller_arg(x), call = rlang::c
 # Height and width in pixels; one number stands for a square.
 check_size <- function(x, null = TRUE, arg = rlang::caller_arg(x), call = rlang::caller_env()) {
   if (null && is.null(x)) return(NULL)
-  ok <- is.numeric(x) && length(x) %in% 1:2 && all(is.finite(x)) && all(x >= 1) &&
-    all(x == round(x))
-  if (ok) return(as.integer(check_extent(rep_len(x, 2), arg, call)))
+  n <- plain_number(x)
+  ok <- is.numeric(n) && length(n) %in% 1:2 && all(is.finite(n)) && all(n >= 1) &&
+    all(n == round(n))
+  if (ok) return(as.integer(check_extent(rep_len(n, 2), arg, call)))
   maskr_abort("argument", c(
     "{.arg {arg}} must be {.code c(height, width)} in whole pixels.",
     x = "It is {describe(x)}."
@@ -220,6 +225,7 @@ check_paths <- function(x, arg = rlang::caller_arg(x), call = rlang::caller_env(
 # A file or folder that must exist.
 check_existing <- function(path, arg = rlang::caller_arg(path), call = rlang::caller_env()) {
   if (missing(path)) abort_missing(arg, call)
+  force(arg)
   path <- path.expand(check_string(path, arg = arg, call = call))
   if (file.exists(path)) return(path)
   maskr_abort("file", c(
@@ -253,6 +259,7 @@ check_new_path <- function(path, arg = "path", call = rlang::caller_env()) {
 check_classes <- function(x, min = 1, null = TRUE, arg = "classes", call = rlang::caller_env()) {
   if (missing(x)) abort_missing(arg, call, "It is for example c(background = 0, nucleus = 1).")
   if (null && is.null(x)) return(NULL)
+  x <- plain_number(x)
   hint <- c(i = "Write for example {.code {arg} = c(background = 0, nucleus = 1)}.")
   if (!is.numeric(x) || is.null(names(x)) || anyNA(x) || any(x != round(x)) || any(x < 0)) {
     maskr_abort("argument", c(

@@ -98,8 +98,8 @@
 #'   volumes of the Cell Tracking Challenge also to [seg_data_volume()]: `as`, `axis`, `patch`, ...
 #' @return A [seg_dataset()]; its annotations are the field `targets`. A folder that lacks what it
 #'   should hold is a `maskr_error_file` or `maskr_error_format` that names it, a split or class
-#'   that isn't there a `maskr_error_data`. Listed images without a mask, areas of a fold that aren't
-#'   there, and damaged records are left out with a warning of class `maskr_warning_skipped`.
+#'   that isn't there a `maskr_error_data`. Listed images without a mask, areas of a fold that are
+#'   missing, and damaged records are left out with a warning of class `maskr_warning_skipped`.
 #' @references Everingham et al. (2010) The Pascal visual object classes challenge,
 #'   \doi{10.1007/s11263-009-0275-4}. Lin et al. (2014) <https://arxiv.org/abs/1405.0312>. Cordts et
 #'   al. (2016) <https://arxiv.org/abs/1604.01685>. Zhou et al. (2017) Scene parsing through ADE20K,

@@ -166,6 +166,7 @@ check_target_names <- function(targets, classes, call = rlang::caller_env()) {
 
 check_sample_weights <- function(x, n, call = rlang::caller_env()) {
   if (is.null(x)) return(NULL)
+  x <- plain_number(x)
   if (is.numeric(x) && length(x) == n && all(is.finite(x)) && all(x >= 0) && any(x > 0)) {
     return(as.double(x))
   }
@@ -195,6 +196,7 @@ per_image <- c("images", "targets", "instances", "sample_weights", "groups")
 
 check_samples <- function(i, names, arg = "i", call = rlang::caller_env()) {
   n <- length(names)
+  i <- plain_number(i)
   at <- stats::setNames(seq_len(n), names)
   ok <- is.numeric(i) && !anyNA(i) && all(i == round(i)) && all(i != 0) && all(abs(i) <= n) &&
     (all(i > 0) || all(i < 0)) || is.logical(i) && length(i) == n && !anyNA(i) ||

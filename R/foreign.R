@@ -4,7 +4,7 @@
 own_image <- function(x, arg = rlang::caller_arg(x), call = rlang::caller_env()) {
   force(arg)
   kind <- foreign_kind(x)
-  if (is.null(kind)) return(x)
+  if (is.null(kind)) return(plain_number(x))
   if (kind %in% names(no_images)) abort_foreign(kind, no_images[[kind]], arg, call)
   found <- foreign_readers[[kind]](x, arg, call)
   pixels <- found$pixels
@@ -20,7 +20,7 @@ own_image <- function(x, arg = rlang::caller_arg(x), call = rlang::caller_env())
 own_mask <- function(x, arg = rlang::caller_arg(x), call = rlang::caller_env()) {
   force(arg)
   kind <- foreign_kind(x)
-  if (is.null(kind)) return(x)
+  if (is.null(kind)) return(plain_number(x))
   if (kind %in% names(no_masks)) abort_foreign(kind, no_masks[[kind]], arg, call)
   found <- foreign_readers[[kind]](x, arg, call)
   pixels <- one_channel_of(found$pixels, kind, arg, call)

@@ -77,6 +77,7 @@ new_seg_image <- function(x, path = NULL, spacing = NULL, affine = NULL, range =
 
 # A double array of 3 or 4 dimensions without attributes.
 image_array <- function(x, arg = "x", call = rlang::caller_env()) {
+  x <- plain_number(x)
   size <- dim(x)
   ok <- (is.numeric(x) || is.logical(x) || is.raw(x)) && !is.factor(x)
   if (!ok || !length(size) %in% 2:4) {

@@ -105,6 +105,7 @@ stack_masks <- function(masks, call = rlang::caller_env()) {
     }
     masks <- array(unlist(lapply(masks, as.vector)), dim = c(sizes[[1]], length(masks)))
   }
+  masks <- plain_number(masks)
   if (is.matrix(masks)) dim(masks) <- c(dim(masks), 1)
   ok <- (is.logical(masks) || is.numeric(masks)) && length(dim(masks)) == 3 && length(masks) > 0
   if (!ok) {
@@ -121,6 +122,7 @@ stack_masks <- function(masks, call = rlang::caller_env()) {
 }
 
 check_object_classes <- function(class, n, classes, call = rlang::caller_env()) {
+  class <- plain_number(class)
   ids <- if (is.numeric(class)) class else unname(classes[as.character(class)])
   if (!length(ids) %in% c(1, n) || anyNA(ids) || !all(ids %in% classes)) {
     maskr_abort("data", c(
@@ -168,6 +170,8 @@ instances_problem <- function(x) {
   lost <- setdiff(instance_fields, names(x))
   if (length(lost) > 0) return(paste("it lacks the column", paste(lost, collapse = ", ")))
   if (length(attr(x, "size")) != 2) return("it lost its attribute `size`")
+  wide <- wide_column(x)
+  if (!is.null(wide)) return(wide)
   if (is.null(attr(x, "classes"))) return("it lost its attribute `classes`")
   labels <- class_labels(x$class, attr(x, "classes"))
   if (anyNA(labels)) return("its column `class` holds ids that are not among its classes")
@@ -307,6 +311,7 @@ as_seg_instances.seg_panoptic <- function(x, ...) {
 #' @rdname as_seg_instances
 #' @export
 as_seg_instances.data.frame <- function(x, size = NULL, classes = NULL, ...) {
+  x <- narrow_columns(x)
   size <- check_size(size %||% attr(x, "size"), null = FALSE, arg = "size")
   classes <- check_classes(classes %||% attr(x, "classes"), null = FALSE)
   if (is.null(x$rle) || is.null(x$class) && is.null(x$label)) {

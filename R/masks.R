@@ -178,6 +178,7 @@ file_palette <- function(palette, classes) {
 
 check_values <- function(values, call = rlang::caller_env()) {
   if (is.null(values)) return(NULL)
+  values <- plain_number(values)
   ok <- is.numeric(values) && length(values) >= 2 && all(is.finite(values)) &&
     all(values == round(values)) && !anyDuplicated(values)
   if (ok) return(as.list(as.integer(values)))
@@ -339,7 +340,7 @@ seg_one_hot <- function(x, classes = NULL) {
 
 # Class ids to be written into a mask, from ids or class names.
 check_new_ids <- function(value, classes, call = rlang::caller_env()) {
-  if (is.factor(value)) value <- as.character(value)
+  value <- if (is.factor(value)) as.character(value) else plain_number(value)
   ids <- if (is.character(value)) unname(classes[value]) else as.vector(value)
   whole <- is.numeric(ids) && !any(ids != round(ids), na.rm = TRUE) || all(is.na(value))
   unknown <- if (is.character(value)) {

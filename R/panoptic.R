@@ -61,6 +61,7 @@ check_segments <- function(segments, x, classes, call = rlang::caller_env()) {
       x = "It is {describe(segments)}."
     ), arg = "segments", call = call)
   }
+  segments <- narrow_columns(segments)
   seen <- setdiff(unique(as.vector(x)), 0L)
   unknown <- setdiff(seen, segments$id)
   if (length(unknown) > 0 || anyDuplicated(segments$id) || any(segments$id < 1)) {

@@ -39,6 +39,7 @@ seg_split <- function(x, prop = c(train = 0.8, valid = 0.2), group = NULL, strat
                       verbose = NULL) {
   check_verbose(verbose)
   if (is_scenes(x)) x <- seg_dataset(x)
+  x <- plain_number(x)
   if (is.numeric(x)) x <- seq_len(check_whole(x, min = 1))
   prop <- check_proportions(prop)
   parts <- deal_out(x, prop, group, stratify, verbose, call = rlang::current_env())
@@ -142,6 +143,7 @@ check_proportions <- function(prop, call = rlang::caller_env()) {
 # NULL, or the group of each image.
 check_groups <- function(group, names, call = rlang::caller_env()) {
   if (is.null(group)) return(NULL)
+  group <- plain_number(group)
   if (is.character(group) && length(group) == 1 && length(names) > 1) {
     return(matched_groups(group, names, call))
   }
@@ -177,6 +179,7 @@ matched_groups <- function(pattern, names, call) {
 # NULL where there are none, or a logical matrix [image, stratum].
 check_strata <- function(stratify, names, call = rlang::caller_env()) {
   if (rlang::is_bool(stratify)) return(NULL)
+  stratify <- plain_number(stratify)
   if (is.atomic(stratify) && length(stratify) == length(names) && !anyNA(stratify)) {
     return(outer(as.character(stratify), unique(as.character(stratify)), "=="))
   }
