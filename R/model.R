@@ -200,7 +200,8 @@ check_layer_rates <- function(x, call = rlang::caller_env()) {
 #' @param monitor The metric by which epochs are judged, such as `"val_loss"` or `"val_iou"`: losses
 #'   and errors should fall, all others rise. Without validation data the last epoch whose metrics
 #'   are finite counts as the best.
-#' @param restore_best `FALSE` keeps the last epoch's weights instead of the best one's.
+#' @param restore_best `FALSE` keeps the last epoch's weights instead of the best one's, unless training
+#'   diverged.
 #' @param ... Must be empty.
 #' @param precision `"auto"` (bfloat16 where the hardware computes in it), `"float32"` or
 #'   `"bfloat16"`, which is slow on CPUs without instructions for it (said once a session). On a CPU
@@ -225,9 +226,10 @@ check_layer_rates <- function(x, call = rlang::caller_env()) {
 #' @param seed A whole number of at least 0 that decides order, augmentation and dropout, whatever
 #'   the state of R's generator, which it leaves alone; `NULL` draws it from R's generator.
 #' @return A [seg_history], invisibly. What Keras's callbacks warn of is a warning of class
-#'   `maskr_warning_callback`; a loss that is not finite stops the training with a warning of class
-#'   `maskr_warning_not_finite`. Everything frozen, or an unknown `monitor`, is a `maskr_error_data`
-#'   before any image is read.
+#'   `maskr_warning_callback`. A loss or weights that are not finite stop the training with a warning
+#'   of class `maskr_warning_not_finite`; the model then has the weights of its best epoch, or those
+#'   from before training if there is none. Everything frozen, weights that are not finite to begin
+#'   with, or an unknown `monitor`, is a `maskr_error_data` before any image is read.
 #' @concept training
 #' @export
 #' @examplesIf seg_available()
@@ -334,7 +336,16 @@ say_why_stopped <- function(result, restore_best) {
   for (text in unlist(result$warnings)) {
     cli::cli_warn(verbatim(text), class = "maskr_warning_callback")
   }
-  if (result$stopped == "interrupted") {
+  if (result$diverged) {
+    state <- if (result$best_epoch > 0) "at its best epoch, {result$best_epoch}" else
+      "as it was before training"
+    cli::cli_warn(c(
+      "Training stopped in epoch {max(1, unlist(result$epoch))}: the loss or the weights are no
+       longer finite.",
+      i = paste0("The model is ", state, ", with a fresh optimizer."),
+      i = "Try a smaller {.arg learning_rate}, or {.code precision = \"float32\"}."
+    ), class = "maskr_warning_not_finite")
+  } else if (result$stopped == "interrupted") {
     epoch <- result$best_epoch
     cli::cli_inform(c(i = if (!restore_best || epoch == 0) {
       "Interrupted: the model stays as the last batch left it."
@@ -343,12 +354,6 @@ say_why_stopped <- function(result, restore_best) {
     } else {
       "Interrupted: the model is at its best epoch so far, epoch {epoch}."
     }), class = "maskr_message_interrupted")
-  }
-  if (result$stopped == "not finite") {
-    cli::cli_warn(c(
-      "Training stopped in epoch {max(unlist(result$epoch))}: the loss is no longer finite.",
-      i = "Try a smaller {.arg learning_rate}, or {.code precision = \"float32\"}."
-    ), class = "maskr_warning_not_finite")
   }
 }
 

@@ -187,9 +187,49 @@ def test_the_last_finite_epoch_is_kept_and_no_other_is_the_best(valid):
     assert result["stopped"] == "not finite" and max(result["epoch"]) == 3
     assert result["best_epoch"] == 2
     assert all(value.isfinite().all() for value in model.module.state_dict().values())
-    result = training.fit(model_of(), data(), valid, epochs=4, precision="float32",
-                          callbacks=[Ruin(1)])
-    assert result["best_epoch"] == 0
+    assert result["diverged"]
+
+
+@pytest.mark.parametrize("restore_best", [True, False])
+def test_a_training_that_diverges_at_once_leaves_the_initial_weights(restore_best):
+    model = model_of()
+    before = {name: value.clone() for name, value in model.module.state_dict().items()}
+    result = training.fit(model, data(), epochs=4, precision="float32", callbacks=[Ruin(1)],
+                          restore_best=restore_best)
+    assert result["best_epoch"] == 0 and result["diverged"]
+    for name, value in model.module.state_dict().items():
+        torch.testing.assert_close(value, before[name], rtol=0, atol=0)
+    # NaN in the optimizer's moments would spoil the next training too
+    again = training.fit(model, data(), epochs=1, precision="float32")
+    assert not again["diverged"] and again["best_epoch"] == 1
+
+
+class RuinAfterwards(keras.callbacks.Callback):
+    """Makes a network all NaN by the last step of an epoch, whose loss is still finite."""
+
+    def on_train_batch_end(self, batch, logs=None):
+        if batch + 1 == self.params["steps"]:
+            with torch.no_grad():
+                next(self.model.module.parameters()).fill_(float("nan"))
+
+
+def test_a_last_step_that_ruins_the_weights_is_noticed(tmp_path):
+    model = model_of()
+    before = {name: value.clone() for name, value in model.module.state_dict().items()}
+    result = training.fit(model, data(), epochs=3, precision="float32",
+                          callbacks=[RuinAfterwards()], resume=str(tmp_path / "run"))
+    assert result["stopped"] == "not finite" and result["best_epoch"] == 0
+    for name, value in model.module.state_dict().items():
+        torch.testing.assert_close(value, before[name], rtol=0, atol=0)
+    assert list((tmp_path / "run").iterdir()) == []
+
+
+def test_weights_that_are_not_finite_can_not_be_trained():
+    model = model_of()
+    with torch.no_grad():
+        model.module.encoder1.enc1norm1.running_mean.fill_(float("inf"))
+    with pytest.raises(DataError, match="encoder1.enc1norm1.running_mean"):
+        training.fit(model, data(), epochs=1)
 
 
 def test_without_validation_an_interrupt_keeps_the_last_finished_epoch():

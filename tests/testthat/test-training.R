@@ -161,3 +161,16 @@ test_that("an error of the user's own callback is shown as such", {
     "boom \\{x\\}", class = "maskr_error_callback"
   )
 })
+
+test_that("a training that diverges says so and leaves the model as it was", {
+  skip_if_no_python()
+  scenes <- seg_example("nuclei", n = 3, size = c(32, 48), seed = 4)
+  model <- seg_unet(1, scenes$classes, init_features = 2) |> compile("sgd", learning_rate = 1e30)
+  before <- predict(model, scenes$images, type = "prob", precision = "float32")
+  expect_warning(
+    history <- fit(model, scenes, epochs = 4, batch_size = 1, precision = "float32"),
+    "no longer finite.*as it was before training", class = "maskr_warning_not_finite"
+  )
+  expect_equal(attr(history, "best_epoch"), 0)
+  expect_equal(predict(model, scenes$images, type = "prob", precision = "float32"), before)
+})

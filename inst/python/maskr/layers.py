@@ -62,3 +62,9 @@ def within(network: torch.nn.Module, names: list[str]) -> set[str]:
 def fixed(network: torch.nn.Module) -> list[str]:
     """Names of the parameters that are not trained."""
     return [name for name, p in members.named_parameters(network) if not p.requires_grad]
+
+
+def not_finite(network: torch.nn.Module) -> str | None:
+    """The name of the first parameter or buffer that holds NaN or infinity, or None."""
+    state = torch.nn.Module.state_dict(network)
+    return next((name for name, value in state.items() if not value.isfinite().all()), None)

@@ -243,7 +243,11 @@ class SegModel(keras.Model):
             return
         known = {id(v) for v in optimizer._trainable_variables}
         if not known.issuperset(id(v) for v in self.trainable_variables):
-            self.optimizer = type(optimizer).from_config(optimizer.get_config())
+            self.renew_optimizer()
+
+    def renew_optimizer(self) -> None:
+        """Exchange the optimizer for a fresh one of the same settings."""
+        self.optimizer = renewed(self.optimizer)
 
     def get_config(self) -> dict:
         """The specification, from which `from_config()` rebuilds the network by name."""
@@ -266,6 +270,11 @@ class TorchModuleWrapper(keras.layers.TorchModuleWrapper):
         for parameter in members.parameters(self.module):
             self._track_variable(keras.Variable(parameter, trainable=parameter.requires_grad))
         self.built = True
+
+
+def renewed(optimizer: keras.optimizers.Optimizer) -> keras.optimizers.Optimizer:
+    """An optimizer of the same settings that has taken no step yet."""
+    return type(optimizer).from_config(optimizer.get_config())
 
 
 def require_trainable(module: torch.nn.Module) -> None:

@@ -11,7 +11,7 @@ import torch
 from maskr import detectors, wrapping
 from maskr.errors import DataError, FormatError, WeightsError
 from maskr.files import atomically
-from maskr.model import SegModel
+from maskr.model import SegModel, renewed
 from maskr.spec import Spec
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ def clone(model: SegModel) -> SegModel:
     if model.compiled:
         # not by `get_compile_config()`, which knows classes by name and so none of the user's own
         settings = dict(model._compile_config.config)
-        settings["optimizer"] = type(model.optimizer).from_config(model.optimizer.get_config())
+        settings["optimizer"] = renewed(model.optimizer)
         for name in ("metrics", "weighted_metrics"):
             settings[name] = keras.tree.map_structure(another, settings[name])
         copied.compile(**settings)

@@ -6,13 +6,14 @@ from collections.abc import Collection
 import keras
 import torch
 
+from maskr import layers
 from maskr.errors import DataError
 from maskr.model import SegModel
 from maskr.training.direction import falls
 
 
 class Best(keras.callbacks.Callback):
-    """Keeps the best epoch's weights and buffers.
+    """Keeps the best epoch's weights and buffers; as epoch 0, those from before training.
 
     Keras's own `restore_best_weights` forgets the statistics of batch normalisation.
     """
@@ -24,13 +25,13 @@ class Best(keras.callbacks.Callback):
         self.restore_best = restore_best
         self.value = math.inf
         self.epoch = 0
-        self.weights: dict[str, torch.Tensor] | None = None
+        self.weights = self._snapshot()
         self.last: dict[str, torch.Tensor] | None = None
         self.stopped = ""
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         """Compare the epoch with the best so far."""
-        if not all(math.isfinite(value) for value in logs.values()):
+        if not all(map(math.isfinite, logs.values())) or layers.not_finite(self.network):
             self.stopped = "not finite"
             self.model.stop_training = True
             return
@@ -45,14 +46,26 @@ class Best(keras.callbacks.Callback):
 
         Keras's early stopping puts weights back at this moment, without their statistics.
         """
-        self.last = None if self.restore_best and self.weights is not None else self._snapshot()
+        self.last = None if self.restore_best and self.epoch > 0 else self._snapshot()
 
-    def restore(self) -> None:
-        """Put the best epoch's weights back, or those of the last where none is the best."""
-        best = self.weights if self.restore_best else None
-        if best is not None or self.last is not None:
-            self.network.load_state_dict(best if best is not None else self.last)
+    def restore(self) -> bool:
+        """Put the best epoch's weights back, or those of the last where none is the best.
+
+        Where training diverged, weights that are not finite are of no use: the best ones come back
+        whatever `restore_best` says, those from before training if no epoch was any good.
+
+        Returns
+        -------
+        bool
+            Whether training diverged.
+        """
+        diverged = self.stopped == "not finite" or layers.not_finite(self.network) is not None
+        if diverged or (self.restore_best and self.epoch > 0):
+            self.network.load_state_dict(self.weights)
+        elif self.last is not None:
+            self.network.load_state_dict(self.last)
         self.last = None
+        return diverged
 
     def _judged(self, logs: dict) -> float:
         """What is to be small; without validation data each finite epoch is better than before."""

@@ -152,7 +152,8 @@ class Checkpoint(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         """Write the epoch down, unless it is one to go back behind."""
-        if not self.writes or not all(math.isfinite(value) for value in logs.values()):
+        diverged = self.best is not None and self.best.stopped
+        if not self.writes or diverged or not all(map(math.isfinite, logs.values())):
             return
         if self.best is None or self.best.epoch == epoch + 1:
             save_best(self.model, self.best, self.folder / BEST)
@@ -178,7 +179,7 @@ def make_folder(folder: str) -> Path:
 
 def save_best(model: SegModel, best: Best | None, path: Path) -> None:
     """Write the model with its best weights, as `storage.load()` reads it."""
-    if best is None or best.weights is None:
+    if best is None:
         storage.save(model, str(path))
         return
     # they are not the network's own where weights are averaged

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import keras
 
-from maskr import keras_losses
+from maskr import keras_losses, layers
 from maskr.errors import DataError
 from maskr.model import SegModel, require_trainable
 from maskr.training.best import require_metric
@@ -17,6 +17,14 @@ def check_model(model: SegModel, monitor: str) -> None:
     require_trainable(model.module)
     model.adopt()
     check_compiled(model)
+    damaged = layers.not_finite(model.module)
+    if damaged is not None:
+        raise DataError(
+            f"The model's weights hold NaN or infinite values (in `{damaged}`), from which no "
+            "training can start.",
+            hint="Load or build the model anew.",
+            argument="object",
+        )
     if not model.trainable_variables:
         raise DataError(
             "All layers are frozen, so there is nothing to train.",

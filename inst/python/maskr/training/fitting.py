@@ -77,7 +77,9 @@ def fit(
     -------
     dict
         `epoch, metric, data, value`: columns of equal length; `best_epoch`, 0 where no epoch ended
-        with finite metrics; `monitor`, which is "epoch" without validation data;
+        with finite metrics; `diverged`: whether loss or weights were not finite at the end, so that
+        the best epoch's weights, or else those from before, were put back; `monitor`, which is
+        "epoch" without validation data;
         `stopped`: "" or why training ended early: "interrupted", "not finite", "early stopping";
         `warnings`: what callbacks warned of.
 
@@ -107,6 +109,7 @@ def fit(
         training.run()
     return recorder.columns() | {
         "best_epoch": best.epoch,
+        "diverged": training.diverged,
         "monitor": "epoch" if validation is None else monitor,
         "stopped": training.stopped,
         "warnings": said,
@@ -143,6 +146,7 @@ class Training:
         self.callbacks = [*first, self.update, recorder, best, *theirs]
         self.recorder = recorder
         self.done = 0
+        self.diverged = False
         if resume:
             self.keep(resume, run)
 
@@ -175,7 +179,9 @@ class Training:
                 self.freezing.finish()
             if self.averaging is not None:
                 self.averaging.show(True)
-            self.best.restore()
+            self.diverged = self.best.restore()
+            if self.diverged:
+                self.model.renew_optimizer()
 
     @property
     def stopped(self) -> str:
