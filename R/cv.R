@@ -358,37 +358,31 @@ in_fold <- function(i, k, expr, call = rlang::caller_env()) {
 
 # One bar over the epochs of `total` folds or combinations, each of `parts` trainings, and a line
 # for each. `what` is what to call them.
-fold_progress <- function(verbose, total, what, parts = 1) {
-  if (!(verbose %||% is_talkative())) {
+fold_progress <- function(verbose, total, what, parts = 1, frame = rlang::caller_env()) {
+  if (!shows_progress(verbose, frame)) {
     return(list(begin = \(i) NULL, events = FALSE, end = \(i, metrics) NULL))
   }
-  started <- Sys.time()
-  now <- c(whole = 0, part = 0)
+  started <- now()
+  at <- c(whole = 0, part = 0)
   bar <- NULL
   events <- function(event) {
-    if (event$event == "begin") now[["part"]] <<- now[["part"]] + 1
+    if (event$event == "begin") at[["part"]] <<- at[["part"]] + 1
     if (event$event != "epoch") return(invisible())
-    if (is.null(bar)) bar <<- start_fold_bar(total, what)
-    done <- now[["whole"]] - 1 + (now[["part"]] - 1 + event$epoch / event$epochs) / parts
-    status <- paste(c(paste0(what, " ", now[["whole"]], "/", total, ","), epoch_words(event),
+    if (is.null(bar)) bar <<- start_fold_bar(total, what, frame)
+    done <- at[["whole"]] - 1 + (at[["part"]] - 1 + event$epoch / event$epochs) / parts
+    status <- paste(c(paste0(what, " ", at[["whole"]], "/", total, ","), epoch_words(event),
                       metric_words(event$metrics)), collapse = " ")
     cli::cli_progress_update(set = done, extra = list(status = status), id = bar)
   }
   end <- function(i, metrics) {
-    seconds <- as.numeric(difftime(Sys.time(), started, units = "secs"))
-    left <- seconds / i * (total - i)
-    if (i == total && !is.null(bar)) cli::cli_progress_done(id = bar)
-    cli::cli_inform(paste(c(
-      paste0(what, " ", i, "/", total, ":"), metric_words(metrics),
-      if (left > 0) paste0("(", format_seconds(left), " left)")
-    ), collapse = " "))
+    say_progress(paste0(what, " ", i, "/", total, ":"), metrics, time_left(started, i, total - i))
   }
-  list(begin = \(i) now <<- c(whole = i, part = 0), events = events, end = end)
+  list(begin = \(i) at <<- c(whole = i, part = 0), events = inner_reporter(events), end = end)
 }
 
-start_fold_bar <- function(total, what) {
+start_fold_bar <- function(total, what, frame) {
   cli::cli_progress_bar(
-    total = total, clear = TRUE, .envir = the, .auto_close = FALSE, extra = list(status = what),
-    format = "{cli::pb_extra$status} {cli::pb_bar} {cli::pb_eta_str}"
+    total = total, clear = TRUE, extra = list(status = what), auto_terminate = FALSE,
+    format = "{cli::pb_extra$status} {cli::pb_bar} {cli::pb_eta_str}", .envir = frame
   )
 }

@@ -9,7 +9,9 @@
 #' they are.
 #'
 #' The suggestion is the learning rate at which the smoothed loss falls most steeply against the
-#' logarithm of the learning rate, left of its lowest point. `smoothed` is the loss under a Gaussian
+#' logarithm of the learning rate, left of its lowest point. Where the loss still falls most steeply
+#' at the end, the range is too short to see that: then a message says so, and the suggestion is a
+#' tenth of the largest learning rate tried. `smoothed` is the loss under a Gaussian
 #' whose standard deviation is 4 % of the steps; it looks both ways, and so delays nothing.
 #'
 #' @param object A [`seg_model`][seg_model]; one that was not compiled is tried with the defaults of
@@ -24,10 +26,10 @@
 #' @param precision As in [fit()][fit.seg_model()].
 #' @param verbose Whether to show progress; `NULL` decides by itself.
 #' @return A data frame of class `seg_lr_find` with columns `learning_rate`, `loss` (of the batch,
-#'   before its step) and `smoothed`. Attributes: `suggestion`, the suggested learning rate, `NA`
-#'   where the loss falls nowhere, or still falls most steeply at `to`; `still_falling`, whether it
-#'   is the latter; `diverged`, whether it ended early. `print()` and `plot()` return
-#'   their argument invisibly, `autoplot()` a ggplot. [set.seed()] before makes it repeatable.
+#'   before its step) and `smoothed`. Attributes: `suggestion`, the suggested learning rate;
+#'   `still_falling`, whether the loss still falls most steeply at `to`; `diverged`, whether it
+#'   ended early. `print()` and `plot()` return their argument invisibly, `autoplot()` a ggplot.
+#'   [set.seed()] before makes it repeatable. A loss that falls nowhere is a `maskr_error_data`.
 #' @references Smith (2017) Cyclical learning rates for training neural networks,
 #'   \url{https://arxiv.org/abs/1506.01186}.
 #' @concept training
@@ -36,7 +38,7 @@
 #' set.seed(1)
 #' scenes <- seg_example("nuclei", n = 6, size = c(64, 64))
 #' model <- seg_unet(in_channels = 1, classes = scenes$classes, init_features = 4)
-#' found <- seg_lr_find(model, scenes, steps = 30, batch_size = 2)
+#' found <- seg_lr_find(model, scenes, to = 10, steps = 30, batch_size = 2)
 #' found
 #' plot(found)
 #' model |> compile(learning_rate = attr(found, "suggestion"))
@@ -60,9 +62,25 @@ seg_lr_find <- function(object, x, y = NULL, ..., from = 1e-6, to = 1, steps = 1
     learning_rate = as.double(unlist(found$learning_rate)), loss = as.double(unlist(found$loss)),
     smoothed = as.double(unlist(found$smoothed))
   )
-  structure(frame, suggestion = found$suggestion %||% NA_real_,
-            still_falling = found$still_falling, diverged = found$diverged,
-            class = c("seg_lr_find", "data.frame"))
+  found <- structure(frame, suggestion = found$suggestion, still_falling = found$still_falling,
+                     diverged = found$diverged, class = c("seg_lr_find", "data.frame"))
+  if (attr(found, "still_falling")) {
+    cli::cli_inform(c("!" = "{suggestion_words(found)}"), class = "maskr_message_range")
+  }
+  found
+}
+
+suggestion_words <- function(x) {
+  suggestion <- attr(x, "suggestion")
+  if (attr(x, "still_falling")) {
+    paste0("The loss still falls at the largest learning rate, ",
+           format_rate(max(x$learning_rate)), "; the suggestion is about a tenth of it, ",
+           format_rate(suggestion), ". A larger `to` may find a better one.")
+  } else {
+    loss <- x$smoothed[x$learning_rate == suggestion]
+    paste0("suggestion: learning_rate = ", format_rate(suggestion), ", where the loss (",
+           format(loss, digits = 3), ") falls most steeply")
+  }
 }
 
 check_rates <- function(from, to, call = rlang::caller_env()) {
@@ -78,22 +96,10 @@ check_rates <- function(from, to, call = rlang::caller_env()) {
 #' @rdname seg_lr_find
 #' @export
 print.seg_lr_find <- function(x, ...) {
-  suggestion <- attr(x, "suggestion")
-  tried <- if (nrow(x) > 0) paste(", tried", paste(format_rate(range(x$learning_rate)),
-                                                   collapse = " to "))
-  cat("<seg_lr_find> ", nrow(x), " steps", tried,
+  cat("<seg_lr_find> ", nrow(x), " steps, tried ",
+      paste(format_rate(range(x$learning_rate)), collapse = " to "),
       if (attr(x, "diverged")) ", then the loss diverged", "\n", sep = "")
-  if (is.na(suggestion)) {
-    cat("no suggestion: the loss ", if (isTRUE(attr(x, "still_falling"))) {
-      "still falls at the largest learning rate; try a larger `to`"
-    } else {
-      "fell nowhere"
-    }, "\n", sep = "")
-  } else {
-    cat("suggestion: learning_rate = ", format_rate(suggestion), ", where the loss (",
-        format(x$smoothed[x$learning_rate == suggestion], digits = 3), ") falls most steeply\n",
-        sep = "")
-  }
+  cat(suggestion_words(x), "\n", sep = "")
   invisible(x)
 }
 
@@ -102,7 +108,6 @@ format_rate <- function(rate) format(signif(rate, 2), trim = TRUE)
 #' @rdname seg_lr_find
 #' @export
 plot.seg_lr_find <- function(x, y, ...) {
-  check_any_step(x)
   suggestion <- attr(x, "suggestion")
   old <- graphics::par(mar = c(4, 4, 2.2, 0.8), mgp = c(2.6, 0.6, 0), las = 1)
   on.exit(graphics::par(old))
@@ -111,7 +116,6 @@ plot.seg_lr_find <- function(x, y, ...) {
   powers <- 10^seq(ceiling(log10(min(x$learning_rate))), floor(log10(max(x$learning_rate))))
   graphics::axis(1, powers, parse(text = paste0("10^", round(log10(powers)))))
   graphics::lines(x$learning_rate, x$smoothed, col = "#0072B2", lwd = 2)
-  if (is.na(suggestion)) return(invisible(x))
   graphics::abline(v = suggestion, lty = 3, col = "#D55E00", lwd = 1.5)
   graphics::points(suggestion, x$smoothed[x$learning_rate == suggestion], pch = 16, cex = 1.4,
                    col = "#D55E00")
@@ -122,33 +126,22 @@ plot.seg_lr_find <- function(x, y, ...) {
 #' @rdname seg_lr_find
 #' @exportS3Method ggplot2::autoplot
 autoplot.seg_lr_find <- function(object, ...) {
-  check_any_step(object)
   frame <- data.frame(
     learning_rate = rep(object$learning_rate, 2), loss = c(object$loss, object$smoothed),
     kind = rep(c("each batch", "smoothed"), each = nrow(object))
   )
   suggestion <- attr(object, "suggestion")
-  plot <- ggplot2::ggplot(frame, ggplot2::aes(.data$learning_rate, .data$loss,
-                                              colour = .data$kind)) +
+  ggplot2::ggplot(frame, ggplot2::aes(.data$learning_rate, .data$loss, colour = .data$kind)) +
     ggplot2::geom_line() +
     ggplot2::scale_x_log10() +
     ggplot2::coord_cartesian(ylim = shown_losses(object)) +
     ggplot2::scale_colour_manual(values = c("each batch" = "grey70", smoothed = "#0072B2")) +
-    ggplot2::labs(x = "learning rate", y = "loss", colour = NULL)
-  if (is.na(suggestion)) return(plot)
-  plot + ggplot2::geom_vline(xintercept = suggestion, linetype = 3, colour = "#D55E00")
+    ggplot2::labs(x = "learning rate", y = "loss", colour = NULL) +
+    ggplot2::geom_vline(xintercept = suggestion, linetype = 3, colour = "#D55E00")
 }
 
 # Diverging losses would press what matters to the ground: up to twice the first is shown.
 shown_losses <- function(x) {
   low <- min(x$loss, x$smoothed)
   c(low, max(min(max(x$loss), low + 2 * (x$smoothed[[1]] - low)), x$smoothed[[1]]))
-}
-
-check_any_step <- function(x, call = rlang::caller_env()) {
-  if (nrow(x) > 0) return(invisible())
-  maskr_abort("data", c(
-    "There is nothing to plot: the loss was infinite from the first step.",
-    i = "Look at the data with {.fn seg_check}."
-  ), call = call)
 }

@@ -506,16 +506,6 @@ say_slow_precision <- function(precision) {
   ), class = "maskr_message_slow")
 }
 
-# A progress bar over images, or NULL.
-counting_progress <- function(verbose, total, what) {
-  if (total < 2 || !(verbose %||% is_talkative())) return(NULL)
-  bar <- cli::cli_progress_bar(what, total = total, .envir = the, .auto_close = FALSE)
-  function(done, all) {
-    cli::cli_progress_update(set = done, id = bar)
-    if (done == all) cli::cli_progress_done(id = bar)
-  }
-}
-
 #' Evaluate a model on a dataset
 #'
 #' Predicts every image of a dataset, at the dataset's `size`, and scores the masks. One batch at a

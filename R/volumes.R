@@ -100,7 +100,7 @@ seg_data_volume <- function(root, split = NULL, ..., targets = NULL, classes = N
   require_volumes()
   found <- py_call("datasets.volume", "r_parts", as.list(root), check_string(split, null = TRUE),
                    if (!is.null(targets)) as.list(targets), choice, reading, draw_seed(),
-                   counting_progress(verbose, length(root), "Reading labels"))
+                   counting_progress(verbose, NA, "Reading labels"))
   classes <- classes %||% declared_classes(found, values)
   check_known_ids(found$ids, classes, arg = "targets")
   say_left_out(found, as)

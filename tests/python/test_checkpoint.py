@@ -85,7 +85,7 @@ def test_a_finished_run_returns_its_history_at_once(tmp_path):
     again = model_of()
     events = []
     assert fit(again, tmp_path, epochs=2, progress=events.append) == history
-    assert [event["event"] for event in events] == ["begin", "end"]
+    assert [(event["event"], event["epoch"]) for event in events] == [("begin", 2)]
     assert same(again, model)
     # the model beside it is the best one
     best = SegModel(Net(), model.spec)

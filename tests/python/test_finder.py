@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from maskr import layers, training
+from maskr.errors import DataError
 from maskr.model import SegModel
 from maskr.spec import Spec
 from maskr.training import finder
@@ -104,13 +105,17 @@ def test_losses_of_keras_and_progress():
     assert result["loss"][0] > 0
 
 
-def test_infinite_losses_end_it():
+def test_losses_that_are_not_finite_are_an_error():
     model = model_of()
     with torch.no_grad():
         model.module.head.bias.fill_(float("nan"))
-    result = found(model)
-    assert result == {"learning_rate": [], "loss": [], "smoothed": [], "suggestion": None,
-                      "still_falling": False, "diverged": True}
+    with pytest.raises(DataError, match="not a finite number from the first batch"):
+        found(model)
+
+
+def test_a_loss_that_falls_nowhere_is_an_error():
+    with pytest.raises(DataError, match="falls nowhere between"):
+        found(model_of(optimizer="sgd"), lowest=1e3, highest=1e5)
 
 
 def test_the_suggestion_is_where_the_loss_falls_most_steeply():
@@ -123,8 +128,9 @@ def test_the_suggestion_is_where_the_loss_falls_most_steeply():
     assert suggest([], []) is None and smooth([1.0], 10) == [1.0]
 
 
-def test_a_loss_that_still_falls_at_the_end_gives_no_suggestion():
+def test_where_the_loss_still_falls_a_tenth_of_the_end_is_suggested():
     result = found(model_of(), lowest=1e-6, highest=3e-2)
-    assert result["still_falling"] and result["suggestion"] is None
+    assert result["still_falling"] and result["suggestion"] in result["learning_rate"]
+    assert result["suggestion"] == pytest.approx(3e-3, rel=0.15)
     result = found(model_of(optimizer="sgd"), lowest=1e-4, highest=1e4)
-    assert not result["still_falling"] and result["suggestion"] is not None
+    assert not result["still_falling"]

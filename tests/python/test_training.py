@@ -105,8 +105,8 @@ def test_progress_reports_every_batch():
     events = []
     training.fit(model_of(), data(5), epochs=2, progress=events.append)
     kinds = [e["event"] for e in events]
-    assert kinds == ["begin", *["batch"] * 3, "epoch", *["batch"] * 3, "epoch", "end"]
-    assert events[1]["batches"] == 3 and events[-2]["epoch"] == 2
+    assert kinds == ["begin", *["batch"] * 3, "epoch", *["batch"] * 3, "epoch"]
+    assert events[0]["epoch"] == 0 and events[1]["batches"] == 3 and events[-1]["epoch"] == 2
     assert set(events[4]["metrics"]) == {"loss", "iou", "dice"}
 
 

@@ -16,9 +16,7 @@ made <- function(suggestion = 1e-2, diverged = TRUE, still_falling = FALSE) {
 test_that("the test prints what it suggests", {
   expect_snapshot({
     made()
-    made(NA_real_, FALSE)
-    made(NA_real_, FALSE, still_falling = TRUE)
-    made(NA_real_)[0, ]
+    made(1e-1, diverged = FALSE, still_falling = TRUE)
   })
 })
 
@@ -26,8 +24,6 @@ test_that("it plots in base graphics and ggplot2", {
   grDevices::pdf(NULL)
   withr::defer(grDevices::dev.off())
   expect_identical(plot(made()), made())
-  expect_silent(plot(made(NA_real_)))
-  expect_error(plot(made()[0, ]), class = "maskr_error_data")
   skip_if_not_installed("ggplot2")
   built <- ggplot2::ggplot_build(ggplot2::autoplot(made()))
   expect_equal(nrow(built$data[[1]]), 18)
@@ -57,6 +53,26 @@ test_that("a learning rate is found, and the model stays as it is", {
   compile(model, optimizer = "sgd", learning_rate = suggestion)
   history <- fit(model, scenes(), epochs = 1, batch_size = 2)
   expect_true(is.finite(history$value[[1]]))
+})
+
+test_that("there always is a learning rate that training takes, or an error", {
+  skip_if_no_python()
+  model <- seg_unet(1, scenes()$classes, init_features = 2)
+  set.seed(1)
+  expect_message(
+    found <- seg_lr_find(model, scenes(), from = 1e-5, to = 1e-2, steps = 40, batch_size = 2,
+                         precision = "float32"),
+    "still falls at the largest learning rate, 0.01", class = "maskr_message_range"
+  )
+  expect_true(attr(found, "still_falling"))
+  expect_true(attr(found, "suggestion") %in% found$learning_rate)
+  expect_equal(attr(found, "suggestion"), 1e-3, tolerance = 0.15)
+  expect_s3_class(compile(model, learning_rate = attr(found, "suggestion")), "seg_model")
+  set.seed(1)
+  expect_error(
+    seg_lr_find(model, scenes(), from = 1e3, to = 1e5, steps = 25, precision = "float32"),
+    "falls nowhere", class = "maskr_error_data"
+  )
 })
 
 test_that("wrong arguments are classed errors", {

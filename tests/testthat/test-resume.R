@@ -25,9 +25,9 @@ test_that("a run that was interrupted ends as the unbroken one", {
   skip_if_no_python()
   folder <- file.path(withr::local_tempdir("run "), "one")
   whole <- train()
-  broken <- train(folder, verbose = function(event) {
+  broken <- train(folder, verbose = inner_reporter(function(event) {
     if (event$event == "batch" && event$epoch == 3) rlang::interrupt()
-  })
+  }))
   expect_equal(max(broken$history$epoch), 2)
   expect_setequal(list.files(folder, all.files = TRUE, no.. = TRUE),
                   c("best.keras", "last.safetensors"))

@@ -161,7 +161,7 @@ class Trainer(SegmentationTrainer):
     validate
         Whether `val` is a validation set; if not, the last epoch counts as the best.
     report
-        Called with each event as `maskr.training` describes them.
+        Called with each event as `maskr.training.recorder` describes them.
     augment
         Steps of a `maskr.augment.Pipeline` instead of ultralytics' own augmentation.
     """
@@ -223,21 +223,29 @@ class Trainer(SegmentationTrainer):
             hint="Try a smaller learning rate, such as lr0 = 0.0005.",
         )
 
-    def _say(self, event: str, **more: Any) -> None:
-        if self._report is not None:
-            self._report({"event": event, "epoch": self.epoch + 1, "epochs": self.epochs, **more})
+    def _say(self, event: str, epoch: int, metrics: dict[str, float]) -> None:
+        if self._report is None:
+            return
+        self._report(
+            {
+                "event": event,
+                "epoch": epoch,
+                "epochs": self.epochs,
+                "batch": self._batch,
+                "batches": len(self.train_loader),
+                "metrics": metrics,
+            }
+        )
 
     def _begun(self) -> None:
-        self.epoch = self.start_epoch
-        self._say("begin", batch=0, batches=len(self.train_loader), metrics={})
+        self._say("begin", self.start_epoch, {})
 
     def _epoch_begun(self) -> None:
         self._batch = 0
 
     def _batch_ended(self) -> None:
         self._batch += 1
-        batches = len(self.train_loader)
-        self._say("batch", batch=self._batch, batches=batches, metrics=self._losses(self.tloss))
+        self._say("batch", self.epoch + 1, self._losses(self.tloss))
 
     def _epoch_ended(self) -> None:
         train = self._losses(self.tloss)
@@ -248,7 +256,7 @@ class Trainer(SegmentationTrainer):
             self.best_state = {name: value.cpu().clone() for name, value in state.items()}
             self.best_number = self.epoch + 1
         shown = {**train, **{f"val_{name}": value for name, value in valid.items()}}
-        self._say("epoch", batch=self._batch, batches=len(self.train_loader), metrics=shown)
+        self._say("epoch", self.epoch + 1, shown)
 
     def _losses(self, items: Any) -> dict[str, float]:
         parts = self.label_loss_items(items, prefix="train")

@@ -13,6 +13,7 @@ from maskr import device
 from maskr.architectures import dims_of
 from maskr.datasets.loader import Loader
 from maskr.datasets.spec import DataSpec
+from maskr.errors import DataError
 from maskr.model import SegModel, require_trainable
 from maskr.training.compiling import compile
 from maskr.training.conditions import check_compiled
@@ -57,9 +58,15 @@ def find(
     Returns
     -------
     dict
-        `learning_rate`, `loss`, `smoothed`: columns of equal length; `suggestion`: a learning
-        rate, or None where the loss falls nowhere or most steeply at the end of the range;
-        `still_falling`: whether it is the latter; `diverged`: whether the test ended by that.
+        `learning_rate`, `loss`, `smoothed`: columns of equal length; `suggestion`: the learning
+        rate where the loss falls most steeply, or, if that is at the end of the range, a tenth of
+        the highest; `still_falling`: whether it is the latter; `diverged`: whether the test ended
+        by that.
+
+    Raises
+    ------
+    DataError
+        If the loss falls nowhere, so that there is nothing to suggest.
     """
     random = RandomStates()
     before = random.state()
@@ -73,17 +80,33 @@ def find(
     rates = rates[: len(losses)]
     smoothed = smooth(losses, steps)
     suggestion = suggest(rates, smoothed)
-    still_falling = (
-        suggestion is not None and not diverged and falls_to_the_end(smoothed, rates, suggestion)
-    )
+    if suggestion is None:
+        raise falls_nowhere(rates, lowest)
+    still_falling = not diverged and falls_to_the_end(smoothed, rates, suggestion)
+    if still_falling:
+        suggestion = min(rates, key=lambda rate: abs(math.log(rate / (rates[-1] / 10))))
     return {
         "learning_rate": rates,
         "loss": losses,
         "smoothed": smoothed,
-        "suggestion": None if still_falling else suggestion,
+        "suggestion": suggestion,
         "still_falling": still_falling,
         "diverged": diverged,
     }
+
+
+def falls_nowhere(rates: list[float], lowest: float) -> DataError:
+    """What to say where no learning rate makes the loss fall."""
+    if not rates:
+        return DataError(
+            "The loss is not a finite number from the first batch on.",
+            hint="seg_check() looks for what is wrong with the data.",
+        )
+    return DataError(
+        f"The loss falls nowhere between the learning rates {lowest:.2g} and {rates[-1]:.2g}.",
+        hint="Try more `steps` or a smaller `from`; seg_check() looks for what is wrong with the "
+        "data.",
+    )
 
 
 def run(

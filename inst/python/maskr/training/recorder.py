@@ -7,7 +7,15 @@ import keras
 
 
 class Recorder(keras.callbacks.Callback):
-    """Writes the history down and reports progress."""
+    """Writes the history down and reports progress.
+
+    Parameters
+    ----------
+    progress
+        Called with each event, a dict: `event` ("begin", "batch" or "epoch"), `epoch` and `batch`
+        (from 1; with "begin" the epochs done before, 0 or those of a resumed run), `epochs` and
+        `batches` (how many there are) and `metrics` (values by name). Detectors report alike.
+    """
 
     def __init__(self, progress: Callable[[dict], None] | None) -> None:
         super().__init__()
@@ -34,10 +42,6 @@ class Recorder(keras.callbacks.Callback):
         self.logs.append({name: float(value) for name, value in logs.items()})
         self.seconds.append(time.monotonic() - self.started)
         self._report("epoch", epoch + 1, self.params["steps"], logs)
-
-    def on_train_end(self, logs: dict | None = None) -> None:
-        """Report the end."""
-        self._report("end", len(self.logs), self.params["steps"], {})
 
     def columns(self) -> dict:
         """The history in long form: columns epoch, metric, data, value; `seconds` an epoch."""
