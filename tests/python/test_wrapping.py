@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from maskr import export, hub, inference, members, storage, summaries, training, wrapping
-from maskr.errors import DataError, FormatError, ShapeError, TrustError
+from maskr.errors import DataError, FormatError, ShapeError, TrustError, WeightsError
 from torch import nn
 
 CLASSES = {"background": 0, "cell": 7}
@@ -114,7 +114,7 @@ class TestScript:
         np.testing.assert_array_equal(predicted(model, image), expected(module, image))
 
     def test_auto_leaves_the_script_its_own_precision(self, image, monkeypatch):
-        monkeypatch.setattr(inference.device, "_cpu_has_bfloat16", lambda: True)
+        monkeypatch.setattr(inference.device, "_cpu_has", lambda precision: True)
         module = script(Small())
         out = inference.predict(wrapping.wrap(module), [image], "logit")
         assert out["precision"] == "float32"
@@ -206,6 +206,18 @@ class TestScript:
             storage.load(path, file)
         for again in (storage.load(path, script(Small())), storage.load(path, file, trust=True)):
             np.testing.assert_array_equal(predicted(again, image), predicted(model, image))
+
+
+    def test_a_module_that_does_not_fit_is_told_apart(self, tmp_path):
+        path = str(tmp_path / "m.keras")
+        storage.save(wrapping.wrap(nn.Sequential(nn.Conv2d(3, 1, 1))), path)
+        for module, words in (
+            (nn.Sequential(nn.Conv2d(3, 2, 1)), r"0\.weight \(1 x 3 x 1 x 1 in the weights, 2 x 3"),
+            (nn.Sequential(nn.ReLU(), nn.Conv2d(3, 1, 1)), r"1\.weight, 1\.bias missing; 0\.bias,"),
+        ):
+            with pytest.raises(WeightsError, match=words) as caught:
+                storage.load(path, module)
+            assert "`module = `" in caught.value.hint
 
 
 class TestScriptFile:

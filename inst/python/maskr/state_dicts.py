@@ -1,14 +1,18 @@
 """State dicts: finding them in what files hold, and loading them into networks."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
+import numpy as np
 import torch
 
 from maskr import checkpoints, layouts
 from maskr.errors import WeightsError
 
 State = dict[str, torch.Tensor]
+
+Sized = torch.Tensor | np.ndarray
+"""What has a size."""
 
 AVERAGED = ("ema", "swa")
 """Words by which files call the averages of weights, which are what is meant to be used."""
@@ -121,23 +125,28 @@ def into(module: torch.nn.Module, state: State) -> None:
     WeightsError
         If names are missing or unexpected, or sizes differ; the module is then unchanged.
     """
+    different = differences(module, state)
+    if different:
+        raise WeightsError(
+            f"The weights do not fit the model: {different}.",
+            hint="Channels, classes and features of the model must be those of the weights.",
+            argument="weights",
+        )
+    module.load_state_dict(state)
+
+
+def differences(module: torch.nn.Module, state: Mapping[str, Sized]) -> str:
+    """What keeps a state dict from fitting a module, in words; "" where nothing does."""
     own = module.state_dict()
     missing = [name for name in own if name not in state]
     unexpected = [name for name in state if name not in own]
     different = [
         f"{name} ({size_of(value)} in the weights, {size_of(own[name])} in the model)"
         for name, value in state.items()
-        if name in own and value.shape != own[name].shape
+        if name in own and tuple(value.shape) != tuple(own[name].shape)
     ]
     problems = {"missing": missing, "unexpected": unexpected, "of another size": different}
-    found = [f"{some(names)} {what}" for what, names in problems.items() if names]
-    if found:
-        raise WeightsError(
-            f"The weights do not fit the model: {'; '.join(found)}.",
-            hint="Channels, classes and features of the model must be those of the weights.",
-            argument="weights",
-        )
-    module.load_state_dict(state)
+    return "; ".join(f"{some(names)} {what}" for what, names in problems.items() if names)
 
 
 def misfit(name: str, state: Iterable[str], title: str, expected: Iterable[str]) -> WeightsError:
@@ -153,7 +162,7 @@ def misfit(name: str, state: Iterable[str], title: str, expected: Iterable[str])
     )
 
 
-def size_of(tensor: torch.Tensor) -> str:
+def size_of(tensor: Sized) -> str:
     """The size of a tensor in words."""
     return " x ".join(map(str, tensor.shape)) or "a single number"
 

@@ -1,14 +1,17 @@
 """Saving and loading models: `.keras` files that hold a specification and weights, no pickle."""
 
 import copy
+import io
 import json
 import zipfile
 from typing import TYPE_CHECKING
 
+import h5py
 import keras
+import numpy as np
 import torch
 
-from maskr import detectors, wrapping
+from maskr import detectors, state_dicts, wrapping
 from maskr.errors import DataError, FormatError, WeightsError
 from maskr.files import atomically
 from maskr.model import SegModel, renewed
@@ -67,10 +70,27 @@ def load(
     try:
         model.load_weights(path)
     except (ValueError, KeyError, RuntimeError) as error:
+        different = state_dicts.differences(model.module, saved_weights(path))
         raise WeightsError(
-            f'The weights in "{path}" do not fit the network.', argument="path"
+            f'The weights in "{path}" do not fit the network: {different or "they are damaged"}.',
+            hint="Give a module that is built as the saved one was: `module = `."
+            if spec.architecture == "wrapped"
+            else "",
+            argument="path",
         ) from error
     return model
+
+
+def saved_weights(path: str) -> dict[str, np.ndarray]:
+    """The state dict in a `.keras` file; empty where it can't be read."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            weights = io.BytesIO(archive.read("model.weights.h5"))
+        with h5py.File(weights) as file:
+            held = file["layers/torch_module_wrapper/vars"]
+            return {name: values[()] for name, values in held.items()}
+    except (OSError, KeyError, zipfile.BadZipFile):
+        return {}
 
 
 def read_spec(path: str) -> Spec:
