@@ -151,7 +151,7 @@ pictures_for_python <- function(x, classes, call) {
     images = if (labelled) {
       dataset_for_python(shown, classes, call = call)
     } else {
-      unname(lapply(shown, image_for_python))
+      unname(lapply(shown, image_for_model))
     },
     folder = x$folder,
     n = x$n,

@@ -13,6 +13,7 @@
 #' | `class ids` | error | ids in a mask that are no class |
 #' | `values` | error | a mask in memory that holds only 0 and 255 |
 #' | `class names` | error | a class id with one name here and another in an earlier dataset |
+#' | `units` | error | an image of 0..255 among others of 0..1; a warning where all are so |
 #' | `object numbers` | error | object numbers in place of classes; a warning without `classes` |
 #' | `leak` | error | the same pixels in two datasets |
 #' | `duplicate` | warning | the same pixels twice in a dataset; an error where the masks differ |

@@ -228,6 +228,9 @@ format.seg_dataset <- function(x, ...) {
     paste0("size:    ", size),
     paste0("batches: ", ceiling(length(x$images) / x$batch_size), " of ", x$batch_size,
            if (x$shuffle) ", shuffled"),
+    if (is_volume_part(x$images[[1]]) && !is.null(x$images[[1]]$window)) {
+      paste0("window:  ", paste(x$images[[1]]$window, collapse = " to "))
+    },
     if (!is.null(x$augment)) paste0("augment: ", paste(names(x$augment), collapse = ", "))
   )
 }
@@ -273,7 +276,7 @@ dataset_for_python <- function(x, model_classes, call = rlang::caller_env()) {
   ids <- classes[names(model_classes)]
   ids[is.na(ids)] <- -1L
   list(
-    images = unname(lapply(x$images, image_for_python)),
+    images = unname(lapply(x$images, image_for_model)),
     targets = targets_for_python(augmented_targets(x), classes, call),
     annotations = if (inherits(x$targets, "seg_annotations")) annotations_for_python(x$targets),
     names = as.list(names(x$images)),
@@ -297,6 +300,13 @@ image_for_python <- function(x) {
   if (is.character(x)) return(x)
   if (is_image_volume(x)) return(only_dim(x))
   if (is_volume_part(x)) unclass(x) else bare_image(x)
+}
+
+# The same for models, which may want the numbers of the file back.
+image_for_model <- function(x) {
+  divisor <- attr(x, "divisor")
+  image <- image_for_python(x)
+  if (is.null(divisor)) image else list(pixels = image, divisor = divisor)
 }
 
 # A plain array of four dimensions is several images.

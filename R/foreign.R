@@ -12,7 +12,9 @@ own_image <- function(x, arg = rlang::caller_arg(x), call = rlang::caller_env())
   channels <- dim(pixels)[[length(dim(pixels))]]
   unit <- rep(rep_len(found$unit %||% 1, channels), each = length(pixels) / channels)
   scaled <- any(unit != 1)
-  seg_image(if (scaled) pixels / unit else pixels, range = if (scaled) c(0, 1))
+  divisor <- if (all(unit == unit[[1]])) unit[[1]]
+  seg_image(structure(if (scaled) pixels / unit else pixels, divisor = divisor),
+            range = if (scaled) c(0, 1))
 }
 
 # `x` as a mask of class ids, if it is an image of another package: a `seg_mask` where that names

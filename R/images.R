@@ -47,6 +47,7 @@ seg_image <- function(x, spacing = NULL, range = NULL, affine = NULL, path = NUL
   }
   spacing <- spacing %||% attr(x, "spacing")
   unit <- check_unit(unit %||% attr(x, "unit"))
+  divisor <- attr(x, "divisor")
   if (is.raw(x)) range <- range %||% c(0, 255)
   x <- image_array(x)
   limits <- value_range(x)
@@ -59,7 +60,7 @@ seg_image <- function(x, spacing = NULL, range = NULL, affine = NULL, path = NUL
   new_seg_image(
     x, path = check_string(path, null = TRUE), spacing = check_spacing(spacing, length(dim(x)) - 1),
     affine = check_affine(affine), range = check_range(range %||% guess_range(x, limits)),
-    unit = unit
+    unit = unit, divisor = divisor
   )
 }
 
@@ -68,11 +69,13 @@ value_range <- function(x) {
   if (all(is.na(x))) c(0, 1) else range(x, na.rm = TRUE)
 }
 
-# No checks. `range` are the values that stand for black and white.
+# No checks. `range` are the values that stand for black and white, and `divisor` is what the
+# numbers of the file were divided by.
 new_seg_image <- function(x, path = NULL, spacing = NULL, affine = NULL, range = c(0, 1),
-                          unit = NULL) {
+                          unit = NULL, divisor = NULL) {
   structure(x, path = path, spacing = spacing, unit = if (!is.null(spacing)) unit,
-            affine = affine, range = range, class = "seg_image")
+            affine = affine, range = range, divisor = if (!identical(divisor, 1)) divisor,
+            class = "seg_image")
 }
 
 # A double array of 3 or 4 dimensions without attributes.
@@ -186,10 +189,10 @@ check_affine <- function(affine, call = rlang::caller_env()) {
 #'   `FALSE` keeps the file's own units,
 #'   such as Hounsfield units. Files of floating-point numbers are never scaled.
 #' @param pages Pages of a TIFF, counted from 1; `NULL` takes all.
-#' @return A [seg_image()] with attributes `path` and `range`, and `spacing`, `unit` and `affine`
-#'   where the file tells them. A file that does not exist is a `maskr_error_file`, one that cannot be
-#'   read, is damaged or claims to be larger than file or memory can be a `maskr_error_format`, a
-#'   missing Python package a `maskr_error_missing`.
+#' @return A [seg_image()] with attributes `path` and `range`, `divisor` where numbers were divided,
+#'   and `spacing`, `unit` and `affine` where the file tells them. A file that does not exist is a
+#'   `maskr_error_file`, one that cannot be read, is damaged or claims to be larger than file or
+#'   memory can be a `maskr_error_format`, a missing Python package a `maskr_error_missing`.
 #' @references NIfTI-1: <https://nifti.nimh.nih.gov>. DICOM: <https://www.dicomstandard.org>.
 #' @concept types
 #' @export
@@ -203,7 +206,8 @@ seg_read_image <- function(path, scale = TRUE, pages = NULL) {
   out <- py_call("images", "read", path, scale, check_pages(pages))
   say_missing(out$missing, out$infinite, prod(utils::head(dim(out$data), -1)), path)
   new_seg_image(out$data, path = path, spacing = plain_vector(out$spacing), affine = out$affine,
-                range = as.double(out$range), unit = check_unit(out$unit))
+                range = as.double(out$range), unit = check_unit(out$unit),
+                divisor = plain_vector(out$divisor))
 }
 
 # Says how many of the `n` pixels of a file have no finite value.
@@ -263,7 +267,7 @@ as_seg_image.seg_image <- function(x, ...) x
   # one index, or a matrix of indices, takes values out of the image
   if (...length() != length(dim(x)) || drop) return(out)
   new_seg_image(bare(out), path = attr(x, "path"), spacing = attr(x, "spacing"),
-                range = attr(x, "range"), unit = attr(x, "unit"))
+                range = attr(x, "range"), unit = attr(x, "unit"), divisor = attr(x, "divisor"))
 }
 
 #' @export
@@ -282,7 +286,7 @@ t.seg_image <- function(x) {
   spacing <- attr(x, "spacing")
   new_seg_image(aperm(bare(x), swap), path = attr(x, "path"),
                 spacing = spacing[swap[seq_along(spacing)]], range = attr(x, "range"),
-                unit = attr(x, "unit"))
+                unit = attr(x, "unit"), divisor = attr(x, "divisor"))
 }
 
 #' @export

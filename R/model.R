@@ -362,7 +362,8 @@ say_why_stopped <- function(result, restore_best) {
 #' @param object A [`seg_model`][seg_model].
 #' @param x Images: one path, matrix, array `[H, W, C]` or [seg_image()] gives one result; several
 #'   paths, a list, a [seg_dataset()] or an array `[N, H, W, C]` give a list of results. Any height
-#'   and width work. Grey images become three channels where the model wants them, images of three
+#'   and width work. Values are those of files as [seg_read_image()] gives them, or, where the model
+#'   has a window, in units of the file. Grey images become three channels where the model wants them, images of three
 #'   equal channels become one, and an opaque alpha channel is dropped. A model of volumes such as
 #'   [seg_unet3d()] takes those instead: a [seg_image()] `[D, H, W, C]`, or the path of what
 #'   [seg_data_volume()] calls a volume.
@@ -380,7 +381,8 @@ say_why_stopped <- function(result, restore_best) {
 #'   volume it is `[D, H, W]` with the volume's spacing and affine, or `[D, H, W, K]`. Where the
 #'   image has missing pixels, masks and probabilities are `NA`, see [seg_image()]. Wrong numbers
 #'   of channels, volumes for a model of images and images for one of volumes are a
-#'   `maskr_error_shape`.
+#'   `maskr_error_shape`; values such as 0..255 for a model that was trained on 0..1 (or the other
+#'   way round), and a dataset with another window than the model's, a `maskr_error_data`.
 #' @concept models
 #' @export
 #' @examplesIf seg_available()
@@ -403,7 +405,7 @@ predict.seg_model <- function(object, x, type = c("mask", "prob", "logit"), thre
   sources <- as_sources(x, about$dims)
   say_slow_precision(precision)
   out <- py_call(
-    "inference", "predict", object, unname(lapply(sources$images, image_for_python)), type,
+    "inference", "predict", object, unname(lapply(sources$images, image_for_model)), type,
     threshold, precision, batch_size,
     progress = counting_progress(verbose, length(sources$images), "Segmenting")
   )
@@ -628,6 +630,9 @@ set_trainable <- function(model, layers, trainable, call = rlang::caller_env()) 
 #' @param module For a model made by [seg_wrap()]: a module of the same architecture, or the path of
 #'   its TorchScript file. It gets the file's weights.
 #' @param trust For a model made by [seg_hub()] or of a TorchScript file: `TRUE` to run its code.
+#' @param preprocess A [seg_preprocess()] that takes the place of the file's, such as
+#'   `seg_preprocess(window = c(-160, 240))` for a model of windowed CT that was saved by a version
+#'   that did not keep the window; `NULL` keeps it.
 #' @return `seg_save()` returns the path invisibly, `seg_load()` and `seg_clone()` a new handle.
 #'   Files that are no model are a `maskr_error_format`, weights that do not fit a
 #'   `maskr_error_weights`.
@@ -661,13 +666,14 @@ seg_save.seg_model <- function(model, path, ...) {
 
 #' @rdname seg_save
 #' @export
-seg_load <- function(path, ..., module = NULL, trust = FALSE) {
+seg_load <- function(path, ..., module = NULL, trust = FALSE, preprocess = NULL) {
   check_no_dots(...)
   check_string(path)
   path <- check_paths(path, arg = "path")
   trust <- check_flag(trust)
   if (!is.null(module)) module <- check_module(module)
-  py_call("storage", "load", path, module, trust)
+  preprocess <- preprocess_for_python(check_preprocess(preprocess, null = TRUE))
+  py_call("storage", "load", path, module, trust, preprocess)
 }
 
 #' @rdname seg_save

@@ -1,7 +1,8 @@
 #' Preprocessing of images for a model
 #'
 #' Describes what happens to each image before a model sees it. It is saved with the model and is
-#' the same in training and prediction. Steps run in the order of the arguments.
+#' the same in training and prediction. The window comes first, as images are read and before they
+#' are augmented; the other steps run in the order of the arguments.
 #'
 #' @param channels `"rgb"` keeps the order of the channels, `"bgr"` reverses it.
 #' @param per_image `"none"`; `"standardise"`: subtract from each channel its own mean and divide by
@@ -10,15 +11,23 @@
 #' @param percentiles The two percentiles, each from 0 to 100.
 #' @param mean,std Numbers subtracted from, then divided into, each channel: one, or one per
 #'   channel, in the image's units (0..1 unless it was read with `scale = FALSE`).
+#' @param window Two values that become 0 and 1, with what lies beyond cut off, in units of the
+#'   file: `c(-160, 240)` shows soft tissue in CT (Hounsfield units), `c(-1000, 400)` lungs. Files
+#'   are then read in their own units, and so must images in memory be, by
+#'   `seg_read_image(path, scale = FALSE)`; of an image that [seg_read_image()] divided, the division
+#'   is undone. [fit()][fit.seg_model()] takes over the window of [seg_data_volume()] where a model
+#'   has none. `NULL` leaves integers divided by the maximum of their type, which is rarely good for
+#'   CT.
 #' @return A plain list of class `seg_preprocess`.
 #' @concept models
 #' @export
 #' @examples
 #' seg_preprocess(mean = c(0.485, 0.456, 0.406), std = c(0.229, 0.224, 0.225))
 #' seg_preprocess(per_image = "percentile")
+#' seg_preprocess(window = c(-160, 240))
 seg_preprocess <- function(channels = c("rgb", "bgr"),
                            per_image = c("none", "standardise", "percentile"),
-                           percentiles = c(1, 99.8), mean = NULL, std = NULL) {
+                           percentiles = c(1, 99.8), mean = NULL, std = NULL, window = NULL) {
   channels <- check_choice(channels, c("rgb", "bgr"))
   per_image <- check_choice(per_image, c("none", "standardise", "percentile"))
   if (!is.numeric(percentiles) || length(percentiles) != 2 || anyNA(percentiles) ||
@@ -35,7 +44,7 @@ seg_preprocess <- function(channels = c("rgb", "bgr"),
   }
   structure(
     list(channel_order = channels, per_image = per_image, percentiles = percentiles,
-         mean = mean, std = std),
+         mean = mean, std = std, window = check_window(window)),
     class = "seg_preprocess"
   )
 }
@@ -43,7 +52,11 @@ seg_preprocess <- function(channels = c("rgb", "bgr"),
 #' @export
 format.seg_preprocess <- function(x, ...) {
   numbers <- function(v) paste(format(v, digits = 4, trim = TRUE), collapse = ", ")
+  window <- unlist(x$window)
   steps <- c(
+    if (!is.null(window)) {
+      paste0("values from ", format(window[[1]]), " to ", format(window[[2]]), " as 0 to 1")
+    },
     if (x$channel_order == "bgr") "channels in BGR order",
     switch(
       x$per_image,
@@ -80,7 +93,7 @@ check_per_channel <- function(x, arg = rlang::caller_arg(x), call = rlang::calle
 preprocess_for_python <- function(x) {
   if (is.null(x)) return(NULL)
   x <- unclass(x)
-  for (name in c("percentiles", "mean", "std")) {
+  for (name in c("percentiles", "mean", "std", "window")) {
     if (!is.null(x[[name]])) x[[name]] <- as.list(as.double(x[[name]]))
   }
   x

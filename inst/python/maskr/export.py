@@ -27,6 +27,7 @@ from maskr.model import SegModel, activate
 from maskr.outputs import take_tensor
 from maskr.preprocess import ALMOST_NONE, Preprocess
 from maskr.quiet import quiet
+from maskr.units import unwindowed, windowed
 
 TOLERANCE = 1e-4
 """Largest difference in probability between the file and the model."""
@@ -235,14 +236,18 @@ def disagreement(found: np.ndarray, model: SegModel, images: np.ndarray) -> floa
 
 
 def sample(model: SegModel, n: int, size: tuple[int, ...]) -> np.ndarray:
-    """Random images `[n, C, *size]` in 0..1, always the same."""
+    """Random images `[n, C, *size]` in 0..1 (or the model's window), always the same."""
     shape = (n, model.spec.in_channels or 3, *size)
-    return np.random.default_rng(0).random(shape, dtype=np.float32)
+    image = np.random.default_rng(0).random(shape, dtype=np.float32)
+    return unwindowed(image, model.spec.preprocess.window)
 
 
 def probabilities(model: SegModel, images: np.ndarray) -> np.ndarray:
     """What the model itself gives for images, in float32 on the CPU."""
-    x = torch.from_numpy(np.stack([model.spec.preprocess(image) for image in images]))
+    steps = model.spec.preprocess
+    if steps.window is not None:
+        images = windowed(images, steps.window)
+    x = torch.from_numpy(np.stack([steps(image) for image in images]))
     out = inference.run(inference.evaluation_copy(model, "cpu"), x, "cpu", "float32")
     return (out if model.spec.activated != "none" else activate(out)).numpy()
 
@@ -305,6 +310,9 @@ class PreprocessTensor(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """The images as the network sees them."""
+        if self.steps.window is not None:
+            low, high = self.steps.window
+            x = ((x - low) / (high - low)).clamp(0, 1)
         if self.steps.channel_order == "bgr":
             x = x.flip(1)
         if self.steps.per_image == "standardise":
@@ -361,14 +369,18 @@ def about(model: SegModel, shape: Shape) -> dict:
     spec = model.spec
     lengths = axes(len(shape.least)) if shape.sizes else list(shape.least)
     where = ", ".join(map(str, ["N" if shape.batch else 1, spec.in_channels or 3, *lengths]))
+    units = (
+        "values as maskr reads them: integer files divided by their type's maximum (0..1)"
+        if spec.preprocess.window is None
+        else "values in the file's own units, such as Hounsfield units"
+    )
     return {
         "architecture": spec.architecture,
         "classes": spec.classes,
         "multiple": spec.multiple,
         "least": list(shape.least),
         "dynamic": shape.dynamic,
-        "input": f"image: float32 [{where}], values as maskr reads them: integer files divided "
-        "by their type's maximum (0..1); preprocessing is part of the graph",
+        "input": f"image: float32 [{where}], {units}; preprocessing is part of the graph",
         "output": "probabilities: float32 [N, K, ...] of the classes in their order; one channel "
         "stands for the second of two classes",
     }

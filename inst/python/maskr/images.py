@@ -72,8 +72,9 @@ def read(path: str, scale: bool = True, pages: list[int] | None = None) -> dict:
     -------
     dict
         `data`: float64 `[H, W, C]`, or `[D, H, W, C]` for a volume or more than one page;
-        `range`: the two values that stand for black and white; `missing`, `infinite`: pixels with
-        such values; `spacing`, `affine` and `unit` as `Picture.geometry` has them.
+        `range`: the two values that stand for black and white; `divisor`: what the file's numbers
+        were divided by; `missing`, `infinite`: pixels with such values; `spacing`, `affine` and
+        `unit` as `Picture.geometry` has them.
 
     Raises
     ------
@@ -85,11 +86,12 @@ def read(path: str, scale: bool = True, pages: list[int] | None = None) -> dict:
     if volumes.is_volume(path) and pages is not None:
         raise FormatError(f"{path} is not a TIFF file and has no pages.", argument="pages")
     picture = open_volume(path) if volumes.is_volume(path) else open_picture(path, pages)
-    data = numbers_to_r(picture.raw, picture.unit if scale else 1.0, picture.missing)
-    limits = black_and_white(picture, picture.unit if scale else 1.0)
+    divisor = float(picture.unit) if scale else 1.0
+    data = numbers_to_r(picture.raw, divisor, picture.missing)
     return {
         "data": data,
-        "range": np.array(limits, dtype=np.float64),
+        "range": np.array(black_and_white(picture, divisor), dtype=np.float64),
+        "divisor": divisor,
         **count_odd(data if may_miss(picture) else None),
     } | picture.geometry
 

@@ -26,6 +26,7 @@ from maskr.metrics.family import in_image
 from maskr.metrics.masks import Mask
 from maskr.metrics.results import Options
 from maskr.model import SegModel, activate, logits_of, take_tensor
+from maskr.units import check_values, check_window
 
 PIXELS_PER_BATCH = {"cpu": 256 * 256, "cuda": 16 * 512 * 512, "mps": 4 * 512 * 512}
 """A CPU is fastest where a batch's activations stay in its cache; GPUs want to be filled."""
@@ -81,6 +82,7 @@ def predict(
             hint='Build it with `classes = c(...)`, or ask for `type = "prob"` or "logit".',
             argument="type",
         )
+    check_window(sources, model.spec)
     where = device.choose()
     precision = precision_for(model, precision, where)
     network = evaluation_copy(model, where)
@@ -185,6 +187,7 @@ def evaluate(
     counted = Accumulator(semantic.families_of(model.spec.class_ids, more), keep=choices.keep)
     probable = any(family.needs_probabilities for family in counted.families)
     spec = replace(DataSpec.from_r(data), shuffle=False)
+    check_window(spec.images, model.spec)
     for i, pair in enumerate(compared_masks(model, spec, precision, probable)):
         with in_image(i + 1, len(spec.images)):
             counted.update(*pair)
@@ -211,6 +214,11 @@ def compared_masks(
 
 class SizedLoader(Loader):
     """Batches `(x, y, sizes)`: with the size of each image before it was padded."""
+
+    def _decode(self, i: int) -> tuple[np.ndarray, np.ndarray]:
+        image, target = super()._decode(i)
+        check_values(image, self.spec, f'The image "{self.data.names[i]}"')
+        return image, target
 
     def _collate(self, samples: list) -> tuple[torch.Tensor, torch.Tensor, list[tuple[int, ...]]]:
         return *super()._collate(samples), [target.shape for _, target in samples]
@@ -290,11 +298,12 @@ def load(
     """
     dims, geometry = dims_of(model.module), None
     if dims == 3 and isinstance(source, str):
-        numbers, geometry = volume.load_whole(source)
+        numbers, geometry = volume.load_whole(source, model.spec.preprocess.window)
         image, missing = images.filled(numbers)
     else:
-        image, missing = read_with_missing(source)
+        image, missing = read_with_missing(source, model.spec.preprocess.window)
     check_dims(image, dims)
+    check_values(image, model.spec)
     return with_channels(image, model.spec.in_channels), geometry, missing
 
 

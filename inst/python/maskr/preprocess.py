@@ -26,6 +26,10 @@ class Preprocess:
         The lower and upper percentile, 0..100, of "percentile".
     mean, std
         Subtracted from and divided into each channel, in the image's units; None for neither.
+    window
+        Two raw values, in units of the file, that become 0 and 1, with what lies beyond cut off.
+        It belongs to the reading of images (`datasets.samples.read_image()`), before augmentation,
+        and so is no part of `__call__()`. None leaves files divided by their type's maximum.
     """
 
     channel_order: str = "rgb"
@@ -33,9 +37,10 @@ class Preprocess:
     percentiles: tuple[float, float] = (1.0, 99.8)
     mean: tuple[float, ...] | None = None
     std: tuple[float, ...] | None = None
+    window: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
-        for name in ("percentiles", "mean", "std"):
+        for name in ("percentiles", "mean", "std", "window"):
             value = getattr(self, name)
             if value is not None:
                 object.__setattr__(self, name, tuple(float(v) for v in np.atleast_1d(value)))

@@ -31,6 +31,9 @@ class Spec:
     output
         Which of several outputs of a foreign module counts: its name in a dictionary, or its place
         in a tuple or list, counted from 1. None: the only one, or that of the name "out".
+    seen
+        The least and the largest value of the images that it was trained on, before
+        `preprocess`; None where that isn't known.
     """
 
     architecture: str
@@ -41,6 +44,7 @@ class Spec:
     multiple: int = 1
     preprocess: Preprocess = Preprocess()
     output: str | int | None = None
+    seen: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
         if self.classes is not None and len(self.classes) < 2:
@@ -75,6 +79,7 @@ class Spec:
             "multiple": self.multiple,
             "preprocess": self.preprocess.to_dict(),
             "output": self.output,
+            "seen": None if self.seen is None else list(self.seen),
         }
 
     @classmethod
@@ -82,4 +87,7 @@ class Spec:
         """The inverse of `to_dict()`."""
         values = dict(values)
         values["preprocess"] = Preprocess(**values["preprocess"])
+        # files of older versions lack it
+        if values.get("seen") is not None:
+            values["seen"] = tuple(values["seen"])
         return cls(**values)

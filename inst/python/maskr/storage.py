@@ -4,6 +4,7 @@ import copy
 import io
 import json
 import zipfile
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import h5py
@@ -15,6 +16,7 @@ from maskr import detectors, state_dicts, wrapping
 from maskr.errors import DataError, FormatError, WeightsError
 from maskr.files import atomically
 from maskr.model import SegModel, renewed
+from maskr.preprocess import Preprocess
 from maskr.spec import Spec
 
 if TYPE_CHECKING:
@@ -37,7 +39,10 @@ def save(model: SegModel, path: str) -> None:
 
 
 def load(
-    path: str, module: torch.nn.Module | str | None = None, trust: bool = False
+    path: str,
+    module: torch.nn.Module | str | None = None,
+    trust: bool = False,
+    preprocess: dict | None = None,
 ) -> "SegModel | Detector":
     """The model in a `.keras` file that `save()` wrote, or the detector in a `.safetensors` file.
 
@@ -50,6 +55,8 @@ def load(
         weights of `path`.
     trust
         Whether the code of a hub model's repository or a TorchScript file may run.
+    preprocess
+        Fields of a `Preprocess` that takes the place of the file's.
 
     Raises
     ------
@@ -61,8 +68,12 @@ def load(
         If code is to be loaded without trust.
     """
     if path.endswith(".safetensors"):
+        if preprocess is not None:
+            raise DataError("Detectors have no preprocessing to be set.", argument="preprocess")
         return detectors.load(path)
     spec = read_spec(path)
+    if preprocess is not None:
+        spec = replace(spec, preprocess=Preprocess(**preprocess))
     if spec.architecture in ("hub", "wrapped"):
         model = wrapping.reload(spec, module, trust)
     else:

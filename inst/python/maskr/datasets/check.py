@@ -72,7 +72,7 @@ def check(
     ]
     for split in splits:
         findings += [*about_sizes(split), *about_channels(split), *about_ignored(split)]
-    findings += [*copies(splits), *look_alikes(splits)]
+    findings += [*about_units(splits), *copies(splits), *look_alikes(splits)]
     fields = ("severity", "check", "split", "file", "message")
     return {
         "findings": {name: [getattr(one, name) for one in findings] for name in fields},
@@ -132,6 +132,31 @@ def about_sizes(split: Split) -> Iterator[Finding]:
             f"Images have {len(sizes)} different sizes, from {by_word(low)} to {by_word(high)}. "
             "Batches are padded to their largest unless `size` is given.",
         )
+
+
+def about_units(splits: list[Split]) -> Iterator[Finding]:
+    """Images of 0..255 among such of 0..1, in one dataset or in several, or nothing else."""
+    seen = [(split, one) for split in splits for one in split.probes if one.raw is not None]
+    raw = [(split, one) for split, one in seen if one.raw]
+    if not raw:
+        return
+    if len(raw) < len(seen):
+        for split, one in raw:
+            message = (
+                f"It has values up to {one.largest:.4g}, and other images have fractions up to 1, "
+                "as files are read. Divide it by the largest value that its kind can have."
+            )
+            yield Finding("error", "units", split.name, one.file, message)
+        return
+    for split in splits:
+        if any(one.raw for one in split.probes):
+            largest = max(one.largest for one in split.probes)
+            message = (
+                f"Images have values up to {largest:.4g}. A model that is trained on them takes no "
+                "files, which are read as fractions up to 1: divide by the largest value that "
+                "their kind can have, or set a window."
+            )
+            yield Finding("warning", "units", split.name, "", message)
 
 
 def about_channels(split: Split) -> Iterator[Finding]:

@@ -56,6 +56,8 @@ class Loader(keras.utils.PyDataset):
         self.pool = ThreadPoolExecutor(data.threads)
         self.waiting: dict[int, Future] = {}
         self.table = None if data.class_ids is None else class_lookup(data.class_ids)
+        # least and largest values of the images that were read
+        self.seen: list[tuple[float, float]] = []
         self.cached: dict[int, tuple[np.ndarray, np.ndarray] | Sample] = {}
         self.rng = np.random.default_rng(data.seed)
         self.epoch = 0
@@ -194,7 +196,9 @@ class Loader(keras.utils.PyDataset):
         return made
 
     def _decode(self, i: int) -> tuple[np.ndarray, np.ndarray]:
-        image, target = decode(self.data, i, self.table)
+        image, target = decode(self.data, i, self.table, self.spec.preprocess.window)
+        if self.epoch == 0:
+            self.seen.append((float(image.min()), float(image.max())))
         if self.dims is not None:
             check_dims(image, self.dims, f'The image "{self.data.names[i]}"')
         return image, target

@@ -14,6 +14,7 @@ from maskr.datasets.spec import DataSpec
 from maskr.datasets.statistics import tally
 from maskr.errors import MaskrError
 from maskr.images import in_words, is_grey, is_opaque
+from maskr.units import is_raw, is_scaled
 
 T = TypeVar("T")
 
@@ -39,6 +40,9 @@ class Probe:
         (severity, check, message) of whatever is wrong with this sample alone.
     size, channels, grey
         Of the image; `grey`: are its three channels equal?
+    largest, raw
+        The image's largest value; whether its values are raw rather than fractions of a type's
+        maximum, None where they could be either.
     content
         Digest of the image's pixels.
     look
@@ -53,6 +57,8 @@ class Probe:
     size: tuple[int, ...] | None = None
     channels: int = 0
     grey: bool = False
+    largest: float = 0.0
+    raw: bool | None = None
     content: bytes | None = None
     look: np.ndarray | None = None
     pixels: dict[int, int] | None = None
@@ -111,6 +117,8 @@ def describe(found: Probe, image: np.ndarray) -> None:
     found.size = image.shape[1:]
     found.channels = len(image)
     found.grey = is_grey(image)
+    found.largest = float(image.max())
+    found.raw = True if is_raw(image) else False if is_scaled(image) else None
     found.content = digest(image)
     if image.ndim == 3:
         found.look = look_of(image)

@@ -11,18 +11,19 @@ from maskr.datasets import volume
 from maskr.datasets.spec import DataSpec
 from maskr.errors import DataError, MaskrError, ShapeError
 from maskr.instances import Instances
+from maskr.units import Window, check_not_scaled, windowed
 
 UNKNOWN = -2
 """Class index of an id that is no class."""
 
 
 def decode(
-    data: DataSpec, i: int, table: np.ndarray | None
+    data: DataSpec, i: int, table: np.ndarray | None, window: Window | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Read sample `i`: float32 `[C, H, W]` and int32 `[H, W]`, or `[C, D, H, W]` and `[D, H, W]`.
 
     The image has its own channels, and the target is in class indices. Where the image has missing
-    pixels, they are filled by `images.filled()`, and the target is IGNORE.
+    pixels, they are filled by `images.filled()`, and the target is IGNORE. `window` is the model's.
 
     Raises
     ------
@@ -31,7 +32,7 @@ def decode(
     DataError
         If the mask holds an id that is no class.
     """
-    image, missing = read_with_missing(data.images[i])
+    image, missing = read_with_missing(data.images[i], window)
     target = class_indices(target_ids(data, i), table, data.names[i])
     if image.shape[1:] != target.shape:
         raise ShapeError(
@@ -49,28 +50,48 @@ def by_word(size: Sequence[int]) -> str:
     return " x ".join(map(str, size))
 
 
-def read_image(source: str | dict | np.ndarray) -> np.ndarray:
+def read_image(source: str | dict | np.ndarray, window: Window | None = None) -> np.ndarray:
     """Read a source as float32 `[C, ...]` with its own channels, missing pixels filled.
 
-    A source is a path of an image, an R array, or a part of a volume (`datasets.volume`).
+    Parameters
+    ----------
+    source
+        A path of an image, an R array, `pixels` that were divided by a `divisor`, or a part of a
+        volume (`datasets.volume`).
+    window
+        The model's: raw values that become 0 and 1. Bare arrays hold raw values, then.
+
+    Raises
+    ------
+    DataError
+        If an array for a window was divided by what isn't known.
     """
-    return read_with_missing(source)[0]
+    return read_with_missing(source, window)[0]
 
 
-def read_with_missing(source: str | dict | np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+def read_with_missing(
+    source: str | dict | np.ndarray, window: Window | None = None
+) -> tuple[np.ndarray, np.ndarray | None]:
     """Read a source, and where its pixels are missing: as `images.filled()` gives both."""
-    return images.filled(read_numbers(source))
+    return images.filled(read_numbers(source, window))
 
 
-def read_numbers(source: str | dict | np.ndarray) -> np.ndarray:
+def read_numbers(source: str | dict | np.ndarray, window: Window | None) -> np.ndarray:
     """Read a source as float32 `[C, ...]`, NaN where a value is missing."""
     if isinstance(source, str):
-        return images.load(source)
+        image = images.load(source, scale=window is None)
+        return image if window is None else windowed(image, window)
+    if isinstance(source, dict) and "volume" in source:
+        return volume.load_image(source, window)
+    pixels, divisor = source, 1
     if isinstance(source, dict):
-        return volume.load_image(source)
-    if source.ndim == 4:
-        return volume_from_r(source)
-    return image_from_r(source)
+        pixels, divisor = source["pixels"], source["divisor"]
+    image = volume_from_r(pixels) if pixels.ndim == 4 else image_from_r(pixels)
+    if window is None:
+        return image
+    image = image * np.float32(divisor)
+    check_not_scaled(image, window)
+    return windowed(image, window)
 
 
 def r_check_image(path: str) -> None:

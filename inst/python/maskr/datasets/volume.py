@@ -30,6 +30,7 @@ from maskr.case_names import TRUTH, Case
 from maskr.cases import find_cases, is_picture, natural
 from maskr.datasets import truth_slices
 from maskr.errors import FormatError
+from maskr.units import Window, windowed
 from maskr.volumes import Volume, stem
 
 BUDGET = 2**30
@@ -75,10 +76,10 @@ class Kept:
 KEPT = Kept(BUDGET)
 
 
-def load_whole(path: str) -> tuple[np.ndarray, dict]:
+def load_whole(path: str, window: Window | None = None) -> tuple[np.ndarray, dict]:
     """Read a volume as float32 `[C, D, H, W]`, with `spacing` and `affine` of its file or None.
 
-    Numbers are divided as `images.load()` does, and NaN is what is missing.
+    Numbers are divided as `images.load()` does, or windowed, and NaN is what is missing.
 
     Raises
     ------
@@ -89,11 +90,13 @@ def load_whole(path: str) -> tuple[np.ndarray, dict]:
     """
     found = opened(path, as_labels=False)
     box = [0, 0, 0, *found.shape[:3]]
-    return load_image({"volume": path, "box": box, "axis": -1}), found.geometry()
+    return load_image({"volume": path, "box": box, "axis": -1}, window), found.geometry()
 
 
-def load_image(part: dict) -> np.ndarray:
+def load_image(part: dict, window: Window | None = None) -> np.ndarray:
     """Read a part of a volume as float32 `[C, H, W]`, or `[C, D, H, W]` of a box; NaN is missing.
+
+    A `window` counts before the part's own.
 
     Raises
     ------
@@ -102,7 +105,8 @@ def load_image(part: dict) -> np.ndarray:
     """
     paths = [part["volume"]] if isinstance(part["volume"], str) else part["volume"]
     box = slices_of(part)
-    image = np.concatenate([scaled(path, box, part.get("window")) for path in paths], axis=-1)
+    window = window or part.get("window")
+    image = np.concatenate([scaled(path, box, window) for path in paths], axis=-1)
     image = np.moveaxis(image, -1, 0)
     images.check_infinite(image, Path(paths[0]).name)
     if part["axis"] >= 0:
@@ -143,8 +147,7 @@ def scaled(
     """Read a box `[d, h, w, C]` as float32, windowed, or divided as files are."""
     values = read_part(path, box, as_labels=False).astype(np.float32)
     if window is not None:
-        low, high = window
-        return np.clip((values - np.float32(low)) / np.float32(high - low), 0, 1)
+        return windowed(values, window)
     unit = opened(path, as_labels=False).unit
     return values / np.float32(unit) if unit != 1 else values
 

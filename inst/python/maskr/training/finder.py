@@ -18,6 +18,7 @@ from maskr.model import SegModel, require_trainable
 from maskr.training.compiling import compile
 from maskr.training.conditions import check_compiled
 from maskr.training.randomness import RandomStates
+from maskr.training.seen import with_window_of
 from maskr.training.updating import Update
 
 DIVERGED = 4.0
@@ -120,7 +121,8 @@ def run(
     where = device.choose()
     losses: list[float] = []
     mean, least = 0.0, math.inf
-    opened = Loader(DataSpec.from_r(data), model.spec, dims=dims_of(model.module))
+    given = DataSpec.from_r(data)
+    opened = Loader(given, with_window_of([given.images], model.spec), dims=dims_of(model.module))
     with keras.device(where), opened as loader:
         twin = trainable_copy(model, where, precision)
         for rate, batch in zip(rates, batches(loader), strict=False):

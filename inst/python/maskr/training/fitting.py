@@ -21,6 +21,7 @@ from maskr.training.freezing import Freezing
 from maskr.training.recipe import Recipe
 from maskr.training.recorder import Recorder
 from maskr.training.reproducible import deterministic as repeating
+from maskr.training.seen import Seen, with_window_of
 from maskr.training.updating import Update
 
 
@@ -143,7 +144,8 @@ class Training:
         theirs = [described.from_r(callback, context) for callback in callbacks]
         conditions.check_callbacks(theirs, watched, schedule is not None)
         first = [c for c in (self.freezing, self.averaging) if c is not None]
-        self.callbacks = [*first, self.update, recorder, best, *theirs]
+        seen = Seen(loaders[0])
+        self.callbacks = [*first, self.update, seen, recorder, best, *theirs]
         self.recorder = recorder
         self.done = 0
         self.diverged = False
@@ -237,7 +239,11 @@ def placed(model: SegModel, precision: str) -> Iterator[None]:
 def open_data(
     model: SegModel, train: dict, validation: dict | None, stack: contextlib.ExitStack
 ) -> list[Loader]:
-    """The loaders of the training and, if there are any, of the validation data."""
+    """The loaders of the training and, if there are any, of the validation data.
+
+    A model without a window takes over that of the training data.
+    """
     dims = dims_of(model.module)
     given = [DataSpec.from_r(data) for data in (train, validation) if data is not None]
+    model.spec = with_window_of([data.images for data in given], model.spec)
     return [stack.enter_context(Loader(data, model.spec, dims=dims)) for data in given]

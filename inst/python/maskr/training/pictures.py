@@ -15,8 +15,10 @@ from maskr.datasets.samples import class_indices, class_lookup, read_image
 from maskr.datasets.spec import DataSpec
 from maskr.errors import ShapeError
 from maskr.files import atomically
+from maskr.preprocess import Preprocess
 from maskr.spec import Spec
 from maskr.training.checkpoint import make_folder
+from maskr.units import Window, unwindowed
 
 CELL = 300
 """Pixels of the longer side of an image in the picture."""
@@ -90,14 +92,23 @@ class Pictures(keras.callbacks.Callback):
     ) -> None:
         super().__init__()
         self.listeners = listeners
-        self.samples = labelled(images, n) if isinstance(images, dict) else unlabelled(images, n)
+        self.images = images
+        self.n = n
+        self.samples: list[Sample] = []
         self.folder = make_folder(folder)
         self.key = Key(**key)
         self.show = show
 
+    def on_train_begin(self, logs: dict | None = None) -> None:
+        """Read the images, in the model's window."""
+        read = labelled if isinstance(self.images, dict) else unlabelled
+        self.samples = read(self.images, self.n, self.model.spec.preprocess.window)
+
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         """Predict, draw, write and show."""
-        sources = [np.moveaxis(sample.image, 0, -1) for sample in self.samples]
+        window = self.model.spec.preprocess.window
+        shown = [np.moveaxis(sample.image, 0, -1) for sample in self.samples]
+        sources = [unwindowed(image, window) for image in shown]
         found = inference.predict(self.model, sources, precision=self.model.precision)["results"]
         rows = [
             [sample.image, sample.truth, indices_of(ids, self.model.spec.class_ids)]
@@ -112,17 +123,18 @@ class Pictures(keras.callbacks.Callback):
             self.show(path)
 
 
-def labelled(fields: dict, n: int) -> list[Sample]:
+def labelled(fields: dict, n: int, window: Window | None) -> list[Sample]:
     """The first samples of a dataset, at its size and without augmentation."""
     data = DataSpec.from_r({**fields, "augment": None})
-    with Loader(data, Spec("none", in_channels=None)) as loader:
+    spec = Spec("none", in_channels=None, preprocess=Preprocess(window=window))
+    with Loader(data, spec) as loader:
         pairs = [loader.sample(i)[:2] for i in range(min(n, len(data.images)))]
     return [flat(Sample(image, truth)) for image, truth in pairs]
 
 
-def unlabelled(sources: Sequence, n: int) -> list[Sample]:
+def unlabelled(sources: Sequence, n: int, window: Window | None) -> list[Sample]:
     """The first of some images."""
-    return [flat(Sample(read_image(source), None)) for source in sources[:n]]
+    return [flat(Sample(read_image(source, window), None)) for source in sources[:n]]
 
 
 def flat(sample: Sample) -> Sample:
