@@ -363,10 +363,10 @@ say_why_stopped <- function(result, restore_best) {
 #' @param x Images: one path, matrix, array `[H, W, C]` or [seg_image()] gives one result; several
 #'   paths, a list, a [seg_dataset()] or an array `[N, H, W, C]` give a list of results. Any height
 #'   and width work. Values are those of files as [seg_read_image()] gives them, or, where the model
-#'   has a window, in units of the file. Grey images become three channels where the model wants them, images of three
-#'   equal channels become one, and an opaque alpha channel is dropped. A model of volumes such as
-#'   [seg_unet3d()] takes those instead: a [seg_image()] `[D, H, W, C]`, or the path of what
-#'   [seg_data_volume()] calls a volume.
+#'   has a window, in units of the file. Grey images become three channels where the model wants
+#'   them, images of three equal channels become one, and an opaque alpha channel is dropped. A
+#'   model of volumes such as [seg_unet3d()] takes those instead: a [seg_image()] `[D, H, W, C]`, or
+#'   the path of what [seg_data_volume()] calls a volume.
 #' @param type `"mask"` (class ids), `"prob"` (probabilities) or `"logit"` (the raw channels).
 #' @param threshold For two classes: the probability, from 0 to 1, from which a pixel belongs to
 #'   the second.

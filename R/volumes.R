@@ -50,11 +50,11 @@
 #' @param number Patches of each volume drawn by chance (repeatable by `set.seed()`); `NULL` covers
 #'   each volume with a grid. Without `empty`, each holds a voxel of an object that is drawn first.
 #' @param window Two values that become 0 and 1, with what lies beyond cut off, as in
-#'   [seg_preprocess()]: `c(-160, 240)` for soft tissue in CT. A model that is trained on the dataset
-#'   takes the window over and applies it to all images from then on; [fit()][fit.seg_model()],
-#'   [predict()][predict.seg_model()] and [seg_evaluate()] refuse a model with another one. `NULL`
-#'   leaves values as [seg_read_image()] gives them, which is rarely good for CT, unless the model
-#'   has a window itself.
+#'   [seg_preprocess()]: `c(-160, 240)` for soft tissue in CT. A model that is trained on the
+#'   dataset takes the window over and applies it to all images from then on;
+#'   [fit()][fit.seg_model()], [predict()][predict.seg_model()] and [seg_evaluate()] refuse a model
+#'   with another one. `NULL` leaves values as [seg_read_image()] gives them, which is rarely good
+#'   for CT, unless the model has a window itself.
 #' @param empty Whether to keep slices or patches without an object, that is without a class id
 #'   above 0. Slices that the Cell Tracking Challenge's truth lacks are always left out.
 #' @param ignore,values How labels are read, see [seg_read_mask()]; a file's rule holds for all its
