@@ -32,10 +32,26 @@ bare_mask <- function(x, arg = rlang::caller_arg(x), call = rlang::caller_env())
     ), arg = arg, call = call)
   }
   check_has_pixels(x, arg, call)
+  check_no_channels(x, arg, call)
   ids <- x <- only_dim(x)
   suppressWarnings(storage.mode(ids) <- "integer")
   if (is.double(x)) check_whole_ids(x, ids, arg, call)
   ids
+}
+
+# An array [H, W, C] would be read as a volume [D, H, W] that is no wider than C voxels. What says
+# that it is a volume, by its class or the spacing of its voxels, is one.
+check_no_channels <- function(x, arg, call) {
+  size <- dim(x)
+  if (length(size) != 3 || is.object(x) || !is.null(attr(x, "spacing"))) return(invisible())
+  if (size[[3]] > 4 || any(size[1:2] < 16)) return(invisible())
+  maskr_abort("shape", c(
+    "{.arg {arg}} must be a matrix [H, W] of class ids, and is an array of size
+     {paste(size, collapse = ' x ')}: {size[[3]]} channel{?s}.",
+    i = "If all channels are the same, take one: {.code x[, , 1]}.",
+    i = "A volume [D, H, W] as narrow as this says so by its spacing:
+         {.code seg_mask(x, spacing = c(1, 1, 1))}."
+  ), arg = arg, call = call)
 }
 
 # Is `ids` what `x` holds? What can't be an integer became NA.

@@ -13,14 +13,14 @@
 #' `targets = as.list(masks)`.
 #'
 #' @param images Paths, a folder (its image files, not those of its subfolders), a list of images
-#'   ([seg_image()], matrices or arrays `[H, W, C]`; a [seg_image()] `[D, H, W, C]` is a volume), or
-#'   what [seg_example()] returns, which brings its own masks, instances (for detectors) and
-#'   classes. [seg_annotations] bring all of it too:
+#'   ([seg_image()], matrices or arrays `[H, W, C]`; a [seg_image()] `[D, H, W, C]` is a volume),
+#'   several images in one array `[N, H, W, C]`, or what [seg_example()] returns, which brings its
+#'   own masks, instances (for detectors) and classes. [seg_annotations] bring all of it too:
 #'   `seg_dataset(seg_read_annotations(path))`.
 #' @param targets For each image its truth: paths of masks or their folder, matched to the images
 #'   by name; or, in the order of the images (or with their names), a list of [seg_mask()]s or
-#'   matrices of class ids, of [seg_instances()], or of paths; or [seg_annotations], whose images
-#'   are matched by name.
+#'   matrices of class ids (or all of them in one array `[N, H, W]`), of [seg_instances()], or of
+#'   paths; or [seg_annotations], whose images are matched by name.
 #' @param classes Named vector of class ids, such as `c(background = 0, nucleus = 1)`; by default
 #'   that of the annotations, or those that the targets name, with the ids of the first target that
 #'   names each. Classes are matched by name, to a model's and to those of masks, objects and
@@ -60,6 +60,8 @@ seg_dataset <- function(images, targets = NULL, classes = NULL, size = NULL,
     targets <- targets %||% images
     images <- annotated_images(images)
   }
+  if (is_several_images(images)) images <- apart(images)
+  if (is.array(targets)) targets <- one_as_list(targets, length(images))
   images <- files_in(images)
   targets <- pair_targets(images, files_in(targets))
   images <- check_images(images)
@@ -245,7 +247,7 @@ print.seg_dataset <- function(x, ...) {
 summary.seg_dataset <- function(object, ...) print(object)
 
 # A seg_dataset from whatever a verb was given as data.
-as_dataset <- function(x, y, batch_size, classes, call = rlang::caller_env()) {
+as_dataset <- function(x, y, batch_size, classes, call = rlang::caller_env(), arg = "x") {
   if (inherits(x, "seg_dataset")) {
     if (!is.null(y)) {
       maskr_abort("argument", "{.arg y} must be NULL where {.arg x} is a dataset.",
@@ -253,13 +255,63 @@ as_dataset <- function(x, y, batch_size, classes, call = rlang::caller_env()) {
     }
     return(x)
   }
+  if (is.null(y)) check_brings_masks(x, arg, call)
   if (!is_scenes(x)) x <- one_as_list(own_image(x, call = call))
-  if (!is.null(y)) y <- one_as_list(own_mask(y, call = call))
-  seg_dataset(x, y, classes = if (!is_scenes(x)) classes_of_targets(y) %||% classes,
-              batch_size = batch_size)
+  if (!is.null(y)) y <- one_as_list(own_mask(y, call = call), length(x))
+  names <- if (arg != "validation_data") c(images = arg, targets = "y")
+  in_terms_of(names, call, {
+    seg_dataset(x, y, classes = if (!is_scenes(x)) classes_of_targets(y) %||% classes,
+                batch_size = batch_size)
+  })
 }
 
-one_as_list <- function(x) if (is.list(x) && !is.data.frame(x) || is.character(x)) x else list(x)
+# Evaluates `expr`, whose errors name arguments of seg_dataset(), for a verb that has other `names`
+# for them.
+in_terms_of <- function(names, call, expr) {
+  tryCatch(expr, maskr_error = function(e) {
+    for (name in names(names)) {
+      for (part in c("message", "body")) {
+        e[[part]][] <- gsub(paste0("`", name, "(?=[`\\[])"), paste0("`", names[[name]]), e[[part]],
+                            perl = TRUE)
+      }
+    }
+    if (isTRUE(e$arg %in% names(names))) e$arg <- names[[e$arg]]
+    e$call <- call
+    rlang::cnd_signal(e)
+  })
+}
+
+check_brings_masks <- function(x, arg, call) {
+  if (is_scenes(x) || inherits(x, "seg_annotations")) return(invisible())
+  what <- if (arg == "validation_data") "{.code list(images, masks)}" else "{.arg y}"
+  maskr_abort("argument", c(
+    "{.arg {arg}} holds images alone, and their masks are missing.",
+    i = paste0("Give the masks as ", what, ", or a {.fn seg_dataset} of both.")
+  ), arg = if (arg == "validation_data") arg else "y", call = call)
+}
+
+# Images or masks as a list, or paths. `n` is the number of images that masks belong to.
+one_as_list <- function(x, n = NULL) {
+  if (is.list(x) && !is.data.frame(x) || is.character(x)) return(x)
+  if (is_several_images(x) || !is.null(n) && is_several_masks(x, n)) return(apart(x))
+  list(x)
+}
+
+# Several images, or their masks, in one plain array: [N, H, W, C], [N, H, W] or [N, H, W, 1].
+is_several_images <- function(x) is.array(x) && !inherits(x, "seg_image") && length(dim(x)) == 4
+
+is_several_masks <- function(x, n) {
+  is.array(x) && !is.object(x) && length(dim(x)) == 3 && dim(x)[[1]] == n
+}
+
+# Along the first axis. One channel is left out: of images that loses nothing, masks have none.
+apart <- function(x) {
+  size <- dim(x)[-1]
+  if (length(size) == 3 && size[[3]] == 1) size <- size[1:2]
+  lapply(seq_len(dim(x)[[1]]), function(i) {
+    array(if (length(dim(x)) == 4) x[i, , , ] else x[i, , ], dim = size)
+  })
+}
 
 # What crosses to `maskr.datasets.loader.DataSpec`. `model_classes` gives the order of channels;
 # each class's id in the files is found by its name.

@@ -52,6 +52,7 @@ seg_mask <- function(x, classes = NULL, palette = NULL, spacing = NULL, affine =
   logical <- is.logical(x) && !all(is.na(x))
   spacing <- spacing %||% attr(x, "spacing")
   unit <- check_unit(unit %||% attr(x, "unit"))
+  attr(x, "spacing") <- spacing
   x <- bare_mask(x)
   classes <- check_classes(classes) %||%
     (if (logical) c(background = 0L, foreground = 1L) else classes_of(x))

@@ -189,9 +189,9 @@ check_layer_rates <- function(x, call = rlang::caller_env()) {
 #' `deterministic = TRUE` too, which is slower.
 #'
 #' @param object A [`seg_model`][seg_model], changed in place.
-#' @param x A [seg_dataset()], what [seg_example()] returns, images (paths or a list), or a list of
-#'   images and masks.
-#' @param y Masks, where `x` is images.
+#' @param x A [seg_dataset()], what [seg_example()] returns, images (paths, a list or an array
+#'   `[N, H, W, C]`), or a list of images and masks.
+#' @param y Masks, where `x` is images: paths, a list or an array `[N, H, W]`.
 #' @param validation_data `NULL`, a [seg_dataset()], what [seg_example()] returns, or a list of
 #'   images and masks.
 #' @param epochs Number of times to go through the data, at least 1. In a run that is resumed, those
@@ -318,15 +318,22 @@ weights_for_fit <- function(x, train, classes, verbose, call = rlang::caller_env
 }
 
 # Images and masks may also come as a list of both.
-training_dataset <- function(x, y, batch_size, classes, call = rlang::caller_env()) {
+training_dataset <- function(x, y, batch_size, classes, call = rlang::caller_env(), arg = "x") {
   pair <- is.null(y) && is.list(x) && !inherits(x, "seg_dataset") && !is_scenes(x) &&
-    !is_foreign(x) && length(x) == 2
-  if (pair) return(as_dataset(x[[1]], x[[2]], batch_size, classes, call))
-  as_dataset(x, y, batch_size, classes, call)
+    !is_foreign(x) && length(x) == 2 && may_be_masks(x[[2]])
+  if (pair) return(as_dataset(x[[1]], x[[2]], batch_size, classes, call, arg))
+  as_dataset(x, y, batch_size, classes, call, arg)
 }
 
-validation_dataset <- function(x, batch_size, classes, call = rlang::caller_env()) {
-  data <- training_dataset(x, NULL, batch_size, classes, call)
+# The second of two images is a plain array of fractions, or an image by its class.
+may_be_masks <- function(x) {
+  if (!is.array(x) || inherits(x, "seg_mask")) return(!inherits(x, "seg_image"))
+  !inherits(x, "seg_image") && (!is.double(x) || !any(x != round(x), na.rm = TRUE))
+}
+
+validation_dataset <- function(x, batch_size, classes, call = rlang::caller_env(),
+                               arg = "validation_data") {
+  data <- training_dataset(x, NULL, batch_size, classes, call, arg)
   data$shuffle <- FALSE
   data[c("sample_weights", "augment")] <- list(NULL)
   data
@@ -407,7 +414,8 @@ predict.seg_model <- function(object, x, type = c("mask", "prob", "logit"), thre
   out <- py_call(
     "inference", "predict", object, unname(lapply(sources$images, image_for_model)), type,
     threshold, precision, batch_size,
-    progress = counting_progress(verbose, length(sources$images), "Segmenting")
+    progress = counting_progress(verbose, length(sources$images), "Segmenting"),
+    names = as.list(names(sources$images))
   )
   if (precision == "auto") say_precision(out$precision)
   results <- Map(
@@ -438,9 +446,8 @@ as_sources <- function(x, dims = 2, arg = "x", call = rlang::caller_env()) {
       i = "{.fn seg_image} makes a volume of an array [D, H, W, C]."
     ), arg = arg, call = call)
   }
-  if (length(dim(x)) == 4 && !inherits(x, "seg_image")) {
-    each <- lapply(seq_len(dim(x)[1]), function(i) array(x[i, , , ], dim = dim(x)[-1]))
-    return(list(images = check_images(each, arg, call), single = FALSE))
+  if (is_several_images(x)) {
+    return(list(images = check_images(apart(x), arg, call), single = FALSE))
   }
   if (is_image_volume(x)) {
     maskr_abort("shape", c(
@@ -545,7 +552,7 @@ seg_evaluate <- function(model, dataset, y = NULL, ..., per_image = FALSE, metri
   more <- more_families(metrics, probable = TRUE, tolerance, width, thresholds,
                         rlang::current_env(), calibrate = FALSE)
   if (!is.null(y)) dataset <- list(dataset, y) else check_has_masks(dataset)
-  dataset <- validation_dataset(dataset, 8L, classes)
+  dataset <- validation_dataset(dataset, 8L, classes, arg = "dataset")
   say_slow_precision(precision)
   out <- py_call("inference", "evaluate", model, dataset_for_python(dataset, classes), precision,
                  more, options)

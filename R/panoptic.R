@@ -35,6 +35,7 @@
 #' x
 #' as_seg_mask(x)
 seg_panoptic <- function(x, segments, classes, spacing = NULL, unit = NULL) {
+  attr(x, "spacing") <- spacing
   x <- bare_mask(x)
   x[is.na(x)] <- 0L
   classes <- check_classes(classes, null = FALSE)

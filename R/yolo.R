@@ -99,7 +99,7 @@ predict.seg_detector <- function(object, x, conf = 0.25, iou = 0.7, classes = NU
   sources <- as_sources(x)
   images <- unname(lapply(sources$images, image_for_python))
   out <- py_call(
-    "detectors", "predict", object, images,
+    "detectors", "predict", object, images, names = as.list(names(sources$images)),
     conf = check_number(conf, min = 0, max = 1),
     iou = check_number(iou, min = 0, max = 1),
     classes = check_wanted_classes(classes),

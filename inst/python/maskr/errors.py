@@ -1,5 +1,8 @@
 """The errors that cross into R, where each becomes a condition of class `maskr_error_<kind>`."""
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
 
 class MaskrError(Exception):
     """Base of all errors that maskr raises on purpose.
@@ -52,6 +55,32 @@ class BackendError(MaskrError):
 
 class MissingPackageError(MaskrError):
     """A Python package or system library that this function needs is not installed."""
+
+
+@contextmanager
+def in_image(number: int, images: int) -> Iterator[None]:
+    """Let errors say which of several images they are about."""
+    try:
+        yield
+    except MaskrError as error:
+        if images > 1:
+            error.text = f"Image {number}: {error.text}"
+            error.args = (error.text,)
+            error.image = number
+        raise
+
+
+@contextmanager
+def images_called(names: Sequence[str]) -> Iterator[None]:
+    """Let errors of `in_image()` name the image; without `names` they keep its number."""
+    try:
+        yield
+    except MaskrError as error:
+        number = getattr(error, "image", None)
+        if number is not None and len(names) >= number:
+            error.text = f'Image "{names[number - 1]}"' + error.text.removeprefix(f"Image {number}")
+            error.args = (error.text,)
+        raise
 
 
 def refuse_class(value: object, argument: str) -> None:

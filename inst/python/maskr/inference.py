@@ -6,7 +6,7 @@ import io
 import itertools
 import math
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
@@ -20,9 +20,8 @@ from maskr.arrays import IGNORE, NA_INTEGER, image_to_r, mask_to_r
 from maskr.datasets import volume
 from maskr.datasets.loader import DataSpec, Loader
 from maskr.datasets.samples import check_dims, is_part, read_with_missing, with_channels
-from maskr.errors import DataError, DeviceError, ShapeError
+from maskr.errors import DataError, DeviceError, ShapeError, images_called, in_image
 from maskr.metrics import Accumulator, semantic
-from maskr.metrics.family import in_image
 from maskr.metrics.masks import Mask
 from maskr.metrics.results import Options
 from maskr.model import SegModel, activate, logits_of, take_tensor
@@ -40,6 +39,7 @@ def predict(
     precision: str = "auto",
     batch_size: int | None = None,
     progress: Callable[[int, int], None] | None = None,
+    names: Sequence[str] = (),
 ) -> dict:
     """Segment images, or volumes where the network is one of volumes.
 
@@ -59,6 +59,8 @@ def predict(
         Images a batch; by default as many as `PIXELS_PER_BATCH` allows, whose voxels count alike.
     progress
         Called with (images done, images in all).
+    names
+        What errors call the images; without them their numbers.
 
     Returns
     -------
@@ -88,7 +90,8 @@ def predict(
     network = evaluation_copy(model, where)
     results: list[np.ndarray] = []
     geometry: list[dict | None] = []
-    for batch in batches(model, sources, batch_size, PIXELS_PER_BATCH[where.partition(":")[0]]):
+    pixels = PIXELS_PER_BATCH[where.partition(":")[0]]
+    for batch in batches(model, sources, batch_size, pixels, names):
         x = torch.from_numpy(np.stack([one.padded for one in batch])).to(where)
         out = run(network, x, where, precision)
         for n, one in enumerate(batch):
@@ -267,12 +270,18 @@ class Prepared:
 
 
 def batches(
-    model: SegModel, sources: Sequence, batch_size: int | None, pixels: int
+    model: SegModel,
+    sources: Sequence,
+    batch_size: int | None,
+    pixels: int,
+    names: Sequence[str] = (),
 ) -> Iterator[list[Prepared]]:
-    """Runs of neighbouring images of one padded size."""
+    """Runs of neighbouring images of one padded size; errors call them by `names`, or number."""
 
-    def prepare(source: str | dict | np.ndarray) -> Prepared:
-        image, geometry, missing = load(source, model)
+    def prepare(numbered: tuple[int, str | dict | np.ndarray]) -> Prepared:
+        number, source = numbered
+        with images_called(names), in_image(number, len(sources)):
+            image, geometry, missing = load(source, model)
         padded = pad(model.spec.preprocess(image), model.spec.multiple)
         return Prepared(padded, image.shape[1:], geometry, missing)
 
@@ -282,7 +291,7 @@ def batches(
     # whole volumes wait in memory: fewer of them
     depth = 16 if dims_of(model.module) == 2 else 1
     with ThreadPoolExecutor(2) as pool:
-        prepared = ahead(pool, prepare, sources, depth)
+        prepared = ahead(pool, prepare, enumerate(sources, start=1), depth)
         for _, group in itertools.groupby(prepared, key=lambda one: one.padded.shape):
             first = next(group)
             group = itertools.chain([first], group)
@@ -307,7 +316,7 @@ def load(
     return with_channels(image, model.spec.in_channels), geometry, missing
 
 
-def ahead(pool: ThreadPoolExecutor, function: Callable, items: Sequence, depth: int) -> Iterator:
+def ahead(pool: ThreadPoolExecutor, function: Callable, items: Iterable, depth: int) -> Iterator:
     """`map(function, items)` by the pool's threads, at most `depth` results ahead of the reader."""
     waiting: list[Future] = []
     for item in items:

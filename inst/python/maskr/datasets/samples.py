@@ -9,7 +9,7 @@ from maskr.annotations.table import from_labels
 from maskr.arrays import IGNORE, image_from_r, mask_from_r, volume_from_r
 from maskr.datasets import volume
 from maskr.datasets.spec import DataSpec
-from maskr.errors import DataError, MaskrError, ShapeError
+from maskr.errors import DataError, MaskrError, ShapeError, images_called, in_image
 from maskr.instances import Instances
 from maskr.units import Window, check_not_scaled, windowed
 
@@ -32,7 +32,8 @@ def decode(
     DataError
         If the mask holds an id that is no class.
     """
-    image, missing = read_with_missing(data.images[i], window)
+    with images_called(data.names), in_image(i + 1, len(data.images)):
+        image, missing = read_with_missing(data.images[i], window)
     target = class_indices(target_ids(data, i), table, data.names[i])
     if image.shape[1:] != target.shape:
         raise ShapeError(

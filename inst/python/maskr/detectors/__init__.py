@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from maskr.detectors.base import Detector
-from maskr.errors import FormatError
+from maskr.errors import FormatError, images_called
 from maskr.files import atomically
 
 METADATA = "maskr"
@@ -21,9 +21,15 @@ FAMILIES = {"yolo": "maskr.detectors.yolo"}
 """Module of each family of detectors; its function `restore(config, state)` builds one."""
 
 
-def predict(detector: Detector, images: Sequence[Any], **options: Any) -> dict:
-    """Find objects for R: columns of a data frame and the size of each image."""
-    found = detector.predict(images, **options)
+def predict(
+    detector: Detector, images: Sequence[Any], names: Sequence[str] = (), **options: Any
+) -> dict:
+    """Find objects for R: columns of a data frame and the size of each image.
+
+    Errors call images by their `names`, or by number.
+    """
+    with images_called(names):
+        found = detector.predict(images, **options)
     return {
         "found": [{"columns": one.to_r(), "size": list(one.size)} for one in found],
         "class_names": list(detector.classes),

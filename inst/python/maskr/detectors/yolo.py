@@ -33,6 +33,7 @@ from maskr.errors import (
     MissingPackageError,
     ShapeError,
     WeightsError,
+    in_image,
 )
 from maskr.instances import Instances
 
@@ -296,8 +297,9 @@ class Yolo(Detector):
                 imgsz=list(size) if size is not None else self.size,
             )
             found = []
-            for image in images:
-                found.append(self._find(predictor, image))
+            for number, image in enumerate(images, start=1):
+                with in_image(number, len(images)):
+                    found.append(self._find(predictor, image))
                 if progress is not None:
                     progress(len(found), len(images))
         return found

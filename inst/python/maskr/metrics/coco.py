@@ -13,11 +13,11 @@ from itertools import chain
 
 import numpy as np
 
-from maskr.errors import DataError, ShapeError
+from maskr.errors import DataError, ShapeError, in_image
 from maskr.instances import bad_rle, packed, pixel_counts
 from maskr.metrics.coco_matching import SIZES, THRESHOLDS, Matches, Overlap, match_all
 from maskr.metrics.coco_precision import Hits, Table, averages
-from maskr.metrics.family import CLASS, Family, Score, Scores, in_image, mean_defined
+from maskr.metrics.family import CLASS, Family, Score, Scores, mean_defined
 from maskr.metrics.objects import Objects, of_argument
 
 TYPES = ("mask", "box", "boundary")

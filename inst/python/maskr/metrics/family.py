@@ -6,14 +6,13 @@ is what intervals are made of.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 import numpy as np
 
-from maskr.errors import MaskrError
+from maskr.errors import in_image
 
 Part = TypeVar("Part")
 
@@ -147,32 +146,6 @@ class Additive(Family[np.ndarray]):
         """The parts of `[N, *shape]`."""
         # R drops nothing but what has length 1 at the border
         return list(np.asarray(packed, dtype=np.float64).reshape(-1, *self.shape))
-
-
-@contextmanager
-def in_image(number: int, images: int) -> Iterator[None]:
-    """Let errors say which of several images they are about."""
-    try:
-        yield
-    except MaskrError as error:
-        if images > 1:
-            error.text = f"Image {number}: {error.text}"
-            error.args = (error.text,)
-            error.image = number
-        raise
-
-
-@contextmanager
-def images_called(names: Sequence[str]) -> Iterator[None]:
-    """Let errors of `in_image()` name the image; without `names` they keep its number."""
-    try:
-        yield
-    except MaskrError as error:
-        number = getattr(error, "image", None)
-        if number is not None and len(names) >= number:
-            error.text = f'Image "{names[number - 1]}"' + error.text.removeprefix(f"Image {number}")
-            error.args = (error.text,)
-        raise
 
 
 def ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:

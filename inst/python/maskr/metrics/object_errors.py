@@ -25,7 +25,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from maskr.metrics.family import in_image
+from maskr.errors import in_image
 from maskr.metrics.matching import match
 from maskr.metrics.objects import Objects
 from maskr.metrics.overlaps import Image, Overlaps, Side, overlaps

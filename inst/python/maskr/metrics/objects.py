@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from maskr.errors import DataError, MaskrError
+from maskr.errors import DataError, MaskrError, images_called, in_image
 from maskr.instances import Instances
-from maskr.metrics.family import in_image
 from maskr.panoptic import Panoptic
 
 if TYPE_CHECKING:
@@ -132,7 +131,6 @@ def compare(
         A DataError also if average precision is to be averaged over images.
     """
     from maskr.metrics.accumulator import Accumulator, from_description
-    from maskr.metrics.family import images_called
     from maskr.metrics.results import Options, result
 
     options = Options(**(options or {}))

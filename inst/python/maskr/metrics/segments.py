@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from maskr.errors import DataError, ShapeError
+from maskr.errors import DataError, ShapeError, images_called, in_image
 from maskr.metrics.accumulator import Accumulator
-from maskr.metrics.family import images_called, in_image
 from maskr.metrics.panoptic_quality import PanopticQuality
 from maskr.metrics.results import Options, result
 from maskr.metrics.semantic import THREADS

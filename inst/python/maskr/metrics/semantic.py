@@ -29,6 +29,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
+from maskr.errors import images_called, in_image
 from maskr.metrics import tables
 from maskr.metrics.accumulator import Accumulator, from_description
 from maskr.metrics.confusion import (
@@ -45,8 +46,6 @@ from maskr.metrics.family import (
     Family,
     Score,
     Scores,
-    images_called,
-    in_image,
     mean_defined,
     ratio,
 )
