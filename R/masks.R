@@ -121,30 +121,39 @@ check_palette <- function(palette, classes, call = rlang::caller_env()) {
 #' `seg_read_mask()` reads class ids from an index PNG (with its palette), a grey PNG, a TIFF or a
 #' NIfTI label volume; a TIFF of several pages becomes a volume `[D, H, W]`. `seg_write_mask()`
 #' writes them, whole or not at all: as an index PNG with the mask's palette, as a grey PNG of 16
-#' bits, as a TIFF, or as NIfTI with the mask's spacing and affine.
+#' bits, as a TIFF, or as NIfTI with the mask's spacing and affine. What it wrote comes back as it
+#' was, without a word about `ignore`, since the file notes what stands for `NA`.
 #'
 #' [seg_read_image()] tells how the axes of NIfTI become D, H and W. Label volumes are often stored
 #' as floating-point numbers or long integers; they are read as long as all are whole. NIfTI-1
 #' holds affine and spacing as 32-bit numbers, and no names or colours of classes.
 #'
 #' Binary masks are often stored as 0 and 255, and 255 is also the usual value for "ignore". A
-#' file that holds nothing but 0 and 255 is therefore an error, unless `values = c(0, 255)` or
-#' `ignore = 255` is written out.
+#' file that holds nothing but 0 and 255 (or 65535, or the largest number of its type) is therefore
+#' an error, unless `values = c(0, 255)` or `ignore = 255` is written out.
+#'
+#' JPEG, lossy WebP and other compression with loss change numbers, so such files can't hold class
+#' ids and are refused, in a TIFF, too. Only two classes that were drawn at least 128 apart, such as
+#' `values = c(0, 255)`, are still separated. A mask has one channel: an alpha channel that is not
+#' the same everywhere may be the mask itself, and is an error like any second channel.
+#'
+#' NaN in floating-point files, and a GeoTIFF's no-data value, are read as `NA`; but for no data of
+#' 0, which rasterised objects often give their background.
 #'
 #' @param path One file; for writing it ends in `.png`, `.tif`, `.tiff`, `.nii` or `.nii.gz`.
 #' @param classes A named vector of class ids such as `c(background = 0, nucleus = 1)`; an id that
 #'   is not among them is an error. Without it, the ids that occur are the classes.
 #' @param ignore The file's value for pixels that are to be ignored, read as `NA`; `NULL` where
 #'   there is none. By default 255; a 16-bit file uses 65535, and 255 too unless its ids go beyond
-#'   255 or `classes` holds 255.
+#'   255, a 32-bit file likewise 4294967295. Never an id that `classes` holds.
 #' @param values The file's values for the classes 0, 1, and so on, where the file does not hold
 #'   class ids: `c(0, 255)` for a binary mask.
 #' @param x A [seg_mask()], or what [as_seg_mask()] takes.
-#' @param bits 8 or 16; by default 8 where all class ids fit.
+#' @param bits 8, 16 or 32; by default the fewest that all class ids fit into. PNG holds up to 16.
 #' @return `seg_read_mask()`: a [seg_mask()]. `seg_write_mask()`: `path`, invisibly. Files that
 #'   cannot be read as a mask are a `maskr_error_format`, wrong values a `maskr_error_data`.
-#'   Written files hold 255 (in 16 bits 65535) for `NA`; a mask that has this as a class id is
-#'   refused with a `maskr_error_data`.
+#'   Written files hold the largest number of their type for `NA` (255, 65535 or 4294967295); a mask
+#'   that has this as a class id is refused with a `maskr_error_data`.
 #' @concept types
 #' @export
 #' @examplesIf seg_available()
@@ -162,7 +171,7 @@ seg_read_mask <- function(path, classes = NULL, ignore = 255, values = NULL) {
   classes <- classes %||% classes_read(out$ids, values)
   check_known_ids(out$ids, classes, arg = "path")
   new_seg_mask(out$data, classes, palette = file_palette(out$palette, classes),
-               spacing = plain_vector(out$spacing), affine = out$affine)
+               spacing = plain_vector(out$spacing), affine = out$affine, unit = check_unit(out$unit))
 }
 
 classes_read <- function(ids, values) {
@@ -195,8 +204,8 @@ check_values <- function(values, call = rlang::caller_env()) {
 seg_write_mask <- function(x, path, bits = NULL) {
   x <- as_seg_mask(x)
   path <- path.expand(check_string(path))
-  if (!is.null(bits) && !(is.numeric(bits) && length(bits) == 1 && bits %in% c(8, 16))) {
-    maskr_abort("argument", "{.arg bits} must be 8, 16 or NULL, not {describe(bits)}.",
+  if (!is.null(bits) && !(is.numeric(bits) && length(bits) == 1 && bits %in% c(8, 16, 32))) {
+    maskr_abort("argument", "{.arg bits} must be 8, 16, 32 or NULL, not {describe(bits)}.",
                 arg = "bits")
   }
   classes <- attr(x, "classes")

@@ -8,9 +8,10 @@ import tifffile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from maskr import masks
+from maskr import instances, masks
 from maskr.arrays import IGNORE, NA_INTEGER, mask_to_r
 from maskr.errors import DataError, FormatError
+from maskr.lossy_files import is_lossy
 from PIL import Image
 
 
@@ -152,3 +153,210 @@ def test_real_index_png_with_the_voc_palette(shared_data):
     truth = np.load(shared_data(base + "SegmentationClassNpy/2011_000003.npy"))
     np.testing.assert_array_equal(np.where(truth < 0, NA_INTEGER, truth), read["data"])
     assert read["palette"][:3] == ["#000000", "#800000", "#008000"]
+
+
+# files that mislead -------------------------------------------------------------------------------
+
+BINARY = [[0, 0, 1], [1, 0, 1]]
+
+
+@pytest.mark.parametrize(
+    ("dtype", "top"),
+    [(np.uint8, 255), (np.int8, 127), (np.uint16, 65535), (np.int16, 32767), (np.uint16, 255),
+     (np.int32, 2**31 - 1), (np.float32, 255), (np.float64, 65535), (np.int32, 65535)],
+)  # fmt: skip
+def test_0_and_the_top_of_a_type_need_a_word(tmp_path, dtype, top):
+    path = str(tmp_path / "a.tif")
+    tifffile.imwrite(path, (np.array(BINARY) * top).astype(dtype))
+    with pytest.raises(DataError, match=f"only the values 0 and {top}") as error:
+        masks.load(path)
+    assert error.value.argument == "values"
+    assert f"values = c(0, {top})" in error.value.hint
+    assert masks.load(path, values=[0, top]).tolist() == BINARY
+    ignored = (-np.array(BINARY)).tolist()
+    assert masks.load(path, ignore=top, explicit=True).tolist() == ignored
+    if top not in (255, 65535):
+        assert masks.load(path, classes=[0, top]).max() == top
+
+
+def test_0_and_the_top_of_32_bits_are_no_ids(tmp_path):
+    path = str(tmp_path / "a.tif")
+    tifffile.imwrite(path, (np.array(BINARY) * (2**32 - 1)).astype(np.uint32))
+    with pytest.raises(DataError, match="only the values 0 and 4294967295"):
+        masks.load(path)
+
+
+def test_0_and_1_are_ids_in_every_type(tmp_path):
+    for dtype in (bool, np.uint8, np.int16, np.uint32, np.float32, np.float64):
+        tifffile.imwrite(tmp_path / "a.tif", np.array(BINARY, dtype=dtype))
+        assert masks.load(str(tmp_path / "a.tif")).tolist() == BINARY
+
+
+def test_a_bilevel_tiff_is_a_mask(tmp_path, rng):
+    pixels = rng.random((20, 30)) > 0.7
+    Image.fromarray(pixels).save(tmp_path / "a.tif")
+    np.testing.assert_array_equal(masks.load(str(tmp_path / "a.tif")), pixels)
+
+
+def blocks(values):
+    """Squares of 12 x 12 pixels, one for each of 2 x 3 values."""
+    return np.kron(np.array(values, dtype=np.uint8), np.ones((12, 12), dtype=np.uint8))
+
+
+LOSSY = {
+    "a.jpg": {}, "b.png": {"format": "JPEG"}, "a.webp": {"quality": 60},
+    "a.tif": {"compression": "jpeg"}, "a.jp2": {"irreversible": True, "quality_layers": [8]},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", LOSSY)
+def test_lossy_files_hold_no_ids(tmp_path, name):
+    path = str(tmp_path / name)
+    ids = blocks([[0, 1, 2], [2, 0, 1]])
+    Image.fromarray(ids).save(path, **LOSSY[name])
+    with pytest.raises(FormatError, match="compressed with loss"):
+        masks.load(path)
+    with pytest.raises(FormatError, match="compressed with loss"):
+        masks.decode(path)
+    # two levels that lie far apart are told from each other
+    Image.fromarray(blocks([[0, 255, 0], [255, 0, 255]])).save(path, **LOSSY[name])
+    expected = blocks([[0, 1, 0], [1, 0, 1]])
+    np.testing.assert_array_equal(masks.load(path, values=[0, 255]), expected)
+    np.testing.assert_array_equal(masks.load(path, values=[255, 0]), 1 - expected)
+    for options in (
+        {"values": [0, 100]}, {"values": [0, 128, 255]},
+        {"values": [0, 200], "ignore": 255, "explicit": True},
+    ):  # fmt: skip
+        with pytest.raises(FormatError, match="compressed with loss"):
+            masks.load(path, **options)
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [("a.webp", {"lossless": True}), ("a.tif", {"compression": "tiff_lzw"}), ("a.bmp", {}),
+     ("a.jp2", {"irreversible": False}), ("a.gif", {})],
+)  # fmt: skip
+def test_exact_files_hold_ids(tmp_path, name, options):
+    ids = blocks([[0, 1, 2], [2, 0, 1]])
+    Image.fromarray(ids).save(tmp_path / name, **options)
+    np.testing.assert_array_equal(masks.load(str(tmp_path / name)), ids)
+
+
+def test_a_webp_with_metadata_is_told_by_its_pixels(tmp_path):
+    ids = blocks([[0, 1, 2], [2, 0, 1]])
+    for lossless in (True, False):
+        path = str(tmp_path / f"{lossless}.webp")
+        Image.fromarray(ids).save(path, lossless=lossless, exif=b"Exif\0\0" + b"x" * 70000)
+        assert is_lossy(path) != lossless
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA"])
+@pytest.mark.parametrize("name", ["a.png", "a.tif"])
+def test_a_mask_in_alpha_is_an_error_that_names_it(tmp_path, mode, name):
+    image = Image.new("L", (30, 20), 255).convert(mode)
+    alpha = Image.new("L", (30, 20), 0)
+    alpha.paste(255, (5, 5, 20, 15))
+    image.putalpha(alpha)
+    path = str(tmp_path / name)
+    image.save(path)
+    with pytest.raises(FormatError, match="alpha channel") as error:
+        masks.load(path)
+    assert f"[, , {len(mode)}, drop = TRUE] > 0.5" in error.value.hint
+    # alpha that is the same everywhere says nothing
+    ids = Image.fromarray(np.array(BINARY, dtype=np.uint8)).convert(mode)
+    ids.save(path)
+    assert masks.load(path).tolist() == BINARY
+
+
+def test_sixteen_bits_with_alpha(tmp_path):
+    import cv2
+
+    grey = np.array([[0, 300, 300]], dtype=np.uint16)
+    pixels = np.stack([grey, grey, grey, np.array([[0, 65535, 65535]], np.uint16)], axis=-1)
+    cv2.imwrite(str(tmp_path / "a.png"), pixels)
+    with pytest.raises(FormatError, match="alpha channel"):
+        masks.load(str(tmp_path / "a.png"))
+
+
+def test_two_channels_are_an_error_that_says_so(tmp_path):
+    channels = np.zeros((2, 20, 30), dtype=np.uint16)
+    channels[0, 2:5, 2:5], channels[1, 9:12, 9:12] = 1, 1
+    path = str(tmp_path / "a.tif")
+    for options in ({"imagej": True, "metadata": {"axes": "CYX"}}, {"photometric": "minisblack",
+                    "planarconfig": "separate", "metadata": None}):  # fmt: skip
+        tifffile.imwrite(path, channels, **options)
+        with pytest.raises(FormatError, match="holds 2 channels, and a mask has one"):
+            masks.load(path)
+        with pytest.raises(FormatError, match="holds 2 channels"):
+            instances.read(path, 1)
+
+
+def test_the_numbers_of_objects_are_as_strict(tmp_path):
+    jpeg = str(tmp_path / "a.jpg")
+    Image.fromarray(blocks([[0, 1, 2], [2, 0, 1]])).save(jpeg)
+    with pytest.raises(FormatError, match="compressed with loss"):
+        instances.read(jpeg, 1)
+    binary = save(tmp_path / "a.png", np.array(BINARY) * 65535, np.uint16)
+    with pytest.raises(DataError, match="only the values 0 and 65535: a binary mask"):
+        instances.read(binary, 1)
+
+
+def test_nan_and_no_data_are_ignored(tmp_path):
+    path = str(tmp_path / "a.tif")
+    tifffile.imwrite(path, np.array([[0, 2, np.nan]], dtype=np.float32))
+    assert masks.load(path).tolist() == [[0, 2, IGNORE]]
+    assert masks.read(path)["data"].tolist() == [[0, 2, NA_INTEGER]]
+    assert masks.read(path)["ids"].tolist() == [0, 2]
+    assert masks.load(path, values=[2, 0]).tolist() == [[1, 0, IGNORE]]
+    for dtype, nodata in ((np.int16, -9999), (np.uint8, 7), (np.int16, 300)):
+        tag = (42113, "s", 0, str(nodata), True)
+        pixels = np.array([[0, 2, nodata]], dtype=dtype)
+        tifffile.imwrite(path, pixels, extratags=[tag], metadata=None)
+        assert masks.load(path).tolist() == [[0, 2, IGNORE]]
+    # rasterised objects often call their background so
+    tag = (42113, "s", 0, "0", True)
+    tifffile.imwrite(path, np.array([[0, 2, 1]], dtype=np.uint8), extratags=[tag], metadata=None)
+    assert masks.load(path).tolist() == [[0, 2, 1]]
+
+
+# what was written ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif", ".nii.gz"])
+@pytest.mark.parametrize("bits", [8, 16, 32])
+@pytest.mark.parametrize("ids", [[0], [1], [0, 1], [0, 255], [255, 65535], [0, 70000]])
+def test_masks_come_back_without_a_word(tmp_path, suffix, bits, ids):
+    if suffix == ".nii.gz":
+        pytest.importorskip("nibabel")
+    if max(ids) >= 2**bits - 1 or suffix == ".png" and bits == 32:
+        return
+    mask = np.array([[IGNORE, *ids, ids[0]], [ids[-1], *ids, IGNORE]], dtype=np.int32)
+    path = str(tmp_path / f"a{suffix}")
+    masks.write(mask_to_r(mask), path, ids, colours(len(ids)), bits)
+    np.testing.assert_array_equal(masks.load(path), mask)
+    back = masks.read(path)
+    np.testing.assert_array_equal(back["data"], mask_to_r(mask))
+    assert back["ids"].tolist() == ids
+    # without a single NA, too
+    mask[mask == IGNORE] = ids[0]
+    masks.write(mask_to_r(mask), path, ids, colours(len(ids)), bits)
+    np.testing.assert_array_equal(masks.load(path), mask)
+
+
+def test_ids_that_need_32_bits_are_written_to_tiff(tmp_path):
+    mask = np.array([[0, 70000, IGNORE, 2**31 - 1]], dtype=np.int32)
+    ids = [0, 70000, 2**31 - 1]
+    masks.write(mask_to_r(mask), str(tmp_path / "a.tif"), ids, colours(3))
+    np.testing.assert_array_equal(masks.load(str(tmp_path / "a.tif")), mask)
+    assert tifffile.imread(tmp_path / "a.tif").dtype == np.uint32
+    with pytest.raises(FormatError, match="a PNG file holds 16"):
+        masks.write(mask_to_r(mask), str(tmp_path / "a.png"), ids, colours(3))
+    with pytest.raises(DataError, match="does not fit into 16 bits") as error:
+        masks.write(mask_to_r(mask), str(tmp_path / "a.tif"), ids, colours(3), bits=16)
+    assert error.value.hint == "Write with bits = 32."
+
+
+def test_narrower_tops_are_ids_where_ids_go_beyond(tmp_path):
+    labels = np.array([[0, 255, 65535, 70000, 2**32 - 1]], dtype=np.uint32)
+    tifffile.imwrite(tmp_path / "a.tif", labels)
+    assert masks.load(str(tmp_path / "a.tif")).tolist() == [[0, 255, 65535, 70000, IGNORE]]

@@ -79,13 +79,17 @@ test_that("logical and double masks carry their NA", {
   expect_identical(bare_mask(matrix(as.raw(0:2), 1)), matrix(0:2, 1))
 })
 
-test_that("missing and infinite values in images are data errors", {
+test_that("missing values in images are NaN, infinite ones data errors", {
   skip_if_no_python()
   arrays <- python_module("arrays")
-  for (bad in list(NA_real_, NaN, Inf, NA_integer_)) {
-    x <- matrix(rep(bad, 2), 1)
-    expect_error(py_try(arrays$image_from_r(bare_image(x))), class = "maskr_error_data")
+  for (missing in list(NA_real_, NaN, NA_integer_)) {
+    x <- arrays$image_from_r(bare_image(matrix(c(missing, 1L), 1)))
+    expect_identical(as.vector(is.nan(x)), c(TRUE, FALSE))
+    prob <- bare_image(matrix(c(missing, 1L), 1))
+    expect_error(py_try(arrays$channels_first(prob)), "in 1 pixel", class = "maskr_error_data")
   }
+  expect_error(py_try(arrays$image_from_r(matrix(Inf, 1, 2))), "infinite values in 2 pixels",
+               class = "maskr_error_data")
 })
 
 test_that("whole doubles become integers, others are refused by the name of their argument", {

@@ -219,3 +219,69 @@ test_that("classes can be compared by name", {
 test_that("ids beyond R's integers are an error", {
   expect_error(seg_mask(matrix(1e10, 2, 2)), "below 2\\^31", class = "maskr_error_data")
 })
+
+# An image file of these numbers, saved by Pillow.
+pillow_file <- function(x, ending, type = "uint8", env = parent.frame()) {
+  file <- withr::local_tempfile(fileext = ending, .local_envir = env)
+  image <- reticulate::import("PIL.Image")$fromarray(reticulate::np_array(x, type))
+  image$save(file)
+  file
+}
+
+test_that("a mask of 0 and NA comes back, and ids of 32 bits do", {
+  skip_if_no_python()
+  endings <- c(".png", ".tif", if (seg_available("volumes")) ".nii.gz")
+  for (ending in endings) {
+    file <- withr::local_tempfile(fileext = ending)
+    void <- seg_mask(matrix(c(0, NA, 0, 0, NA, 0), 2))
+    seg_write_mask(void, file)
+    expect_identical(bare(seg_read_mask(file)), bare(void))
+    expect_identical(bare(seg_read_mask(file, ignore = 255)), bare(void))
+    if (ending == ".png") next
+    large <- seg_mask(matrix(c(0, 255, 65535, NA, 1e6, .Machine$integer.max), 2))
+    seg_write_mask(large, file)
+    expect_identical(bare(seg_read_mask(file)), bare(large))
+    expect_error(seg_write_mask(large, file, bits = 16), "bits = 32", class = "maskr_error_data")
+  }
+  expect_error(seg_write_mask(matrix(c(0, 1e6), 1), "a.png"), "\\.tif", class = "maskr_error_format")
+})
+
+test_that("files that mislead are errors wherever masks are read", {
+  skip_if_no_python()
+  shape <- matrix(0, 20, 30)
+  shape[5:14, 8:22] <- 1
+  alpha <- array(255, c(20, 30, 4))
+  alpha[, , 4] <- shape * 255
+  cases <- list(
+    list(file = pillow_file(shape * 2, ".jpg"), says = "compressed with loss"),
+    list(file = pillow_file(alpha, ".png"), says = "alpha channel"),
+    list(file = pillow_file(shape * 65535, ".png", "uint16"), says = "only the values 0 and 65535")
+  )
+  classes <- c(background = 0, cell = 1)
+  image <- list(matrix(runif(600), 20))
+  for (case in cases) {
+    expect_error(seg_read_mask(case$file), case$says, class = "maskr_error")
+    expect_error(seg_read_instances(case$file), case$says, class = "maskr_error")
+    expect_error(seg_metrics(case$file, case$file), case$says, class = "maskr_error")
+    data <- seg_dataset(image, list(case$file), classes = classes)
+    found <- seg_check(data)
+    expect_equal(found$severity[found$check == "mask"], "error")
+    expect_match(found$message[found$check == "mask"], case$says)
+    expect_error(seg_evaluate(seg_unet(1, classes, init_features = 2), data), case$says,
+                 class = "maskr_error")
+    folder <- withr::local_tempdir()
+    dir.create(file.path(folder, "images"))
+    dir.create(file.path(folder, "masks"))
+    file.copy(pillow_file(shape, ".png"), file.path(folder, "images", "a.png"))
+    file.copy(case$file, file.path(folder, "masks", basename(sub(".*[.]", "a.", case$file))))
+    for (format in c("masks", "labels")) {
+      one <- if (format == "masks") classes else c(cell = 1)
+      read <- seg_read_annotations(folder, format = format, classes = one)
+      expect_error(as_seg_mask(read[1, ]), case$says, class = "maskr_error")
+    }
+  }
+  for (file in c(pillow_file(shape * 255, ".jpg"), cases[[3]]$file)) {
+    values <- if (grepl("jpg$", file)) c(0, 255) else c(0, 65535)
+    expect_equal(as.matrix(seg_read_mask(file, values = values)), shape)
+  }
+})

@@ -125,6 +125,15 @@ def mask_to_r(mask: np.ndarray) -> np.ndarray:
     return out
 
 
+def looked_up_for_r(numbers: np.ndarray, table: np.ndarray) -> np.ndarray:
+    """Class ids of an array of small numbers by a `table`, as `mask_to_r()` gives them."""
+    import cv2
+
+    table = np.where(table == IGNORE, np.int32(NA_INTEGER), table)
+    turned = cv2.transpose(numbers) if numbers.ndim == 2 else np.ascontiguousarray(numbers.T)
+    return table[turned].T
+
+
 def image_to_r(image: np.ndarray) -> np.ndarray:
     """A `[C, H, W]` image as the `[H, W, C]` array that R users see, in its own dtype.
 

@@ -23,6 +23,9 @@ warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 """Endings of image files."""
 
+NOWHERE = {"spacing": None, "affine": None, "unit": None}
+"""Geometry of a file that does not tell it."""
+
 PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
 
 
@@ -110,16 +113,20 @@ def open_picture(path: str, pages: list[int] | None = None) -> Picture:
     FormatError
         If it cannot be read as an image.
     """
-    geometry = {"spacing": None, "affine": None, "unit": None}
     if not tiff.is_tiff(path):
         raw = decode_single(path, pages)
-        return Picture(raw, maximum(raw.dtype), None, geometry)
+        return Picture(raw, maximum(raw.dtype), None, dict(NOWHERE))
     found = tiff.decode(path, pages)
     if found.stored.size == 0:
         raise FormatError(f"{path} holds no pixel.")
-    if found.spacing is not None:
-        geometry |= {"spacing": np.array(found.spacing), "unit": found.unit}
-    return Picture(found.as_picture(), found.top, found.missing(), geometry)
+    return Picture(found.as_picture(), found.top, found.missing(), geometry_of(found))
+
+
+def geometry_of(found: tiff.TiffPixels) -> dict:
+    """Give the size of a TIFF's pixels as `Picture` has it."""
+    if found.spacing is None:
+        return dict(NOWHERE)
+    return NOWHERE | {"spacing": np.array(found.spacing), "unit": found.unit}
 
 
 def may_miss(picture: Picture) -> bool:

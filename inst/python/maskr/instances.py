@@ -554,19 +554,19 @@ def read(path: str, class_id: int, ignore: int | None = None) -> dict:
     from maskr import masks
 
     name = Path(path).name
-    labels, _ = masks.decode(path)
-    labels = masks.whole(labels, name)
+    numbers, _ = masks.decode(path)
+    labels = masks.whole(numbers, name)
     if labels.ndim != 2:
         raise ShapeError(
             f"{name} has {labels.shape[0]} pages, and instances are 2D only.",
             hint="Read it with seg_read_mask() and use as_seg_panoptic().",
         )
-    numbers = set(np.unique(labels).tolist()) - {0}
-    if numbers == {masks.IGNORE_8} and ignore is None:
+    top = masks.binary_top(masks.distinct(numbers, name), masks.top_of(numbers))
+    if top and ignore is None:
         raise DataError(
-            f"{name} holds only the values 0 and 255: a binary mask, which does not say where one "
-            "object ends and the next begins.",
-            hint="Read it with seg_read_mask(path, values = c(0, 255)).",
+            f"{name} holds only the values 0 and {top}: a binary mask, which does not say where "
+            "one object ends and the next begins.",
+            hint=f"Read it with seg_read_mask(path, values = c(0, {top})).",
         )
     if labels.min() < 0:
         raise DataError(f"{name} holds negative numbers, which are no objects.")

@@ -13,6 +13,7 @@ import numpy as np
 
 from maskr.errors import DataError, FormatError, MissingPackageError
 from maskr.limits import DEFLATE, check_claim
+from maskr.tiff_tags import IGNORE_KEY
 from maskr.volumes import MM, Volume
 
 if TYPE_CHECKING:
@@ -62,7 +63,14 @@ def open_nifti(path: str) -> Volume:
         unit=float(unit),
         spacing=spacing,
         affine=affine,
+        ignore=noted_ignore(image),
     )
+
+
+def noted_ignore(image: "nibabel.Nifti1Image") -> int | None:
+    """Read the number for "ignore" that `save()` notes."""
+    key, _, text = bytes(image.header["descrip"]).rstrip(b"\0").partition(b"=")
+    return int(text) if key == IGNORE_KEY.encode() and text.isdigit() else None
 
 
 def load_image(path: str) -> "nibabel.Nifti1Image":
@@ -161,8 +169,11 @@ def save(
     path: str,
     spacing: list[float] | None = None,
     affine: np.ndarray | None = None,
+    void: int | None = None,
 ) -> None:
     """Write numbers `[D, H, W]` or `[H, W]` as NIfTI-1, whose spacing and affine are float32.
+
+    `void` notes the number for "ignore".
 
     Raises
     ------
@@ -180,6 +191,8 @@ def save(
         image.header.set_xyzt_units("mm")
     image.header["sform_code"] = 0 if affine is None else 2
     image.header["qform_code"] = 0
+    if void is not None:
+        image.header["descrip"] = f"{IGNORE_KEY}={void}"
     nibabel.save(image, path)
 
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from maskr.errors import FormatError, MissingPackageError
 from maskr.limits import DEFLATE, check_claim
-from maskr.tiff_tags import about
+from maskr.tiff_tags import about, is_lossy_page
 
 if TYPE_CHECKING:
     import tifffile
@@ -70,6 +70,8 @@ class TiffPixels:
         Whether the last channel is transparency.
     rgb
         Whether the first three channels are a colour.
+    lossy
+        Whether the compression changed the numbers.
     nodata
         The number that GDAL's tag declares to be no value, as far as the type can hold it.
     ignore
@@ -85,6 +87,7 @@ class TiffPixels:
     bits: int = 8
     alpha: bool = False
     rgb: bool = False
+    lossy: bool = False
     nodata: float | None = None
     ignore: int | None = None
     spacing: tuple[float, ...] | None = None
@@ -153,6 +156,12 @@ def size_of(path: str) -> tuple[int, int]:
     with opened(path) as file:
         page = file.pages[0]
         return int(page.imagelength), int(page.imagewidth)
+
+
+def is_lossy(path: str) -> bool:
+    """Tell whether the compression of the first page changed its numbers."""
+    with opened(path) as file:
+        return is_lossy_page(file, file.pages[0])
 
 
 def depth_axes(axes: str, shape: Sequence[int]) -> list[int]:

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from maskr.lossy_files import HEAD, is_lossy_stream
+
 if TYPE_CHECKING:
     import tifffile
 
@@ -18,6 +20,8 @@ NODATA_TAG = 42113
 IGNORE_KEY = "maskr_ignore"
 """Where `maskr.masks.write()` notes the number that stands for "ignore"."""
 ALPHA = (1, 2)
+STREAMS = (6, 7, 33003, 33004, 33005, 33007, 34712, 34892, 50001)
+"""Compressions that may change numbers: JPEG, JPEG 2000, WebP."""
 METRES = {"nm": 1e-9, "um": 1e-6, "mm": 1e-3, "cm": 1e-2, "m": 1.0, "inch": 0.0254}
 """Units of length that are known, in metres."""
 UNITS = {
@@ -49,6 +53,7 @@ def about(
         "bits": page.bitspersample,
         "alpha": bool(extra) and extra[-1] in ALPHA,
         "rgb": page.photometric in (2, 6),
+        "lossy": is_lossy_page(file, page),
         "nodata": nodata(page),
         "ignore": noted_ignore(file),
         "spacing": spacing,
@@ -70,6 +75,14 @@ def nodata(page: "tifffile.TiffPage") -> float | None:
         return value
     fits = value.is_integer() and kind.kind in "iu"
     return value if fits and np.iinfo(kind).min <= value <= np.iinfo(kind).max else None
+
+
+def is_lossy_page(file: "tifffile.TiffFile", page: "tifffile.TiffPage") -> bool:
+    """Tell whether the compression of a page changed its numbers."""
+    if page.compression not in STREAMS or not page.dataoffsets:
+        return False
+    file.filehandle.seek(page.dataoffsets[0])
+    return is_lossy_stream(file.filehandle.read(min(page.databytecounts[0], HEAD)))
 
 
 def noted_ignore(file: "tifffile.TiffFile") -> int | None:

@@ -44,6 +44,8 @@ class Volume:
         Size of a voxel in mm along the axes of `shape`; None where the file does not tell.
     affine
         float64 `[4, 4]` from (i, j, k, 1) to mm in RAS+; None where the file does not tell.
+    ignore
+        The number for "ignore" in labels that maskr wrote; or None.
     """
 
     path: str
@@ -54,6 +56,7 @@ class Volume:
     unit: float = 1.0
     spacing: tuple[float, ...] | None = None
     affine: np.ndarray | None = None
+    ignore: int | None = None
 
     def geometry(self) -> dict:
         """Give `spacing` and `affine` as arrays for R."""

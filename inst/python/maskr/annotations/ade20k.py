@@ -23,7 +23,6 @@ from pathlib import Path
 import numpy as np
 import orjson
 
-from maskr import images as image_files
 from maskr import masks
 from maskr.annotations.ade20k_classes import SCENE_CLASSES
 from maskr.annotations.columns import Category, no_objects
@@ -298,7 +297,7 @@ def decode(path: str) -> Labels:
     FormatError
         If it is not of that kind.
     """
-    pixels = image_files.decode(path)
+    pixels = masks.decode_colours(path)
     if pixels.ndim != 3 or pixels.shape[-1] != 3 or pixels.dtype != np.uint8:
         raise FormatError(f"{path} is no RGB image of 8 bits, as ADE20K's masks are.")
     red, green, blue = (pixels[..., channel] for channel in range(3))

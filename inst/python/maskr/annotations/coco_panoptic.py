@@ -34,7 +34,7 @@ from maskr.annotations.table import Annotations, Labels, flatten
 from maskr.arrays import IGNORE
 from maskr.errors import DataError, FormatError
 from maskr.files import atomically, folder_atomically
-from maskr.images import decode
+from maskr.masks import decode_colours
 from maskr.panoptic import Panoptic
 
 PATTERNS = ("annotations/panoptic_*.json", "panoptic_*.json")
@@ -163,7 +163,7 @@ def pixel_ids(annotations: Annotations, i: int) -> np.ndarray:
         If it has no colours, another size than its image, or none of its segments.
     """
     file = annotations.images.mask_files[i]
-    pixels = decode(file)
+    pixels = decode_colours(file)
     if pixels.dtype != np.uint8 or pixels.shape[-1] < 3:
         raise FormatError(f"{file} is no PNG of 8-bit colours, which panoptic segments are.")
     size = (annotations.images.heights[i], annotations.images.widths[i])

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from maskr import images, tiff
+from maskr import images, masks, tiff
 from maskr.annotations.columns import Category
 from maskr.errors import DataError, FormatError
 
@@ -84,7 +84,9 @@ def decode_colours(path: str, table: dict[str, int]) -> np.ndarray:
     DataError
         If there are other colours; it names them and counts their pixels.
     """
-    pixels = images.decode(path)
+    pixels = masks.decode_colours(path)
+    if pixels.shape[-1] == 4:
+        masks.check_alpha(pixels, path)
     if pixels.dtype != np.uint8 or pixels.shape[-1] not in (1, 3, 4):
         raise FormatError(f"{path} is not coded by colours of 8 bits.")
     return ids_of(packed(pixels), table, path)

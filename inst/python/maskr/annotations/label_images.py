@@ -3,8 +3,8 @@
 All objects are of one class. Label images have the names of their images, as masks do; since
 object numbers and class ids look alike, this format is never found by itself.
 
-Written are `images/` and `labels/` as 16-bit PNGs, or as TIFFs for volumes and for numbers beyond
-65535. There is no number for pixels to be ignored.
+Written are `images/` and `labels/` as 16-bit PNGs, or as TIFFs for volumes and for numbers from
+65535 up. There is no number for pixels to be ignored.
 """
 
 from pathlib import Path
@@ -28,8 +28,8 @@ from maskr.files import folder_atomically
 READ_AS = Category(1, "object")
 """The class of all objects where none is named."""
 
-PNG_TOP = 65535
-"""The largest number that a PNG can hold."""
+PNG_TOP = 65534
+"""The largest number for a PNG; 65535 alone would look like a binary mask."""
 
 
 def matches(path: Path) -> bool:
@@ -109,12 +109,13 @@ def decode(path: str, reading: dict) -> Labels:
     numbers[ignored] = 0
     if numbers.min(initial=0) < 0:
         raise DataError(f"{path} holds negative numbers, which are no objects.")
-    binary = raw.dtype.itemsize == 1 and numbers.max(initial=0) == masks.IGNORE_8
-    if binary and not ((numbers > 0) & (numbers < masks.IGNORE_8)).any():
+    # a wider type may hold one object that has the number 255
+    top = masks.binary_top(masks.distinct(numbers, path), masks.top_of(raw))
+    if top and top == masks.top_of(raw):
         raise DataError(
-            f"{path} holds only the values 0 and 255: a binary mask, which does not say where one "
-            "object ends and the next begins.",
-            hint='Read it as format "masks" with values = c(0, 255).',
+            f"{path} holds only the values 0 and {top}: a binary mask, which does not say where "
+            "one object ends and the next begins.",
+            hint=f'Read it as format "masks" with values = c(0, {top}).',
             argument="format",
         )
     classes = np.where(numbers > 0, int(reading["class"]), int(reading["background"]))

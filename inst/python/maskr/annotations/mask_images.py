@@ -188,9 +188,9 @@ def save_mask(ids: np.ndarray, stem: Path, classes: list[Category], bits: int) -
         colours = masks.palette_bytes(numbers, [colour_of(one) for one in classes])
     stem.parent.mkdir(parents=True, exist_ok=True)
     if ids.ndim == 3:
-        masks.save_tiff(stored, colours, f"{stem}.tif")
+        masks.save_tiff(stored, colours, f"{stem}.tif", masks.top_of(stored))
     else:
-        masks.save_png(stored, colours, f"{stem}.png")
+        masks.save_png(stored, colours, f"{stem}.png", masks.top_of(stored))
 
 
 def table_as_json(classes: list[Category], bits: int) -> bytes:

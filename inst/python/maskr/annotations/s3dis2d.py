@@ -21,7 +21,8 @@ from maskr.annotations.table import Annotations, Labels
 from maskr.arrays import IGNORE
 from maskr.documents import read_json
 from maskr.errors import FormatError
-from maskr.images import decode, size_of
+from maskr.images import size_of
+from maskr.masks import decode_colours
 
 STRUCTURE = ("ceiling", "floor", "wall", "beam", "column", "window", "door")
 MOVABLE = ("table", "chair", "sofa", "bookcase", "board", "clutter")
@@ -78,7 +79,7 @@ def read(path: Path, options: ReadOptions, report: Report) -> Annotations:
 def labels(annotations: Annotations, i: int) -> Labels:
     """Read the semantic image of image `i`; an object's number is that of its name in the list."""
     file = annotations.images.mask_files[i]
-    pixels = decode(file)
+    pixels = decode_colours(file)
     if pixels.shape[-1] not in (3, 4) or pixels.dtype != np.uint8:
         raise FormatError(f"{file} is no semantic image of Stanford 2D-3D-S: they are RGB PNGs.")
     numbers = packed(pixels)

@@ -20,7 +20,6 @@ from pathlib import Path
 
 import numpy as np
 
-from maskr import images as image_files
 from maskr import masks
 from maskr.annotations import voc_folders, voc_xml
 from maskr.annotations.attributes import lifted
@@ -184,7 +183,7 @@ def object_numbers(path: str) -> np.ndarray:
         numbers = one_page(masks.whole(raw, path), path)
         void = masks.IGNORE_8 if raw.dtype.itemsize == 1 else masks.IGNORE_16
         return np.where((numbers == void) | (numbers < 0), 0, numbers)
-    pixels = image_files.decode(path)
+    pixels = masks.decode_colours(path)
     found, places = np.unique(packed(pixels), return_inverse=True)
     colours = [f"#{number:06X}" for number in found.tolist()]
     void = (default_colour(0), default_colour(masks.IGNORE_8))

@@ -14,6 +14,7 @@ from maskr.datasets.spec import DataSpec
 from maskr.datasets.statistics import tally
 from maskr.errors import MaskrError
 from maskr.images import in_words, is_grey, is_opaque
+from maskr.masks import binary_top
 from maskr.units import is_raw, is_scaled
 
 T = TypeVar("T")
@@ -157,18 +158,19 @@ def look_of(image: np.ndarray) -> np.ndarray | None:
 def judge_ids(found: Probe, data: DataSpec, in_memory: bool, background: int | None) -> None:
     """Note ids that are no classes, and masks without anything to be found."""
     ids = set(found.pixels) - {IGNORE}
-    unknown = sorted(ids - set(data.class_ids)) if data.class_ids else []
+    classes = set(data.class_ids or ())
+    unknown = sorted(ids - classes) if classes else []
     if not ids:
         note(found, "warning", "ignored", "Every pixel of its mask is ignored.")
     elif ids == {background}:
         note(found, "note", "empty", "Its mask holds only background.")
-    elif in_memory and ids <= {0, 255} and 255 in (unknown or (ids if not data.class_ids else ())):
+    elif in_memory and (top := binary_top(np.array(sorted(ids)), None)) and top not in classes:
         note(
             found,
             "error",
             "values",
-            "Its mask holds only 0 and 255. If 255 is the object, write mask / 255; if it is to be "
-            "left out, NA.",
+            f"Its mask holds only 0 and {top}. If {top} is the object, write mask / {top}; if it is"
+            " to be left out, NA.",
         )
     elif is_numbering(unknown if data.class_ids else sorted(ids - {0})):
         note(

@@ -459,11 +459,11 @@ def read_labels(
 ) -> tuple[np.ndarray, set[int]]:
     """Read a label volume whole: class ids with IGNORE, and the values that mean "ignore"."""
     raw = masks.one_channel(volume.whole(), path)
-    stored = masks.whole(raw, path)
+    labels = masks.whole(raw, path)
     if numbers is not None:
         void = {truth_slices.UNANNOTATED, *([ignore] if explicit and ignore is not None else [])}
-        return of_objects(stored, void, numbers), void
-    void = masks.meaning_of(
-        np.unique(stored), raw.dtype.itemsize, path, ignore, values, explicit, classes
-    )
-    return masks.replaced(stored, path, void, values), void
+        return of_objects(labels, void, numbers), void
+    stored = masks.Stored(raw, top=masks.top_of(raw), ignore=volume.ignore)
+    stored, rule = masks.exact(stored, path, masks.Rule(ignore, values, explicit, classes))
+    void = masks.meaning_of(masks.distinct(raw, path), stored, path, rule)
+    return masks.replaced(labels, path, void, values), void

@@ -132,10 +132,7 @@ def load(path: str, ids: Sequence[int] | None) -> np.ndarray:
         return masks.load(path, ignore=ignore, classes=ids)
     except DataError as error:
         if error.argument == "values":
-            error.hint = (
-                "Read it with seg_read_mask(), which takes values = c(0, 255) if 255 is the "
-                "object, or ignore = 255 if those pixels are to be left out."
-            )
+            error.hint = f"Read it with seg_read_mask(). {error.hint}"
         raise
 
 
