@@ -145,9 +145,9 @@ check_affine <- function(affine, call = rlang::caller_env()) {
 #'
 #' A TIFF of several pages becomes a volume `[D, H, W, C]`, as scikit-image and tifffile read it;
 #' `pages` chooses some of them, and one page alone is an image `[H, W, C]`. Of an animated PNG or
-#' WebP the first frame is read. A slide or another pyramid is its full image: thumbnails, labels and
-#' smaller levels are pages of their own, which `pages` can choose. Lookup tables of ImageJ are for
-#' display only, so that a composite of two channels is `[H, W, 2]`.
+#' WebP the first frame is read. A slide or another pyramid is its full image: thumbnails, labels
+#' and smaller levels are pages of their own, which `pages` can choose. Lookup tables of ImageJ are
+#' for display only, so that a composite of two channels is `[H, W, 2]`.
 #'
 #' Compressions beyond LZW, JPEG and Deflate, and LZW or JPEG with more than four channels, need
 #' `seg_install(extras = "raster")`.
@@ -159,9 +159,9 @@ check_affine <- function(affine, call = rlang::caller_env()) {
 #' itself. [seg_image()] says what becomes of such pixels.
 #'
 #' @section Size of a pixel:
-#' OME-TIFF and ImageJ note it: the attribute `spacing` is then `c(H, W)`, or `c(D, H, W)` for slices
-#' in space, in the unit that the attribute `unit` names: `"nm"`, `"um"`, `"cm"`, `"m"` or `"inch"`;
-#' mm where there is none. The resolution that other files give for printing is not read.
+#' OME-TIFF and ImageJ note it: the attribute `spacing` is then `c(H, W)`, or `c(D, H, W)` for
+#' slices in space, in the unit that the attribute `unit` names: `"nm"`, `"um"`, `"cm"`, `"m"` or
+#' `"inch"`; mm where there is none. The resolution that other files give for printing is not read.
 #'
 #' @section NIfTI and DICOM:
 #' They need `seg_install(extras = "volumes")`. A NIfTI file is a volume `[D, H, W, C]`, where D, H
@@ -213,13 +213,12 @@ seg_read_image <- function(path, scale = TRUE, pages = NULL) {
 # Says how many of the `n` pixels of a file have no finite value.
 say_missing <- function(missing, infinite, n, path) {
   if (missing + infinite == 0) return(invisible())
-  count <- \(x) format(x, big.mark = ",", trim = TRUE)
-  cli::cli_inform(c("!" = paste0(
-    "{.file {basename(path)}}: ",
-    if (missing > 0) "{count(missing)} of {count(n)} pixels {cli::qty(missing)}{?is/are} missing (NA)",
-    if (missing > 0 && infinite > 0) ", ",
-    if (infinite > 0) "{count(infinite)} {cli::qty(infinite)}{?is/are} infinite", "."
-  )), class = "maskr_message_missing")
+  count <- \(x) paste(format(x, big.mark = ",", trim = TRUE), if (x == 1) "is" else "are")
+  said <- c(if (missing > 0) paste(count(missing), "missing (NA)"),
+            if (infinite > 0) paste(count(infinite), "infinite"))
+  cli::cli_inform(c(
+    "!" = "{.file {basename(path)}}: of {format(n, big.mark = ',')} pixels {said}."
+  ), class = "maskr_message_missing")
 }
 
 # Without the dim that arrays from Python have; NULL stays.

@@ -171,7 +171,8 @@ seg_read_mask <- function(path, classes = NULL, ignore = 255, values = NULL) {
   classes <- classes %||% classes_read(out$ids, values)
   check_known_ids(out$ids, classes, arg = "path")
   new_seg_mask(out$data, classes, palette = file_palette(out$palette, classes),
-               spacing = plain_vector(out$spacing), affine = out$affine, unit = check_unit(out$unit))
+               spacing = plain_vector(out$spacing), affine = out$affine,
+               unit = check_unit(out$unit))
 }
 
 classes_read <- function(ids, values) {

@@ -172,7 +172,7 @@ test_that("missing pixels of a file are counted, and NA in its prediction", {
   numbers <- matrix(seq(0, 1, length.out = 20 * 33), 20, 33)
   numbers[7, 30] <- NaN
   file <- float_tiff(numbers)
-  expect_message(x <- seg_read_image(file), "1 of 660 pixels is missing (NA).", fixed = TRUE,
+  expect_message(x <- seg_read_image(file), "of 660 pixels 1 is missing (NA).", fixed = TRUE,
                  class = "maskr_message_missing")
   expect_identical(which(is.na(x), arr.ind = TRUE)[, 1:2], c(row = 7L, col = 30L) |>
                      stats::setNames(c("dim1", "dim2")))
@@ -224,7 +224,7 @@ test_that("the value that stands for no data is missing", {
   expect_false(any(x == -9999, na.rm = TRUE))
   expect_equal(sum(is.na(y)), 3942)
   expect_equal(attr(y, "range"), c(141, 547))
-  expect_message(seg_read_image(attr(y, "path")), "3,942 of 8,550 pixels are missing",
+  expect_message(seg_read_image(attr(y, "path")), "of 8,550 pixels 3,942 are missing",
                  class = "maskr_message_missing")
 })
 

@@ -243,7 +243,8 @@ test_that("a mask of 0 and NA comes back, and ids of 32 bits do", {
     expect_identical(bare(seg_read_mask(file)), bare(large))
     expect_error(seg_write_mask(large, file, bits = 16), "bits = 32", class = "maskr_error_data")
   }
-  expect_error(seg_write_mask(matrix(c(0, 1e6), 1), "a.png"), "\\.tif", class = "maskr_error_format")
+  expect_error(seg_write_mask(matrix(c(0, 1e6), 1), "a.png"), "a .tif",
+               class = "maskr_error_format")
 })
 
 test_that("files that mislead are errors wherever masks are read", {

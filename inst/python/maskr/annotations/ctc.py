@@ -156,9 +156,9 @@ def labels(annotations: Annotations, i: int) -> Labels:
     path = Path(annotations.images.mask_files[i])
     known = MASK.match(path.name)
     if known.group(2) is None:
-        return decode(str(path), annotations.reading)
+        return decode(str(path), annotations.reading, top_is_object=True)
     slices = {
-        int(found.group(2)): decode(str(file), annotations.reading)
+        int(found.group(2)): decode(str(file), annotations.reading, top_is_object=True)
         for file in sorted(path.parent.iterdir())
         if (found := MASK.match(file.name)) and found.group(1) == known.group(1) and found.group(2)
     }

@@ -100,8 +100,11 @@ def labels(annotations: Annotations, i: int) -> Labels:
     return decode(annotations.images.mask_files[i], annotations.reading)
 
 
-def decode(path: str, reading: dict) -> Labels:
-    """Decode a label image; `reading` as `reading_of()` gives it."""
+def decode(path: str, reading: dict, top_is_object: bool = False) -> Labels:
+    """Decode a label image; `reading` as `reading_of()` gives it.
+
+    `top_is_object` takes 65535 alone for the number of an object, as formats define it.
+    """
     raw, _ = masks.decode(path)
     numbers = masks.whole(raw, path)
     ignore = reading.get("ignore")
@@ -111,7 +114,7 @@ def decode(path: str, reading: dict) -> Labels:
         raise DataError(f"{path} holds negative numbers, which are no objects.")
     # a wider type may hold one object that has the number 255
     top = masks.binary_top(masks.distinct(numbers, path), masks.top_of(raw))
-    if top and top == masks.top_of(raw):
+    if top and top == masks.top_of(raw) and not (top_is_object and top > masks.IGNORE_8):
         raise DataError(
             f"{path} holds only the values 0 and {top}: a binary mask, which does not say where "
             "one object ends and the next begins.",
