@@ -114,7 +114,10 @@
 #' @param e1,e2 Losses to add, or a loss and a number of at least 0 to multiply.
 #' @return A function of class `seg_loss`, a plain R object. Called as `loss(truth, prob)` with
 #'   class indices `[H, W]` (0 for the first class, `NA` ignored; a [seg_mask()] is translated) and
-#'   probabilities, `[H, W]` of the second class or `[H, W, K]` of all, it gives one number. Volumes
+#'   probabilities, `[H, W]` of the second class or `[H, W, K]` of all, as
+#'   `predict(type = "prob")` gives them, it gives one number. Of two classes both forms give the
+#'   same, what training minimises. Names of the last dimension are matched to the classes of a
+#'   [seg_mask()]. Probabilities of a pixel that do not sum to 1 are a `maskr_error_data`. Volumes
 #'   are `[D, H, W]`, with probabilities `[D, H, W]` or `[D, H, W, K]`.
 #' @references
 #' Abraham & Khan (2019) A novel focal Tversky loss function,
@@ -225,10 +228,27 @@ new_seg_loss <- function(terms) {
   fun <- function(truth, prob) {
     classes <- attr(truth, "classes")
     truth <- class_index(truth)
-    prob <- bare_probabilities(prob, truth)
+    prob <- bare_probabilities(channels_by_name(prob, classes), truth)
     py_call("losses", "value", terms_for_python(terms, classes), truth, prob)
   }
   structure(fun, terms = terms, class = c("seg_loss", "function"))
+}
+
+# Probabilities whose channels have names, in the order of the truth's classes.
+channels_by_name <- function(prob, classes, call = rlang::caller_env()) {
+  n <- length(dim(prob))
+  channels <- dimnames(prob)[[n]]
+  if (n < 3 || is.null(channels) || is.null(classes) || identical(channels, names(classes))) {
+    return(prob)
+  }
+  if (!setequal(channels, names(classes)) || anyDuplicated(channels)) {
+    maskr_abort("data", c(
+      "The channels of {.arg prob} and the classes of {.arg truth} have different names.",
+      x = "Channels: {.val {channels}}.", x = "Classes: {.val {names(classes)}}."
+    ), arg = "prob", call = call)
+  }
+  order <- match(names(classes), channels)
+  array(matrix(prob, ncol = length(channels))[, order], dim(prob))
 }
 
 # Probabilities of an image or, where the truth is a volume, of a volume.

@@ -97,6 +97,55 @@ test_that("cross-entropy of several classes is minus the mean log probability", 
   expect_equal(seg_loss("cross_entropy", class_weights = w)(index, p), expected, tolerance = 1e-6)
 })
 
+test_that("both forms of two classes' probabilities give the same number, which training has", {
+  skip_if_no_python()
+  part <- truth
+  part[2, 3:4] <- NA
+  both <- array(c(1 - prob, prob), c(4, 4, 2))
+  for (name in names(loss_arguments)) {
+    loss <- seg_loss(name)
+    expect_equal(loss(part, both), loss(part, prob), tolerance = 1e-12, info = name)
+  }
+  weighed <- seg_loss("bce_dice", class_weights = c(1, 3))
+  expect_equal(weighed(part, both), weighed(part, prob))
+  set.seed(2)
+  model <- seg_unet(1, c(background = 0, nucleus = 1), init_features = 2)
+  image <- matrix(runif(16 * 32), 16)
+  mask <- seg_mask((image > 0.6) + 0, c(background = 0, nucleus = 1))
+  p <- predict(model, image, type = "prob", precision = "float32")
+  logit <- predict(model, image, type = "logit", precision = "float32")
+  trained_by <- python_module("losses")
+  torch <- reticulate::import("torch")
+  for (name in c("dice", "lovasz", "bce", "focal", "tversky", "boundary")) {
+    minimised <- trained_by$from_r(list(list(name = name)))(
+      torch$tensor(array(as.integer(mask), c(1, 16, 32))),
+      torch$tensor(array(logit, c(1, 1, 16, 32)))$sigmoid()
+    )$item()
+    expect_equal(seg_loss(name)(mask, p), minimised, tolerance = 1e-4, info = name)
+  }
+})
+
+test_that("channels with names are matched to the classes of the mask", {
+  skip_if_no_python()
+  mask <- seg_mask(truth, c(background = 0, nucleus = 1))
+  channels <- list(NULL, NULL, c("nucleus", "background"))
+  named <- function(...) array(c(...), c(4, 4, 2), dimnames = channels)
+  expect_equal(seg_loss("dice")(mask, named(prob, 1 - prob)), seg_loss("dice")(truth, prob))
+  other <- seg_mask(truth, c(background = 0, cell = 1))
+  expect_error(seg_loss("dice")(other, named(prob, 1 - prob)), "different names",
+               class = "maskr_error_data")
+})
+
+test_that("probabilities that do not sum to 1 are an error", {
+  skip_if_no_python()
+  twice <- array(c(prob, prob), c(4, 4, 2))
+  expect_error(seg_loss("dice")(truth, twice), "sum to 1", class = "maskr_error_data")
+  three <- array(0.3, c(4, 4, 3))
+  expect_error(seg_loss("cross_entropy")(truth, three), "sum to 0.9", class = "maskr_error_data")
+  rounded <- round(array(c(0.3333, 0.3333, 0.3334), c(1, 1, 3)), 4)
+  expect_type(seg_loss("cross_entropy")(matrix(0, 1, 1), rounded), "double")
+})
+
 test_that("class weights are matched by name to the classes of a mask", {
   skip_if_no_python()
   mask <- seg_mask(matrix(as.integer(truth), 4), classes = c(background = 0, nucleus = 1))

@@ -158,7 +158,7 @@ test_that("exported networks window raw values", {
   image <- matrix(seq(-200, 400, length.out = 256), 16)
   torch <- reticulate::import("torch")
   program <- torch$export$load(file)$module()
-  out <- program(torch$from_numpy(reticulate::np_array(array(image, c(1, 1, 16, 16)), "float32")))
+  out <- program(torch$tensor(array(image, c(1, 1, 16, 16)), dtype = torch$float32))
   expected <- predict(model, image, type = "prob", precision = "float32")[, , 2]
   expect_equal(matrix(as.vector(out$detach()$numpy()), 16), unname(expected), tolerance = 1e-5)
 })

@@ -7,6 +7,9 @@ from maskr.arrays import IGNORE, channels_first, mask_from_r
 from maskr.errors import DataError, ShapeError
 from maskr.losses.terms import from_r
 
+ROUNDING = 1e-3
+"""How far from 1 the sum of a pixel's probabilities may lie."""
+
 
 def value(terms: list[dict], truth: np.ndarray, probabilities: np.ndarray) -> float:
     """The loss of probabilities against the truth of one image, outside any model.
@@ -19,14 +22,15 @@ def value(terms: list[dict], truth: np.ndarray, probabilities: np.ndarray) -> fl
         Class indices `[H, W]` or, of a volume, `[D, H, W]` from R; NA is ignored.
     probabilities
         Of the foreground in the same size, or `[H, W, K]` or `[D, H, W, K]` of all classes, in
-        0..1.
+        0..1. Those of two classes count as the foreground's, as in a model of two classes.
 
     Raises
     ------
     ShapeError
         If the sizes differ.
     DataError
-        If a probability is missing or lies outside 0..1, or an index is negative or has no channel.
+        If a probability is missing or lies outside 0..1, those of a pixel do not sum to 1, or an
+        index is negative or has no channel.
     """
     target = torch.from_numpy(mask_from_r(truth)).long()[None]
     if probabilities.ndim == truth.ndim:
@@ -41,6 +45,10 @@ def value(terms: list[dict], truth: np.ndarray, probabilities: np.ndarray) -> fl
         )
     if predicted.min() < 0 or predicted.max() > 1:
         raise DataError("Probabilities must lie in 0..1.", hint="Apply the activation first.")
+    if predicted.shape[1] > 1:
+        check_sums(predicted)
+    if predicted.shape[1] == 2:
+        predicted = predicted[:, 1:]
     if target.min() < IGNORE:
         raise DataError(f"The truth holds the class index {int(target.min())}, which is below 0.")
     if target.max() >= max(2, predicted.shape[1]):
@@ -49,3 +57,15 @@ def value(terms: list[dict], truth: np.ndarray, probabilities: np.ndarray) -> fl
             "probability channel."
         )
     return float(from_r(terms)(target, predicted))
+
+
+def check_sums(probabilities: torch.Tensor) -> None:
+    """Raise a DataError unless the probabilities `[1, K, ...]` of each pixel sum to 1."""
+    sums = probabilities.sum(dim=1)
+    farthest = float(sums.flatten()[(sums - 1).abs().argmax()])
+    if abs(farthest - 1) > ROUNDING:
+        raise DataError(
+            f"The probabilities of a pixel must sum to 1, and some sum to {farthest:.4g}.",
+            hint='predict(type = "prob") gives those of all classes; logits are no probabilities.',
+            argument="prob",
+        )
