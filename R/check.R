@@ -14,7 +14,7 @@
 #' | `values` | error | a mask in memory that holds only 0 and 255 |
 #' | `class names` | error | a class id with one name here and another in an earlier dataset |
 #' | `units` | error | an image of 0..255 among others of 0..1; a warning where all are so |
-#' | `object numbers` | error | object numbers in place of classes; a warning without `classes` |
+#' | `object numbers` | error | object numbers in place of classes; a warning without class names |
 #' | `leak` | error | the same pixels in two datasets |
 #' | `duplicate` | warning | the same pixels twice in a dataset; an error where the masks differ |
 #' | `alike` | warning | a scaled, compressed or brightened copy; a note in one dataset |
@@ -68,7 +68,7 @@ seg_check <- function(..., verbose = NULL) {
   grouped <- names(datasets)[!vapply(datasets, \(data) is.null(data$groups), NA)]
   natural <- findings$check == "alike" & findings$severity == "note" & findings$split %in% grouped
   findings <- rbind(findings[!natural, ], contrary_names(datasets), torn_groups(datasets),
-                    absent_classes(named), rare_classes(named))
+                    numbered_classes(datasets), absent_classes(named), rare_classes(named))
   findings$file[!nzchar(findings$file)] <- NA
   findings <- findings[order(match(findings$severity, severities)), ]
   rownames(findings) <- NULL
@@ -155,6 +155,20 @@ torn_groups <- function(datasets) {
     data.frame(severity = "warning", check = "group", split = names(datasets)[[i]], file = "",
                message = paste0("Another dataset has images of the same group: ",
                                 count_names(shared, "groups"), "."))
+  })
+  do.call(rbind, found)
+}
+
+# Classes that have their ids for names are what labels held, which may be numbers of objects.
+numbered_classes <- function(datasets) {
+  found <- lapply(names(datasets), \(split) {
+    ids <- setdiff(datasets[[split]]$classes, 0)
+    bare <- names(datasets[[split]]$classes) == datasets[[split]]$classes
+    if (length(ids) < 5 || !all(bare)) return(NULL)
+    data.frame(severity = "warning", check = "object numbers", split = split, file = "",
+               message = paste0("Its ", length(ids), " classes have no names but their ids, up to ",
+                                max(ids), ": are these numbers of objects? ",
+                                "seg_data_volume(class = c(cell = 1)) makes one class of them."))
   })
   do.call(rbind, found)
 }

@@ -39,7 +39,9 @@
 #' @param cache Whether to keep decoded images in memory.
 #' @param ignore,values How mask files are read, see [seg_read_mask()].
 #' @return A plain list of class `seg_dataset`. Targets that give one class id two names, and a mask
-#'   with pixels of a class whose name `classes` lacks, are a `maskr_error_data`.
+#'   with pixels of a class whose name `classes` lacks, are a `maskr_error_data`. A volume where an
+#'   image is needed, and annotations of which the first, the middle and the last image all fail to
+#'   be read with their truth, are the error that training would meet.
 #' @concept data
 #' @export
 #' @examplesIf seg_available()
@@ -73,7 +75,7 @@ seg_dataset <- function(images, targets = NULL, classes = NULL, size = NULL,
   }
   classes <- classes %||% classes_of_targets(targets)
   check_target_names(targets, classes)
-  structure(
+  out <- structure(
     list(
       images = images,
       targets = targets,
@@ -93,6 +95,16 @@ seg_dataset <- function(images, targets = NULL, classes = NULL, size = NULL,
     ),
     class = "seg_dataset"
   )
+  if (inherits(targets, "seg_annotations")) check_readable(out)
+  out
+}
+
+# Annotations may lie beside images that they can't be used with. A dataset of which the first, the
+# middle and the last sample fail is an error here, and not with its first batch; single files that
+# fail are found by seg_check().
+check_readable <- function(x, call = rlang::caller_env()) {
+  few <- x[unique(round(seq(1, length(x), length.out = min(3, length(x)))))]
+  py_call("datasets.samples", "r_check_samples", truth_for_python(few), .call = call)
 }
 
 # What seg_example() returns.

@@ -135,3 +135,20 @@ test_that("real data: CamVid passes, and its void needs a word", {
   found <- seg_check(seg_dataset(images, masks, classes = streets))
   expect_equal(found$check, rep("class ids", 20))
 })
+
+test_that("labels of a volume that number objects are found where they became classes", {
+  skip_if_no_python("volumes")
+  folder <- withr::local_tempdir()
+  numbers <- array(0L, c(3, 6, 8))
+  for (k in 1:6) numbers[2, k, 2:5] <- k
+  paths <- file.path(folder, c("a.tif", "a_seg.tif"))
+  for (path in paths) {
+    reticulate::import("tifffile")$imwrite(path, reticulate::np_array(numbers, "uint16"),
+                                           photometric = "minisblack")
+  }
+  data <- suppressMessages(seg_data_volume(paths[1], targets = paths[2]))
+  found <- seg_check(data)
+  expect_match(found$message[found$check == "object numbers"], "6 classes have no names")
+  one <- suppressMessages(seg_data_volume(paths[1], targets = paths[2], class = c(cell = 1)))
+  expect_false("object numbers" %in% seg_check(one)$check)
+})

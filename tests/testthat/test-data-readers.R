@@ -200,7 +200,15 @@ test_that("Roboflow's folders are COCO's, split by split or all of them", {
 test_that("panoptic COCO has things and stuff", {
   skip_if_no_python()
   source <- shared_data("formats/coco_dataset/coco_panoptic")
-  data <- seg_data_coco(source, "train", what = "panoptic")
+  # its PNG is half as wide as its image
+  expect_error(seg_data_coco(source, "train", what = "panoptic"), "5 x 5 pixels",
+               class = "maskr_error_format")
+  root <- new_folder()
+  file.copy(list.files(source, full.names = TRUE), root, recursive = TRUE)
+  png <- file.path(root, "annotations", "panoptic_train", "a.png")
+  half <- library_of("numpy")$asarray(library_of("PIL.Image")$open(png))
+  save_values(half[, c(1:5, 1:5), ], png)
+  data <- seg_data_coco(root, "train", what = "panoptic")
   expect_length(data, 1)
   annotations <- unclass(data)$targets
   expect_equal(annotations$format, "coco_panoptic")
@@ -648,4 +656,20 @@ test_that("arguments of seg_dataset() are passed on", {
   expect_equal(data$resize, "crop")
   expect_equal(data$batch_size, 3L)
   expect_false(data$shuffle)
+})
+
+test_that("a dataset that fails at every sample is an error, and one damaged file is not", {
+  skip_if_no_python()
+  root <- new_folder()
+  for (i in 1:4) {
+    save_picture(root, "images", paste0(i, ".png"))
+    save_values(matrix(1, height, width), root, "labels", paste0(i, ".png"))
+  }
+  x <- seg_read_annotations(root, "masks", classes = c(background = 0, cell = 1))
+  writeLines("nothing", file.path(root, "images", "1.png"))
+  data <- seg_dataset(x)
+  expect_length(data, 4)
+  expect_match(seg_check(data)$file[seg_check(data)$severity == "error"], "1.png")
+  for (i in 1:4) save_values(matrix(7, height, width), root, "labels", paste0(i, ".png"))
+  expect_error(seg_dataset(x[-1]), "7", class = "maskr_error_data")
 })

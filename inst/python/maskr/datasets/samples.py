@@ -105,6 +105,26 @@ def r_check_image(path: str) -> None:
         return
 
 
+def r_check_samples(fields: dict) -> None:
+    """Raise the error of the first sample if not one of those given can be read.
+
+    Parameters
+    ----------
+    fields
+        Of `DataSpec`, with a few samples of a dataset.
+    """
+    data = DataSpec.from_r(fields)
+    table = None if data.class_ids is None else class_lookup(data.class_ids)
+    errors: list[MaskrError] = []
+    for i in range(len(data.images)):
+        try:
+            decode(data, i, table)
+            return
+        except MaskrError as error:
+            errors.append(error)
+    raise errors[0]
+
+
 def with_channels(
     image: np.ndarray, in_channels: int | None, what: str = "The image"
 ) -> np.ndarray:
