@@ -241,7 +241,7 @@ def test_a_damaged_folder_is_an_error(content, tmp_path):
         path.write_bytes(path.read_bytes()[:-100])
     else:
         path.write_bytes(content)
-    with pytest.raises(DataError, match="damaged or not of a training run"):
+    with pytest.raises(DataError, match="damaged, or does not hold a training run"):
         fit(model_of(), tmp_path, 2)
 
 

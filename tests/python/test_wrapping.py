@@ -255,13 +255,28 @@ class TestScriptFile:
             "state.pt": "is a pickle",
             "module.pt": "is a pickle",
             "m.keras": "is a Keras model",
-            "text.pt": "is damaged",
+            "text.pt": "is damaged, or of an unknown kind",
             "page.pt": "is a web page",
             "lfs.pt": "is a Git LFS pointer",
         }
         for name, words in said.items():
             with pytest.raises(FormatError, match=f"{name} {words}"):
                 wrapping.wrap(str(tmp_path / name), trust=True)
+
+    def test_seg_load_says_what_else_a_file_is(self, tmp_path, write):
+        weights = str(tmp_path / "state.pt")
+        torch.save(Small().state_dict(), weights)
+        detector = str(tmp_path / "page.safetensors")
+        (tmp_path / "page.safetensors").write_bytes(b"<!DOCTYPE html>")
+        for path, words, hint in (
+            (write(script(Small())), "is a TorchScript file, not a model", "seg_wrap"),
+            (weights, "is a pickle of PyTorch's, not a model", "`weights`"),
+            (detector, "is a web page, not a detector", ""),
+            (str(tmp_path / "none.safetensors"), "There is no file", ""),
+        ):
+            with pytest.raises(FormatError, match=words) as caught:
+                storage.load(path)
+            assert hint in caught.value.hint
 
     def test_damaged_script(self, write, tmp_path):
         import zipfile

@@ -17,7 +17,8 @@ import torch
 from maskr.errors import FormatError, TrustError, WeightsError
 from maskr.quiet import quiet
 
-SAFETENSORS, PICKLE, SCRIPT = "a safetensors file", "a pickle of PyTorch's", "a TorchScript file"
+SAFETENSORS, PICKLE = "a safetensors file", "a pickle of PyTorch's"
+SCRIPT, KERAS = "a TorchScript file", "a Keras model"
 
 STARTS = {
     b"\x89HDF": "an HDF5 file, as Keras writes them",
@@ -30,13 +31,15 @@ ENTRIES = {
     "constants.pkl": SCRIPT,
     "data.pkl": PICKLE,
     "archive_format": "a program of torch.export",
-    "model.weights.h5": "a Keras model",
+    "model.weights.h5": KERAS,
 }
 """What ZIP archives are that hold such a file."""
 
 
 def kind_of(path: str) -> str:
-    """What a file is by its content, in words; "" where it is damaged or something else."""
+    """What a file is by its content, in words; "" where it is damaged, unknown or not there."""
+    if not os.path.isfile(path):
+        return ""
     with open(path, "rb") as file:
         start = file.read(32)
     # eight bytes of length, then a JSON object
@@ -72,18 +75,18 @@ def read(path: str) -> object:
     require_file(path)
     kind = kind_of(path)
     if kind == SAFETENSORS:
-        return _read_safetensors(path)
+        return read_safetensors(path)[0]
     if kind == PICKLE:
         return _read_pickle(path)
     if kind == SCRIPT:
         raise WeightsError(
             f"The file {path} is {SCRIPT}, which holds a whole network.",
-            hint="Make a model of it by `seg_wrap(path, trust = TRUE)`.",
+            hint=instead(kind),
             argument="weights",
         )
     if kind:
         raise WeightsError(
-            f"The file {path} is {kind}, not a file of weights.",
+            is_not(path, "a file of weights"),
             hint="Weights are files of safetensors or of `torch.save(module.state_dict(), path)`.",
             argument="weights",
         )
@@ -103,12 +106,20 @@ def damaged(path: str) -> WeightsError:
     )
 
 
-def _read_safetensors(path: str) -> dict:
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
+def read_safetensors(path: str) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
+    """The tensors of a safetensors file, and the texts beside them.
+
+    Raises
+    ------
+    WeightsError
+        If it is damaged.
+    """
+    from safetensors import SafetensorError, safe_open
 
     try:
-        return load_file(path)
+        with safe_open(path, framework="pt") as file:
+            # iterating over the file itself gives no names
+            return {k: file.get_tensor(k) for k in file.keys()}, file.metadata() or {}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
         raise WeightsError(
             f"The file {path} is damaged, or not a safetensors file: {error}.", argument="weights"
@@ -124,6 +135,11 @@ def metadata(path: str) -> dict | None:
     with safe_open(path, framework="pt") as file:
         text = (file.metadata() or {}).get("maskr")
     return None if text is None else json.loads(text)
+
+
+def is_not(path: str, what: str) -> str:
+    """The sentence that says of what kind a file is, instead of `what`."""
+    return f"The file {path} is {kind_of(path) or 'damaged, or of an unknown kind'}, not {what}."
 
 
 def _read_pickle(path: str) -> object:
@@ -218,12 +234,7 @@ def open_script(path: str, trust: bool) -> torch.jit.ScriptModule:
         raise FormatError(f"There is no file {path}.", argument="module")
     kind = kind_of(path)
     if kind != SCRIPT:
-        raise FormatError(
-            f"The file {path} is {kind or 'damaged, or not a file of PyTorch'}; a TorchScript "
-            "file is needed.",
-            hint=_instead(kind),
-            argument="module",
-        )
+        raise FormatError(is_not(path, SCRIPT), hint=instead(kind), argument="module")
     if not trust:
         raise TrustError(
             f"The TorchScript file {path} holds code, which runs on this machine when the network "
@@ -244,12 +255,15 @@ def open_script(path: str, trust: bool) -> torch.jit.ScriptModule:
         ) from error
 
 
-def _instead(kind: str) -> str:
-    if kind == "a Keras model":
+def instead(kind: str) -> str:
+    """What can be done with a file that is not of the kind that is needed."""
+    if kind == KERAS:
         return "Load a model that maskr saved by `seg_load(path)`."
+    if kind == SCRIPT:
+        return "Make a model of it by `seg_wrap(path, trust = TRUE)`."
     if kind in (SAFETENSORS, PICKLE):
         return (
             "Weights alone need their network: for one of maskr's give the file as `weights`; "
             "another is built in Python, given its weights by `load_state_dict()`, and wrapped."
         )
-    return "In Python, `torch.jit.script(module).save(path)` writes one."
+    return ""

@@ -12,7 +12,7 @@ import keras
 import numpy as np
 import torch
 
-from maskr import detectors, state_dicts, wrapping
+from maskr import checkpoints, detectors, state_dicts, wrapping
 from maskr.errors import DataError, FormatError, WeightsError
 from maskr.files import atomically
 from maskr.model import SegModel, renewed
@@ -111,8 +111,13 @@ def read_spec(path: str) -> Spec:
             config = json.loads(archive.read("config.json"))
         return Spec.from_dict(config["config"]["spec"])
     except (OSError, zipfile.BadZipFile, KeyError, TypeError, ValueError) as error:
+        kind = checkpoints.kind_of(path)
         raise FormatError(
-            f'The file "{path}" is not a model that maskr saved.', argument="path"
+            f'The file "{path}" is not a model that maskr saved.'
+            if kind in ("", checkpoints.KERAS)
+            else checkpoints.is_not(path, "a model that maskr saved"),
+            hint=checkpoints.instead(kind) if kind != checkpoints.KERAS else "",
+            argument="path",
         ) from error
 
 

@@ -5,13 +5,15 @@ says how to build the module again. Reading such a file never unpickles anything
 """
 
 import json
+import os
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from maskr import checkpoints
 from maskr.detectors.base import Detector
-from maskr.errors import FormatError, images_called
+from maskr.errors import FormatError, WeightsError, images_called
 from maskr.files import atomically
 
 METADATA = "maskr"
@@ -69,11 +71,12 @@ def load(path: str) -> Detector:
     family = header.get("family")
     if header.get("kind") != "detector" or family not in FAMILIES:
         raise FormatError(
-            f"{path} is no detector that this version of maskr knows.", argument="path"
+            f"The file {path} does not hold a detector that this version of maskr knows.",
+            argument="path",
         )
     if header.get("version", 0) > VERSION:
         raise FormatError(
-            f"{path} was written by a newer version of maskr.",
+            f"The file {path} was written by a newer version of maskr.",
             hint="Update maskr.",
             argument="path",
         )
@@ -82,25 +85,24 @@ def load(path: str) -> Detector:
 
 def read(path: str) -> tuple[dict, dict]:
     """Read the header and the parameters of a file that `save()` wrote."""
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(path, framework="pt") as file:
-            text = (file.metadata() or {}).get(METADATA)
-            # a dictionary is no iterable of its keys here
-            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
+    if not os.path.isfile(path):
+        raise FormatError(f"There is no file {path}.", argument="path")
+    if checkpoints.kind_of(path) != checkpoints.SAFETENSORS:
         raise FormatError(
-            f"{path} is not there or no undamaged safetensors file.", argument="path"
-        ) from error
+            checkpoints.is_not(path, "a detector that maskr saved"), argument="path"
+        )
     try:
-        header = json.loads(text or "")
+        state, texts = checkpoints.read_safetensors(path)
+    except WeightsError as error:
+        raise FormatError(error.text, argument="path") from error
+    try:
+        header = json.loads(texts.get(METADATA, ""))
     except json.JSONDecodeError:
         header = None
     if not isinstance(header, dict):
         raise FormatError(
-            f"{path} holds weights only: nothing in it says which model they are of.",
-            hint="Build the model by its own function and give it the file as `weights`.",
+            f"The file {path} holds weights only: nothing in it says which model they are of.",
+            hint="Build the model with its own function, and give it the file as `weights`.",
             argument="path",
         )
     return header, state

@@ -41,9 +41,7 @@ def require_checkpoint(path: str) -> None:
         )
     if kind != checkpoints.PICKLE:
         raise WeightsError(
-            f"The file {path} is {kind or 'damaged, or of an unknown kind'}, not a checkpoint of "
-            "an Ultralytics model.",
-            argument="weights",
+            checkpoints.is_not(path, "a checkpoint of an Ultralytics model"), argument="weights"
         )
     family = relative(checkpoints.foreign_classes(path))
     if family is not None:

@@ -14,8 +14,8 @@ from typing import Protocol
 import keras
 import torch
 
-from maskr import storage
-from maskr.errors import DataError
+from maskr import checkpoints, storage
+from maskr.errors import DataError, WeightsError
 from maskr.files import atomically, remove_leftovers
 from maskr.model import SegModel
 from maskr.training.about import differences
@@ -212,19 +212,16 @@ def read_run(path: Path) -> dict:
     DataError
         If the file is damaged or something else.
     """
-    from safetensors import SafetensorError, safe_open
-
     try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            # copies, for the file is replaced while they are in use
-            tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
+        tensors, metadata = checkpoints.read_safetensors(str(path))
+        # copies, for the file is replaced while they are in use
+        tensors = {name: tensor.clone() for name, tensor in tensors.items()}
         if metadata.get("maskr") != FORMAT:
             raise ValueError("it holds something else")
         return put_back(json.loads(metadata["values"]), "tensor", tensors)
-    except (SafetensorError, OSError, ValueError, KeyError) as error:
+    except (WeightsError, ValueError, KeyError) as error:
         raise DataError(
-            f"The file {path} is damaged or not of a training run: {error}.",
+            f"The file {path} is damaged, or does not hold a training run.",
             hint="Name a new folder, or remove this file to begin anew.",
             argument="resume",
         ) from error
