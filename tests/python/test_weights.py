@@ -119,7 +119,7 @@ class TestLocate:
 
     def test_unwritable_cache_is_a_clear_error(self, tmp_path):
         (tmp_path / "file").write_bytes(b"")
-        with pytest.raises(WeightsError, match="cannot be written") as caught:
+        with pytest.raises(WeightsError, match="cannot be written to") as caught:
             weights.locate("a.pt", "file:///a.pt", (), str(tmp_path / "file" / "cache"))
         assert "MASKR_CACHE" in caught.value.hint
 

@@ -258,12 +258,12 @@ def open_script(path: str, trust: bool) -> torch.jit.ScriptModule:
 def instead(kind: str) -> str:
     """What can be done with a file that is not of the kind that is needed."""
     if kind == KERAS:
-        return "Load a model that maskr saved by `seg_load(path)`."
+        return "Load a model that maskr saved with `seg_load(path)`."
     if kind == SCRIPT:
-        return "Make a model of it by `seg_wrap(path, trust = TRUE)`."
+        return "Make a model of it with `seg_wrap(path, trust = TRUE)`."
     if kind in (SAFETENSORS, PICKLE):
         return (
-            "Weights alone need their network: for one of maskr's give the file as `weights`; "
-            "another is built in Python, given its weights by `load_state_dict()`, and wrapped."
+            "Weights need their network. If it is one of maskr's, give the file as `weights`; if "
+            "not, build the module in Python, load the weights into it, and use `seg_wrap()`."
         )
     return ""

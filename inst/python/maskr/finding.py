@@ -103,7 +103,7 @@ def read(asked: Asked, path: str, name: str) -> Found:
     if Path(path).suffix == ".keras":
         raise WeightsError(
             f'"{name}" is a whole model, not weights alone.',
-            hint=f'Load it by `seg_load("{name}")`.',
+            hint=f'Load it with `seg_load("{name}")`.',
             argument="weights",
         )
     state, notes = load(asked.architecture, asked.arguments, path)

@@ -240,9 +240,9 @@ def translated(repo: str, entry: str) -> Iterator[None]:
 def not_found(repo: str) -> DataError:
     """The error of a repository or ref that GitHub doesn't know."""
     return DataError(
-        f"GitHub has no {repo}, or no such branch, tag or commit in it, or answers no more "
-        f"questions for now. There is no folder {repo} here either.",
-        hint="Write a commit with all of its 40 characters.",
+        f"GitHub has no {repo}, or not that branch, tag or commit of it, or is refusing requests "
+        f"at the moment. There is no folder {repo} here either.",
+        hint="Give a commit with all of its 40 characters.",
         argument="repo",
     )
 

@@ -97,7 +97,7 @@ def verify(path: str, sha256: str | Sequence[str]) -> None:
     accepted = (sha256,) if isinstance(sha256, str) else tuple(sha256)
     if not _matches(path, accepted):
         raise WeightsError(
-            f"The file {path} is damaged or another one: its SHA-256 is {_checksum(path)}, "
+            f"The file {path} is damaged, or a different file: its SHA-256 is {_checksum(path)}, "
             f"expected {' or '.join(accepted)}.",
             argument="weights",
         )
@@ -139,8 +139,8 @@ def _download(known: Published, target: str) -> None:
         handle, part = tempfile.mkstemp(suffix=".part", prefix=known.file, dir=folder)
     except OSError as error:
         raise WeightsError(
-            f"The folder for weights, {folder}, cannot be written: {error.strerror}.",
-            hint="Set MASKR_CACHE to a folder that can.",
+            f"The folder for weights, {folder}, cannot be written to: {error.strerror}.",
+            hint="Set MASKR_CACHE to a folder that can be written to.",
         ) from error
     try:
         with os.fdopen(handle, "wb") as file:
