@@ -78,6 +78,10 @@
 #' | `ar1`, `ar10`, `ar100` | average recall of so many predictions of a class in an image |
 #' | `ar_small`, `ar_medium`, `ar_large` | average recall by size |
 #'
+#' True objects are sized by their column `area` (of the file, else of the mask), predicted ones by
+#' their boxes for `type = "box"` and else by their masks; COCO's results from a file as COCO's own
+#' reader sizes them, by boxes where the file has some.
+#'
 #' Classes have `ap`, `ap50`, `ap75` and `ar100`. Numbers equal those of pycocotools. Where scores
 #' are equal, the order of images and objects decides which comes first, as there.
 #'

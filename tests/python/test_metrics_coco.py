@@ -62,8 +62,11 @@ def scene(rng: np.random.Generator, n: int = 12) -> tuple[Objects, Objects]:
     return objects(masks, ids, crowd=crowd), objects(moved, classes, scores)
 
 
-def as_coco(scenes: list[tuple[Objects, Objects]]) -> tuple[COCO, COCO]:
-    """The same scenes for pycocotools."""
+def as_coco(
+    scenes: list[tuple[Objects, Objects]], type: str = "mask"
+) -> tuple[COCO, COCO]:
+    """The same scenes for pycocotools, results with their boxes where these are compared."""
+    left_out = ("area",) if type == "box" else ("area", "bbox")
     truth, results = COCO(), []
     truth.dataset = {
         "images": [{"id": i, "height": SIZE[0], "width": SIZE[1]} for i in range(len(scenes))],
@@ -77,7 +80,7 @@ def as_coco(scenes: list[tuple[Objects, Objects]]) -> tuple[COCO, COCO]:
         scores = predicted.instances.scores.tolist()
         rows = zip(rows_of(predicted, image), scores, strict=True)
         results += [
-            {k: v for k, v in row.items() if k not in ("bbox", "area")} | {"score": score}
+            {k: v for k, v in row.items() if k not in left_out} | {"score": score}
             for row, score in rows
         ]
     with contextlib.redirect_stdout(io.StringIO()):
@@ -157,7 +160,7 @@ def scenes_of(seed: int, n: int = 8) -> list[tuple[Objects, Objects]]:
 @given(seed=st.integers(0, 10**6))
 def test_random_scenes_score_as_pycocotools_scores_them(type, seed):
     scenes = scenes_of(seed)
-    expected, judge = reference(*as_coco(scenes), type)
+    expected, judge = reference(*as_coco(scenes, type), type)
     found = score(scenes, type)
     np.testing.assert_allclose(twelve(found), expected, rtol=0, atol=1e-12)
     precision, recall = judge.eval["precision"], judge.eval["recall"]
@@ -171,6 +174,43 @@ def test_random_scenes_score_as_pycocotools_scores_them(type, seed):
         np.testing.assert_allclose(mine, expected, rtol=0, atol=1e-12)
 
 
+def ring(top: int, left: int, side: int) -> np.ndarray:
+    """A frame one pixel wide: much smaller than its box."""
+    mask = block(top, left, side, side)
+    mask[top + 1 : top + side - 1, left + 1 : left + side - 1] = False
+    return mask
+
+
+@pytest.mark.parametrize(("type", "small"), [("box", 1.0), ("mask", 0.5), ("boundary", 0.5)])
+def test_false_objects_are_sized_by_what_is_compared(type, small):
+    true = objects([block(20, 60, 10, 10)], [1])
+    # a false ring of 156 pixels in a box of 40 x 40, ahead of the hit
+    found = objects([ring(2, 2, 40), block(20, 60, 10, 10)], [1, 1], [0.9, 0.8])
+    scores = score([(true, found)], type)
+    assert scores["ap_small"].value == pytest.approx(small)
+    assert scores["ap"].value == pytest.approx(0.5)
+    expected, _ = reference(*as_coco([(true, found)], type), type)
+    np.testing.assert_allclose(twelve(scores), expected, rtol=0, atol=1e-12)
+
+
+def test_results_without_boxes_keep_the_sizes_that_coco_gives_them(tmp_path):
+    true = objects([block(20, 60, 10, 10)], [1])
+    found = objects([ring(2, 2, 40), block(20, 60, 10, 10)], [1, 1], [0.9, 0.8])
+    truth, _ = as_coco([(true, found)])
+    truth.dataset["images"][0]["file_name"] = "0.png"
+    rows = [
+        {k: v for k, v in row.items() if k not in ("bbox", "area")} | {"score": 0.9 - 0.1 * i}
+        for i, row in enumerate(rows_of(found, 0))
+    ]
+    files = [tmp_path / "truth.json", tmp_path / "results.json"]
+    for file, content in zip(files, (truth.dataset, rows), strict=True):
+        file.write_bytes(orjson.dumps(content))
+    with contextlib.redirect_stdout(io.StringIO()):
+        expected, _ = reference(truth, truth.loadRes(rows), "box")
+    assert expected[3] == pytest.approx(0.5)
+    np.testing.assert_allclose(compare_files(*map(str, files), "box"), expected, atol=1e-12)
+
+
 @pytest.mark.parametrize("type", ["mask", "box"])
 def test_more_than_a_hundred_predictions_of_an_image_are_cut_off(rng, type):
     masks = [block(y, x, 6, 8) for y in range(0, 54, 5) for x in range(0, 80, 5)]
@@ -178,7 +218,7 @@ def test_more_than_a_hundred_predictions_of_an_image_are_cut_off(rng, type):
     scores = np.round(rng.random(len(masks)), 2)
     scenes = [(truth, objects(masks, [1] * len(masks), scores))] * 2
     assert len(masks) > 100
-    expected, _ = reference(*as_coco(scenes), type)
+    expected, _ = reference(*as_coco(scenes, type), type)
     np.testing.assert_allclose(twelve(score(scenes, type)), expected, rtol=0, atol=1e-12)
 
 
@@ -275,7 +315,7 @@ def test_weights_score_resampled_images_as_pycocotools_scores_copies(type):
     scores = family.pooled(parts, weights)
     for r, times in enumerate(weights):
         copies = [scenes[i] for i in np.repeat(np.arange(6), times)]
-        expected, _ = reference(*as_coco(copies), type)
+        expected, _ = reference(*as_coco(copies, type), type)
         found = np.array([scores[name].value[r] for name in TWELVE])
         np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12)
         again = twelve(family.pooled(np.repeat(np.array(parts, dtype=object), times).tolist()))

@@ -368,3 +368,29 @@ test_that("numbers of objects that cannot be are refused", {
     expect_match(text, "seg_instances")
   }
 })
+
+test_that("predicted boxes are sized by themselves, in memory as in files", {
+  skip_if_no_python()
+  ring <- matrix(FALSE, 60, 90)
+  ring[3:42, 3:42] <- TRUE
+  ring[4:41, 4:41] <- FALSE
+  cell <- matrix(FALSE, 60, 90)
+  cell[20:29, 60:69] <- TRUE
+  truth <- list("1.png" = seg_instances(list(cell), "cell", classes = c(cell = 1)))
+  # a false ring of few pixels in a large box, ahead of the hit
+  found <- list("1.png" = seg_instances(list(ring, cell), "cell", c(0.9, 0.8),
+                                        classes = c(cell = 1)))
+  small <- function(truth, found, type) {
+    scores <- seg_metrics(truth, found, type = type)
+    scores$value[scores$metric == "ap_small" & is.na(scores$class)]
+  }
+  expect_equal(small(truth, found, "box"), 1)
+  expect_equal(small(truth, found, "mask"), 0.5)
+  expect_equal(small(truth, found, "boundary"), 0.5)
+  # beside annotations they become annotations themselves
+  expect_equal(small(as_seg_annotations(truth), found, "box"), 1)
+  expect_equal(small(as_seg_annotations(truth), as_seg_annotations(found), "box"), 1)
+  file <- withr::local_tempfile(fileext = ".json")
+  suppressMessages(seg_write_annotations(as_seg_annotations(found), file, format = "coco_results"))
+  expect_equal(small(as_seg_annotations(truth), seg_read_annotations(file), "box"), 1)
+})

@@ -26,11 +26,13 @@ TYPES = ("mask", "box", "boundary")
 class Coco(Family[Matches]):
     """COCO's twelve scores, overall and some for each class.
 
-    Sizes are judged by the areas that the objects come with (those of their file, else of their
-    masks, for boxes too): at most 32 x 32 pixels for small and 96 x 96 for medium ones, both ends
-    included. In each image the 100 predictions of a class with the highest scores count. Of equal
-    scores in different images that of the earlier image is ranked higher, as in pycocotools, so
-    that the order of images may decide.
+    Sizes are judged by areas: at most 32 x 32 pixels for small and 96 x 96 for medium ones, both
+    ends included. True objects have those that they come with (of their file, else of their masks,
+    for boxes too), predictions those of what overlaps: their boxes for "box", else their masks. Of
+    COCO's results from a file COCO's own reader decides: by boxes where the file has some. In each
+    image the 100 predictions of a class with the highest scores count. Of equal scores in different
+    images that of the earlier image is ranked higher, as in pycocotools, so that the order of
+    images may decide.
 
     Parameters
     ----------
@@ -76,6 +78,8 @@ class Coco(Family[Matches]):
         for i, pair in enumerate(zip(truths, predictions, strict=True), start=1):
             with in_image(i, len(truths)):
                 check(*pair, self.class_ids, boxed=self.type == "box")
+        if self.type == "box":
+            predictions = [one.as_boxes() for one in predictions]
         overlap = (of_boxes if self.type == "box" else of_masks)(truths, predictions)
         if self.type == "boundary":
             overlap = of_boundaries(truths, predictions, overlap)

@@ -26,13 +26,24 @@ class Objects:
         objects were read from one.
     crowd
         bool `[N]`: regions of many objects that were not told apart.
+    sized
+        Whether the areas are those that COCO's reader of results has; else predicted boxes are
+        sized by themselves.
     """
 
     instances: Instances
     crowd: np.ndarray
+    sized: bool = False
 
     def __len__(self) -> int:
         return len(self.instances)
+
+    def as_boxes(self) -> "Objects":
+        """The same objects with the areas of their boxes, unless their areas are settled."""
+        if self.sized:
+            return self
+        areas = box_areas(self.instances.boxes)
+        return replace(self, instances=replace(self.instances, areas=areas))
 
     @classmethod
     def of(cls, x: "Objects | Instances | Panoptic") -> "Objects":
@@ -94,8 +105,14 @@ class Objects:
             areas = np.where(np.isnan(areas), instances.areas, areas)
         if annotations.reading.get("boxed"):
             # COCO's own reader of results takes the areas of boxes where a file has some
-            areas = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
-        return cls(replace(instances, boxes=boxes, areas=areas), table.iscrowd[rows])
+            areas = box_areas(boxes)
+        sized = annotations.format == "coco_results"
+        return cls(replace(instances, boxes=boxes, areas=areas), table.iscrowd[rows], sized)
+
+
+def box_areas(boxes: np.ndarray) -> np.ndarray:
+    """Areas of boxes `[N, 4]`."""
+    return (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
 
 
 def compare(
