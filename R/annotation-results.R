@@ -180,7 +180,8 @@ check_text <- function(x, arg = rlang::caller_arg(x), call = rlang::caller_env()
 # Instances and segments have a column for it where there is one.
 crowds_of <- function(x, objects) {
   segments <- attr(x, "segments")
-  iscrowd <- if (is.data.frame(x)) x$iscrowd else segments$iscrowd[match(objects$id, segments$id)]
+  # tibbles warn of `$` with a column that is not there
+  iscrowd <- if (is.data.frame(x)) x[["iscrowd"]] else segments$iscrowd[match(objects$id, segments$id)]
   as.logical(iscrowd %||% rep(FALSE, nrow(objects)))
 }
 

@@ -314,21 +314,22 @@ as_seg_instances.data.frame <- function(x, size = NULL, classes = NULL, ...) {
   x <- narrow_columns(x)
   size <- check_size(size %||% attr(x, "size"), null = FALSE, arg = "size")
   classes <- check_classes(classes %||% attr(x, "classes"), null = FALSE)
-  if (is.null(x$rle) || is.null(x$class) && is.null(x$label)) {
+  # tibbles warn of `$` with a column that is not there
+  if (is.null(x[["rle"]]) || is.null(x[["class"]]) && is.null(x[["label"]])) {
     maskr_abort("data", c(
       "{.arg x} must have the columns {.field rle} and {.field class} or {.field label}.",
       x = "Its columns are {.field {names(x)}}."
     ), arg = "x")
   }
   if (nrow(x) == 0) return(no_instances(size, classes))
-  ids <- check_object_classes(x$class %||% x$label, nrow(x), classes)
+  ids <- check_object_classes(x[["class"]] %||% x[["label"]], nrow(x), classes)
   corners <- c("xmin", "ymin", "xmax", "ymax")
   boxes <- if (all(corners %in% names(x))) as.matrix(as.data.frame(x)[corners])
   columns <- py_call(
     "instances", "r_from_rles", as.list(as.character(x$rle)), as.list(size), as.list(ids),
-    check_scores(x$score, nrow(x)), check_boxes(unname(boxes), nrow(x))
+    check_scores(x[["score"]], nrow(x)), check_boxes(unname(boxes), nrow(x))
   )
-  columns$id <- x$id
+  columns$id <- x[["id"]]
   new_seg_instances(columns, size, classes)
 }
 

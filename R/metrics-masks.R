@@ -128,7 +128,8 @@ paired_masks <- function(truth, prediction, call) {
 mask_files <- function(x, arg, call) {
   is_folder <- is.character(x) && length(x) == 1 && !is.na(x) && dir.exists(x)
   volumes <- if (is_folder) {
-    list.files(path.expand(x), "[.]nii([.]gz)?$", full.names = TRUE, ignore.case = TRUE)
+    files <- list.files(path.expand(x), "[.]nii([.]gz)?$", full.names = TRUE, ignore.case = TRUE)
+    in_byte_order(files)
   }
   if (length(volumes) > 0) unname(volumes) else files_in(x, arg, call)
 }

@@ -5,7 +5,7 @@ files_in <- function(x, arg = rlang::caller_arg(x), call = rlang::caller_env()) 
   is_folder <- is.character(x) && length(x) == 1 && !is.na(x) && dir.exists(x)
   if (!is_folder) return(x)
   folder <- unname(path.expand(x))
-  found <- sort(list.files(folder, pattern = image_ending, ignore.case = TRUE), method = "radix")
+  found <- in_byte_order(list.files(folder, pattern = image_ending, ignore.case = TRUE))
   found <- file.path(folder, found)
   found <- found[!dir.exists(found)]
   if (length(found) > 0) return(found)
@@ -13,6 +13,14 @@ files_in <- function(x, arg = rlang::caller_arg(x), call = rlang::caller_env()) 
     "{.arg {arg}} is a folder without image files: {.path {folder}}.",
     i = "Files ending in .png, .jpg, .tif, .bmp or .webp are taken, those of subfolders are not."
   ), arg = arg, call = call)
+}
+
+# File names in one order, whatever the locale, which is Python's, too. R sorts so by "radix", and
+# until 4.3 refuses names beyond ASCII that it got from the system.
+in_byte_order <- function(x) {
+  bytes <- x
+  Encoding(bytes) <- "bytes"
+  x[order(bytes, method = "radix")]
 }
 
 image_ending <- "[.](png|jpe?g|tiff?|bmp|webp)$"

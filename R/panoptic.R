@@ -54,8 +54,9 @@ new_seg_panoptic <- function(x, segments, classes, spacing = NULL, unit = NULL) 
 
 # The complete data frame of segments of the bare array `x`.
 check_segments <- function(segments, x, classes, call = rlang::caller_env()) {
-  if (!is.data.frame(segments) || is.null(segments$id) ||
-        is.null(segments$class) && is.null(segments$label)) {
+  # tibbles warn of `$` with a column that is not there
+  if (!is.data.frame(segments) || is.null(segments[["id"]]) ||
+        is.null(segments[["class"]]) && is.null(segments[["label"]])) {
     maskr_abort("argument", c(
       "{.arg segments} must be a data frame with the columns {.field id} and {.field class} or
        {.field label}.",
@@ -73,13 +74,13 @@ check_segments <- function(segments, x, classes, call = rlang::caller_env()) {
   }
   n <- nrow(segments)
   class <- if (n == 0) integer() else
-    check_object_classes(segments$class %||% segments$label, n, classes, call = call)
+    check_object_classes(segments[["class"]] %||% segments[["label"]], n, classes, call = call)
   complete <- data.frame(
     id = as.integer(segments$id), class = class, label = class_labels(class, classes),
-    isthing = rep_len(as.logical(segments$isthing %||% TRUE), n),
-    score = rep_len(as.double(segments$score %||% NA), n), area = count_ids(x, segments$id)
+    isthing = rep_len(as.logical(segments[["isthing"]] %||% TRUE), n),
+    score = rep_len(as.double(segments[["score"]] %||% NA), n), area = count_ids(x, segments$id)
   )
-  with_crowds(complete, segments$iscrowd, call)
+  with_crowds(complete, segments[["iscrowd"]], call)
 }
 
 # Segments with a column that tells crowds, where there is one.
@@ -120,7 +121,7 @@ as_seg_panoptic.seg_instances <- function(x, ...) {
   rows <- py_call("instances", "r_flatten", instance_columns(x), as.list(attr(x, "size")))
   ids <- if (anyDuplicated(x$id) || any(x$id < 1)) seq_len(nrow(x)) else x$id
   segments <- data.frame(id = ids, class = x$class, score = x$score)
-  segments$iscrowd <- x$iscrowd
+  segments$iscrowd <- x[["iscrowd"]]
   seg_panoptic(array(c(0L, ids)[rows + 1L], dim = dim(rows)), segments, attr(x, "classes"))
 }
 

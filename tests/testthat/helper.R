@@ -63,3 +63,14 @@ class Interrupting(keras.callbacks.Callback):
         raise KeyboardInterrupt
 ", local = TRUE)$Interrupting()
 }
+
+# A data frame that warns of columns which are not there, as tibbles do.
+strict_frame <- function(x, env = parent.frame()) {
+  dollar <- function(x, name) {
+    if (!name %in% names(x)) warning("Unknown or uninitialised column: ", name)
+    x[[name]]
+  }
+  registerS3method("$", "strict_frame", dollar, envir = asNamespace("base"))
+  class(x) <- c("strict_frame", setdiff(class(x), "strict_frame"))
+  x
+}

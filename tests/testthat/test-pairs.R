@@ -113,3 +113,16 @@ test_that("part of a dataset keeps what belongs to it", {
     expect_error(data[i], class = "maskr_error_argument")
   }
 })
+
+test_that("folders are in one order, whatever letters and locale", {
+  names <- c("\u00e4pfel.png", "\u00e9.png", "b.png", "Zebra.png")
+  paths <- touch(names)
+  expected <- c("Zebra.png", "b.png", "\u00e4pfel.png", "\u00e9.png")
+  expect_identical(enc2utf8(basename(files_in(dirname(paths[[1]])))), expected)
+  volumes <- touch(sub("png", "nii.gz", names))
+  found <- mask_files(dirname(volumes[[1]]), "truth", rlang::current_env())
+  expect_identical(enc2utf8(basename(found)), sub("png", "nii.gz", expected))
+  skip_if_no_python()
+  os <- reticulate::import("os")
+  expect_identical(sort(unlist(os$listdir(dirname(paths[[1]]))), method = "radix"), expected)
+})
