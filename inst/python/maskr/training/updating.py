@@ -5,6 +5,7 @@ import torch
 
 from maskr import layers, members
 from maskr.model import SegModel
+from maskr.training import adam
 from maskr.training.averaging import Averaging
 from maskr.training.recipe import Recipe
 from maskr.training.schedules import Schedule
@@ -96,7 +97,8 @@ class Update(keras.callbacks.Callback):
             if factor != 1:
                 slow.setdefault(factor, []).append(parameter.detach())
         before = {factor: torch._foreach_clone(group) for factor, group in slow.items()}
-        self.optimizer.apply(gradients, [variable for variable, _ in pairs])
+        with adam.fused(self.optimizer):
+            self.optimizer.apply(gradients, [variable for variable, _ in pairs])
         for factor, group in slow.items():
             torch._foreach_lerp_(group, before[factor], 1 - factor)
 
