@@ -14,7 +14,26 @@ metrics_of_masks <- function(truth, prediction, classes, options, metrics, toler
   ids <- if (!is.null(classes)) as.list(unname(classes))
   result <- py_call("metrics.semantic", "compare", ready$truth, ready$prediction, ids, more,
                     options, .call = call)
+  if (is.null(classes)) check_same_coding(result$confusion, as.vector(result$ids), known, call)
   new_seg_metrics(result, classes %||% name_ids(as.vector(result$ids), known), pairs$images)
+}
+
+# Masks of 0 and 1 beside such of 0 and 255 mean the same, and have no class but 0 in common.
+check_same_coding <- function(counts, ids, known, call) {
+  seen <- list(truth = ids[rowSums(counts) > 0], prediction = ids[colSums(counts) > 0])
+  named <- known[names(known) != as.character(known)]
+  for (side in names(seen)) {
+    other <- setdiff(names(seen), side)
+    object <- max(seen[[side]], 0)
+    binary <- object %in% c(255, 65535) && all(seen[[side]] %in% c(0, object))
+    if (!binary || object %in% named || !setequal(c(0, seen[[other]]), 0:1)) next
+    maskr_abort("data", c(
+      "{.arg {other}} holds the class ids 0 and 1, and {.arg {side}} holds 0 and {object}.",
+      i = "If {object} is class 1, divide by it: {.code {side} / {object}}. Files are read by
+           {.code seg_read_mask(path, values = c(0, {object}))}.",
+      i = "If {object} is another class, name it in {.arg classes}."
+    ), arg = side, call = call)
+  }
 }
 
 # The families beside the confusion matrix: the default's, or those of the named scores. `calibrate`

@@ -274,7 +274,7 @@ def test_probabilities_that_do_not_fit_are_errors():
         losses.value(terms("dice"), G, P + 1)
     with pytest.raises(DataError, match="class index 2"):
         losses.value(terms("dice"), 2 * G, P)
-    with pytest.raises(DataError, match="class index -2"):
+    with pytest.raises(DataError, match="holds -2"):
         losses.value(terms("dice"), -2 * G, P)
     with pytest.raises(DataError, match="`prob` holds missing"):
         losses.value(terms("dice"), G, np.where(G == 1, np.nan, P))

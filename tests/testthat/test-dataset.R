@@ -87,3 +87,37 @@ test_that("grey pictures that another program saved as RGB go through every verb
   mixed[[4]][1, 1, 2] <- 0.123
   expect_error(predict(model, mixed[[4]]), "3 channels", class = "maskr_error_shape")
 })
+
+test_that("masks of -1 are an error in every verb, as those of -2 are", {
+  skip_if_no_python()
+  classes <- c(background = 0, nucleus = 1)
+  image <- matrix(seq(0, 1, length.out = 16 * 24), 16)
+  model <- seg_unet(1, classes, init_features = 2)
+  for (wrong in c(-1, -2)) {
+    mask <- (image > 0.5) + 0
+    mask[3, 4] <- wrong
+    refuse <- function(expr) {
+      error <- expect_error(expr, class = "maskr_error_data")
+      expect_match(conditionMessage(error), paste0("(holds|not) ", wrong))
+    }
+    data <- seg_dataset(list(a = image), list(mask), classes)
+    refuse(fit(model, list(image), list(mask), epochs = 1, verbose = FALSE))
+    refuse(fit(model, list(image), list(mask * 0), epochs = 1, verbose = FALSE,
+               validation_data = list(list(image), list(mask))))
+    refuse(seg_evaluate(model, list(image), list(mask)))
+    refuse(seg_metrics(mask, mask * 0))
+    refuse(seg_metrics(mask * 0, mask))
+    refuse(seg_mask(mask))
+    refuse(as_seg_mask(mask))
+    refuse(as_seg_instances(mask))
+    refuse(seg_loss("dice")(mask, image))
+    refuse(seg_class_weights(data))
+    refuse(data[[1]])
+    found <- seg_check(data)
+    expect_match(found$message[found$check == "mask"], paste("holds", wrong))
+    expect_identical(found$severity[found$check == "mask"], "error")
+    file <- withr::local_tempfile(fileext = ".png")
+    refuse(seg_write_mask(mask, file))
+    expect_false(file.exists(file))
+  }
+})

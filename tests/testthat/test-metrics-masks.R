@@ -178,3 +178,26 @@ test_that("images alone cannot be evaluated", {
   masks <- rep(list(matrix(0L, 32, 32)), 3)
   expect_s3_class(seg_evaluate(model, images, masks), "seg_metrics")
 })
+
+test_that("masks of 0 and 255 beside such of 0 and 1 are an error that says so", {
+  skip_if_no_python()
+  truth <- matrix(c(0, 0, 1, 1, 0, 1), 2)
+  full <- 255 * truth
+  for (object in c(255, 65535)) {
+    for (pair in list(list(truth, object * truth), list(object * truth, truth))) {
+      error <- expect_error(seg_metrics(pair[[1]], pair[[2]]), class = "maskr_error_data")
+      expect_match(conditionMessage(error), paste("holds 0 and", object), fixed = TRUE)
+    }
+  }
+  expect_error(seg_metrics(seg_mask(truth), seg_mask(full)), "/ 255", class = "maskr_error_data")
+  expect_error(seg_metrics(truth, full, classes = c(background = 0, nucleus = 1)), "x / 255",
+               class = "maskr_error_data")
+  # both alike, more classes, and 255 as a class with a name are fine
+  expect_equal(seg_metrics(full, full)$value, seg_metrics(truth, truth)$value)
+  expect_s3_class(seg_metrics(truth * 2, full), "seg_metrics")
+  named <- c(background = 0, cell = 1, border = 255)
+  expect_s3_class(seg_metrics(seg_mask(truth, named), seg_mask(full, named)), "seg_metrics")
+  expect_s3_class(seg_metrics(truth, full, classes = named), "seg_metrics")
+  # an empty truth says nothing
+  expect_s3_class(seg_metrics(truth * 0, full), "seg_metrics")
+})

@@ -80,10 +80,24 @@ def channels_first(
     return image
 
 
-def mask_from_r(x: np.ndarray) -> np.ndarray:
-    """An R matrix or volume of class ids as contiguous int32 in the same shape; NA is IGNORE."""
+def mask_from_r(x: np.ndarray, what: str = "The mask") -> np.ndarray:
+    """An R matrix or volume of class ids as contiguous int32 in the same shape; NA is IGNORE.
+
+    Raises
+    ------
+    DataError
+        If an id is negative: -1 is no "ignore" to R. `what` names the mask.
+    """
     mask = np.array(x, dtype=np.int32, order="C")
-    mask[mask == NA_INTEGER] = IGNORE
+    missing = mask == NA_INTEGER
+    mask[missing] = 0
+    if mask.size > 0 and mask.min() < 0:
+        raise DataError(
+            f"{what} holds {mask.min()}, and class ids are whole numbers from 0 up.",
+            hint="Pixels that do not count are NA.",
+            argument="targets",
+        )
+    mask[missing] = IGNORE
     return mask
 
 

@@ -167,7 +167,7 @@ def target_ids(data: DataSpec, i: int) -> np.ndarray:
         return np.append(0, found.class_ids)[found.flatten()]
     if isinstance(target, int):
         return data.annotations.labels(target).classes
-    return mask_from_r(target)
+    return mask_from_r(target, f'The mask of "{data.names[i]}"')
 
 
 def is_part(target: object) -> bool:

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from maskr.arrays import IGNORE, channels_first, mask_from_r
+from maskr.arrays import channels_first, mask_from_r
 from maskr.errors import DataError, ShapeError
 from maskr.losses.terms import from_r
 
@@ -32,7 +32,7 @@ def value(terms: list[dict], truth: np.ndarray, probabilities: np.ndarray) -> fl
         If a probability is missing or lies outside 0..1, those of a pixel do not sum to 1, or an
         index is negative or has no channel.
     """
-    target = torch.from_numpy(mask_from_r(truth)).long()[None]
+    target = torch.from_numpy(mask_from_r(truth, "The truth")).long()[None]
     if probabilities.ndim == truth.ndim:
         probabilities = probabilities[..., None]
     # in double precision: the logits of probabilities near 0 and 1 would lose digits otherwise
@@ -49,8 +49,6 @@ def value(terms: list[dict], truth: np.ndarray, probabilities: np.ndarray) -> fl
         check_sums(predicted)
     if predicted.shape[1] == 2:
         predicted = predicted[:, 1:]
-    if target.min() < IGNORE:
-        raise DataError(f"The truth holds the class index {int(target.min())}, which is below 0.")
     if target.max() >= max(2, predicted.shape[1]):
         raise DataError(
             f"The truth holds the class index {int(target.max())}, for which there is no "

@@ -30,6 +30,9 @@ HISTOGRAM_BITS = 7
 MAX_CLASSES = 2048
 """More ids than this are labels of objects rather than of classes; the matrix would be huge."""
 
+BINARY = (255, 65535)
+"""What other programs write for the object in masks of two values."""
+
 Ignored = tuple[int, ...]
 
 
@@ -272,13 +275,23 @@ def matrix(pairs: Pairs, ids: Sequence[int]) -> np.ndarray:
             raise DataError(
                 f"The {name} holds class id{'s' * (unknown.size > 1)} {listing(unknown)}, "
                 f"not among the classes {listing(ids)}.",
-                hint="Add it to `classes`, or set its pixels in the truth to NA to leave them out.",
+                hint=hint_for_unknown(unknown),
                 argument=name,
             )
         position[name] = place
     out = np.zeros((ids.size, ids.size), dtype=np.int64)
     out[position["truth"], position["prediction"]] = pairs.pixels
     return out
+
+
+def hint_for_unknown(ids: np.ndarray) -> str:
+    """What to do about ids that are no classes."""
+    if ids.size == 1 and ids[0] in BINARY:
+        return (
+            f"If {ids[0]} is the object of a binary mask, divide by it (x / {ids[0]}), or read "
+            f"files by seg_read_mask(path, values = c(0, {ids[0]})); it becomes class 1."
+        )
+    return "Add it to `classes`, or set its pixels in the truth to NA to leave them out."
 
 
 def ids_seen(found: Sequence[Pairs]) -> np.ndarray:
