@@ -164,7 +164,8 @@ check_affine <- function(affine, call = rlang::caller_env()) {
 #' `"inch"`; mm where there is none. The resolution that other files give for printing is not read.
 #'
 #' @section NIfTI and DICOM:
-#' They need `seg_install(extras = "volumes")`. A NIfTI file is a volume `[D, H, W, C]`, where D, H
+#' They need `seg_install(extras = "volumes")`, which also brings what decodes DICOM that is
+#' compressed by JPEG, JPEG Lossless, JPEG-LS or JPEG 2000 (GDCM). A NIfTI file is a volume `[D, H, W, C]`, where D, H
 #' and W are the file's third, second and first axis (k, j and i): nothing is mirrored, so
 #' `x[k + 1, j + 1, i + 1, ]` is the voxel that other programs call (i, j, k). A fourth axis (time,
 #' or several scans of one body) becomes the channels, a file of two axes an image `[H, W, C]`.

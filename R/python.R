@@ -48,11 +48,11 @@ python_core <- c(
 python_extras <- list(
   yolo = "ultralytics>=8.4.190,<9",
   tensorboard = "tensorboard>=2.17,<3",
-  volumes = c("nibabel>=5.3,<6", "pydicom>=3,<4", "torchio>=0.20,<2"),
+  volumes = c("nibabel>=5.3,<6", "pydicom>=3,<4", "python-gdcm>=3.0.24,<4", "torchio>=0.20,<2"),
   export = c("onnx>=1.17,<2", "onnxscript>=0.5,<1", "onnxruntime>=1.20,<2"),
   raster = "imagecodecs>=2024.9.22,<2028"
 )
-# What tells that a group is installed.
+# What tells that a group is installed; gdcm is needed by compressed DICOM files alone.
 extra_modules <- list(yolo = "ultralytics", tensorboard = "tensorboard",
                       volumes = c("nibabel", "pydicom", "torchio"),
                       export = c("onnx", "onnxscript", "onnxruntime"), raster = "imagecodecs")

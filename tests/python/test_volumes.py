@@ -2,6 +2,7 @@
 
 import gzip
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -154,8 +155,8 @@ def test_labels_stored_as_floats_or_long_integers_are_read(tmp_path):
         np.testing.assert_array_equal(found, np.where(ids == 255, IGNORE, ids).T)
     with pytest.raises(DataError, match="fractions"):
         masks.load(save_nifti(tmp_path / "f.nii", ids + np.float32(0.5)))
-    with pytest.raises(DataError, match="fractions"):
-        masks.load(save_nifti(tmp_path / "f.nii", ids * np.float32(np.nan)))
+    nothing = masks.load(save_nifti(tmp_path / "f.nii", ids * np.float32(np.nan)))
+    assert (nothing == IGNORE).all()
     binary = save_nifti(tmp_path / "b.nii", (ids > 0).astype(np.uint8) * 255)
     with pytest.raises(DataError, match="0 and 255"):
         masks.load(binary)
@@ -340,7 +341,8 @@ def test_series_that_make_no_volume_name_the_files(tmp_path):
         images.read(folder)
     two = save_series(tmp_path / "two")
     save_slice(tmp_path / "two" / "x.dcm", np.zeros((2, 3), np.uint16), series="1.2.4")
-    with pytest.raises(FormatError, match=r'2 DICOM series: "series 1.2.3" \(4 files.*1\.2\.4'):
+    listed = r'2 DICOM series: "series 1.2.3", CT \(4 files.*"series 1.2.4", CT \(1 file, the fir'
+    with pytest.raises(FormatError, match=listed):
         images.read(two)
     mixed = save_series(tmp_path / "mixed")
     save_slice(tmp_path / "mixed" / "x.dcm", np.zeros((2, 4), np.uint16), z=13)
@@ -349,6 +351,60 @@ def test_series_that_make_no_volume_name_the_files(tmp_path):
     placeless = save_series(tmp_path / "placeless", ImagePositionPatient=None)
     with pytest.raises(FormatError, match="does not say where its slice lies"):
         images.read(placeless)
+
+
+def test_series_without_description_are_told_apart(tmp_path):
+    folder = save_series(tmp_path / "ct", SeriesDescription=None, SeriesNumber=3)
+    pixels = np.zeros((2, 3), np.uint16)
+    save_slice(tmp_path / "ct/x.dcm", pixels, series="1.2.4", SeriesDescription="", Modality="PT")
+    with pytest.raises(FormatError) as error:
+        images.read(folder)
+    for words in ("without description, CT, number 3, UID 1.2.3 (4 files",
+                  "without description, PT, UID 1.2.4 (1 file"):  # fmt: skip
+        assert words in str(error.value)
+
+
+def test_folders_of_other_things_say_what_they_are(tmp_path):
+    for name in (".zgroup", "zarr.json"):
+        store = tmp_path / f"{name}.zarr"
+        (store / "0").mkdir(parents=True)
+        (store / name).write_text("{}")
+        with pytest.raises(FormatError, match="it is an OME-Zarr") as error:
+            images.read(str(store))
+        assert "TIFF" in error.value.hint
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    with pytest.raises(FormatError, match="it is empty"):
+        images.read(str(pictures))
+    for n in range(2):
+        (pictures / f"{n}.PNG").write_bytes(b"")
+    with pytest.raises(FormatError, match="it is a folder of 2 image files"):
+        images.read(str(pictures))
+
+
+COMPRESSED = "SC_rgb_jpeg_gdcm.dcm"
+"""JPEG Lossless, one of pydicom's own test files."""
+
+
+def test_what_decodes_compressed_dicom_is_named_in_full(tmp_path, monkeypatch):
+    decoder = pydicom.pixels.get_decoder(pydicom.uid.JPEGLosslessSV1)
+    monkeypatch.setattr(decoder, "_available", {})
+    monkeypatch.setattr(
+        decoder, "_unavailable", {"gdcm": ("gdcm>=3.0.10",), "pylibjpeg": ("pylibjpeg>=2.0",)}
+    )
+    path = pydicom.data.get_testdata_file(COMPRESSED, download=False)
+    with pytest.raises(MissingPackageError, match=r"gdcm.*pylibjpeg") as error:
+        images.read(path)
+    assert 'seg_install(extras = "volumes")' in error.value.hint
+
+
+@pytest.mark.skipif(find_spec("gdcm") is None, reason="needs python-gdcm")
+def test_jpeg_lossless_is_decoded():
+    found = images.read(pydicom.data.get_testdata_file(COMPRESSED, download=False), scale=False)
+    assert found["data"].shape == (100, 100, 3)
+    # bars of pure colours
+    assert found["data"][5, 50].tolist() == [255, 0, 0]
+    assert set(np.unique(found["data"]).tolist()) <= {0, 64, 128, 192, 255}
 
 
 def test_folders_without_dicom_and_damaged_files_are_format_errors(tmp_path):

@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from maskr.errors import FormatError, MissingPackageError
+from maskr.images import SUFFIXES
 from maskr.limits import check_claim
-from maskr.volumes import Volume
+from maskr.volumes import Volume, is_nifti
 
 if TYPE_CHECKING:
     import pydicom
@@ -30,9 +31,9 @@ UNEVEN = 0.05
 
 TAGS = [
     "BitsAllocated", "BitsStored", "Columns", "ImageOrientationPatient", "ImagePositionPatient",
-    "ModalityLUTSequence", "NumberOfFrames", "PixelRepresentation", "PixelSpacing",
+    "Modality", "ModalityLUTSequence", "NumberOfFrames", "PixelRepresentation", "PixelSpacing",
     "RescaleIntercept", "RescaleSlope", "Rows", "SamplesPerPixel", "SeriesDescription",
-    "SeriesInstanceUID", "SliceThickness", "SpacingBetweenSlices",
+    "SeriesInstanceUID", "SeriesNumber", "SliceThickness", "SpacingBetweenSlices",
 ]  # fmt: skip
 
 
@@ -94,8 +95,8 @@ def open_series(folder: str) -> Volume:
     slices = [one for one in map(read_slice, files_of(folder)) if one is not None]
     if not slices:
         raise FormatError(
-            f"The folder {folder} holds no DICOM image.",
-            hint="Name the folder that holds the files of one series.",
+            f"The folder {folder} holds no DICOM image{what_else(Path(folder))}.",
+            hint=what_to_do(Path(folder)),
         )
     check_one_series(slices, folder)
     if len(slices) == 1:
@@ -159,6 +160,33 @@ def as_one_slice(one: Slice, folder: str) -> Volume:
     )  # fmt: skip
 
 
+def is_zarr(folder: Path) -> bool:
+    """Tell a Zarr array or group, such as OME-Zarr, by its description."""
+    return any((folder / name).is_file() for name in (".zgroup", ".zarray", "zarr.json"))
+
+
+def what_else(folder: Path) -> str:
+    """Say what a folder without DICOM images is: ": it is ..."."""
+    if is_zarr(folder):
+        return ": it is an OME-Zarr (or another Zarr) store"
+    names = [one.name.lower() for one in folder.iterdir()]
+    pictures = sum(name.endswith(SUFFIXES) for name in names)
+    if pictures:
+        return f": it is a folder of {pictures} image file{'s' if pictures > 1 else ''}"
+    if any(is_nifti(name) for name in names):
+        return ": it is a folder of NIfTI files"
+    return "" if names else ": it is empty"
+
+
+def what_to_do(folder: Path) -> str:
+    """Say how to read a folder without DICOM images."""
+    if is_zarr(folder):
+        return "Zarr is not read. Save the image as TIFF, for example with Fiji."
+    if any(one.name.lower().endswith(SUFFIXES) or is_nifti(one.name) for one in folder.iterdir()):
+        return "Name one file, or make a dataset of all by seg_dataset() or seg_data_volume()."
+    return "Name the folder that holds the files of one series."
+
+
 def files_of(folder: str) -> list[str]:
     """List the files of a folder, hidden ones left out."""
     try:
@@ -182,14 +210,16 @@ def read_slice(path: str) -> Slice | None:
         raise damaged(path, error) from error
 
 
-def damaged(path: str, error: Exception) -> FormatError:
-    """Make the error for a file that pydicom fails on."""
-    first = (str(error).splitlines() or [type(error).__name__])[0]
-    return FormatError(
-        f"{path} cannot be read: {first}",
-        hint="It is damaged, or compressed in a way for which pydicom needs a further package, "
-        "such as pylibjpeg.",
-    )
+def damaged(path: str, error: Exception) -> FormatError | MissingPackageError:
+    """Make the error for a file that pydicom fails on; it lists what would decode it."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    reason = " ".join(lines[:1]) or type(error).__name__
+    if "missing dependencies" in reason:
+        return MissingPackageError(
+            f"{path} cannot be decoded: {reason} {'; '.join(lines[1:])}.",
+            hint='Install what decodes it with seg_install(extras = "volumes"), then restart R.',
+        )
+    return FormatError(f"{path} cannot be read: {reason}", hint="It is damaged.")
 
 
 def check_one_series(slices: list[Slice], folder: str) -> None:
@@ -199,14 +229,27 @@ def check_one_series(slices: list[Slice], folder: str) -> None:
         series.setdefault(str(one.header.get("SeriesInstanceUID", "")), []).append(one)
     if len(series) > 1:
         listed = "; ".join(
-            f'"{group[0].header.get("SeriesDescription", "")}" ({len(group)} files, the first '
-            f"{Path(group[0].path).name})"
+            f"{name_of(group[0].header)} ({len(group)} file{'s' if len(group) > 1 else ''}, the "
+            f"first {Path(group[0].path).name})"
             for group in series.values()
         )
         raise FormatError(
             f"The folder {folder} holds {len(series)} DICOM series: {listed}.",
             hint="Move each series into a folder of its own.",
         )
+
+
+def name_of(header: "pydicom.Dataset") -> str:
+    """Name a series by its description, number and modality; by its UID where it has no words."""
+    description = str(header.get("SeriesDescription") or "").strip()
+    number = header.get("SeriesNumber")
+    parts = [
+        f'"{description}"' if description else "without description",
+        str(header.get("Modality") or ""),
+        "" if number is None else f"number {number}",
+        "" if description else f"UID {header.get('SeriesInstanceUID', 'missing')}",
+    ]
+    return ", ".join(filter(None, parts))
 
 
 def sorted_slices(slices: list[Slice], folder: str) -> list[Slice]:
