@@ -118,7 +118,7 @@ test_that("bad arguments are errors that say how to mend them", {
   expect_snapshot(error = TRUE, {
     seg_unet(classes = tumour, encoder = "resnet18", init_features = 8)
     seg_unet(classes = tumour, decoder_channels = 5:1, attention = "scse")
-    seg_unet(classes = tumour, upsample = "nearest")
+    seg_unet(classes = tumour, upsample = "cubic")
     seg_unetpp(classes = tumour, decoder_channels = c(64, 32))
     seg_unetpp(classes = tumour, decoder_channels = c(64, 32, 16, 8, 4), attention = "scse")
     seg_unetpp(classes = tumour, attention = "se")
