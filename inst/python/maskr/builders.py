@@ -114,8 +114,6 @@ def with_weights(
     else:
         spec, more = changed(held.spec, asked)
         notes += more
-        # published networks were trained on fractions, whatever came after
-        spec = dataclasses.replace(spec, seen=spec.seen or (0.0, 1.0))
         keep = held.spec.classes is None or list(spec.classes) == list(held.spec.classes)
     model = fresh(spec, seed)
     weight_folders.check_settings(model.module, held.settings)

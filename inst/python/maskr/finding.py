@@ -19,7 +19,7 @@ from maskr import (
 from maskr.asked import Asked, check_said, same
 from maskr.errors import WeightsError
 from maskr.pretrained import said_of_licence
-from maskr.published import KNOWN, Published
+from maskr.published import FRACTIONS, KNOWN, Published
 from maskr.spec import Spec
 
 SHIPPED = Path(__file__).parents[2] / "weights"
@@ -53,7 +53,8 @@ def found(asked: Asked, name: str, cache: str) -> Found:
     known = [one for one in KNOWN.values() if one.name == name]
     mine = [one for one in known if one.architecture == asked.architecture]
     if name == "nuclei" and mine:
-        return read(asked, str(SHIPPED / KNOWN[name].file), name)
+        held = read(asked, str(SHIPPED / KNOWN[name].file), name)
+        return dataclasses.replace(held, spec=dataclasses.replace(held.spec, seen=FRACTIONS))
     if mine:
         one = chosen(mine, asked)
         check_said(asked, one.spec, name, mine)  # before anything is downloaded

@@ -51,6 +51,7 @@ class Published:
             in_channels=3,
             classes=VOCABULARIES[self.vocabulary](),
             preprocess=self.preprocess,
+            seen=FRACTIONS,
         )
 
 
@@ -81,6 +82,9 @@ VOCABULARIES: dict[str, Callable[[], dict[str, int]]] = {
     "ade20k": ade20k,
     "cityscapes": cityscapes,
 }
+
+FRACTIONS = (0.0, 1.0)
+"""What published networks saw before their preprocessing: integers divided by their maximum."""
 
 IMAGENET = Preprocess(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
 HALF = Preprocess(mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))

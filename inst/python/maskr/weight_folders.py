@@ -12,6 +12,7 @@ from torch import nn
 from maskr import architectures
 from maskr.errors import WeightsError
 from maskr.preprocess import Preprocess
+from maskr.published import FRACTIONS
 from maskr.spec import Spec
 
 FILES = ("model.safetensors", "pytorch_model.bin")
@@ -184,6 +185,7 @@ def spec_of_transformers(folder: str, config: dict) -> Spec | None:
         in_channels=config.get("num_channels", 3),
         classes=classes_of(config.get("id2label", {})),
         preprocess=preprocess_of(json_in(folder, "preprocessor_config.json")),
+        seen=FRACTIONS,
     )
 
 
