@@ -35,10 +35,10 @@
 #' @return A [`seg_model`][seg_model]. A trial run on a small image of noise checks the arguments
 #'   against the network. Errors: `maskr_error_trust` without `trust`; `maskr_error_weights` if the
 #'   repository cannot be downloaded; `maskr_error_missing` if it needs Python packages that are not
-#'   installed; `maskr_error_format` for a folder without `hubconf.py`; `maskr_error_data` if the
-#'   entry does not exist, fails or returns no module, or if classes or activation are not those of
-#'   the network; `maskr_error_shape` if its result has another size than the image, or `multiple`
-#'   is too small.
+#'   installed; `maskr_error_file` for a folder that is not there, `maskr_error_format` for one
+#'   without `hubconf.py`; `maskr_error_data` if the entry does not exist, fails or returns no
+#'   module, or if classes or activation are not those of the network; `maskr_error_shape` if its
+#'   result has another size than the image, or `multiple` is too small.
 #' @references <https://pytorch.org/docs/stable/hub.html>
 #' @seealso [seg_wrap()] for a module of your own; [seg_unet()] with `weights = "brain-mri"` for the
 #'   network of the example without foreign code.

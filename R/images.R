@@ -227,6 +227,7 @@ plain_vector <- function(x) if (!is.null(x)) as.double(x)
 
 check_file_or_folder <- function(path, arg = rlang::caller_arg(path),
                                  call = rlang::caller_env()) {
+  force(arg)
   path <- path.expand(check_string(path, arg = arg, call = call))
   is_folder <- dir.exists(path)
   if (is_folder || grepl("[.](nii|nii[.]gz|dcm)$", path, ignore.case = TRUE)) require_volumes()

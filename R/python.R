@@ -161,10 +161,11 @@ py_try <- function(expr, call = rlang::caller_env()) {
   tryCatch(expr, python.builtin.Exception = function(e) abort_from_python(e, call))
 }
 
+# By Python's class. The first that fits counts, and the base of all comes last.
 python_error_kinds <- c(
-  ShapeError = "shape", DataError = "data", FormatError = "format", WeightsError = "weights",
-  TrustError = "trust", DeviceError = "device", BackendError = "backend",
-  MissingPackageError = "missing"
+  FileError = "file", ShapeError = "shape", DataError = "data", FormatError = "format",
+  WeightsError = "weights", TrustError = "trust", DeviceError = "device", BackendError = "backend",
+  MissingPackageError = "missing", MaskrError = "data"
 )
 
 abort_from_python <- function(error, call) {

@@ -65,7 +65,8 @@
 #' @return A [`seg_model`][seg_model]. Errors: `maskr_error_argument` for an argument that is no
 #'   valid value; `maskr_error_data` without classes, for encoders that do not exist or do not fit
 #'   the network, and for arguments that contradict the weights or each other;
-#'   `maskr_error_weights` for weights that are missing or do not fit.
+#'   `maskr_error_file` for a file of weights that is not there; `maskr_error_weights` for weights
+#'   that nobody publishes, can't be downloaded or do not fit.
 #' @references Ronneberger, Fischer & Brox (2015) U-Net: Convolutional Networks for Biomedical Image
 #'   Segmentation, <https://arxiv.org/abs/1505.04597>.
 #'

@@ -26,9 +26,9 @@
 #'   may be in it.
 #' @return A `seg_detector`, see [predict()][predict.seg_detector()] and
 #'   [fit()][fit.seg_detector()].
-#'   Class ids are those of the weights (for COCO's 80 classes 0 to 79). Files that are missing,
-#'   damaged or for another task than instance segmentation are a `maskr_error_weights`; without
-#'   ultralytics it is a `maskr_error_missing`.
+#'   Class ids are those of the weights (for COCO's 80 classes 0 to 79). A file that is not there is
+#'   a `maskr_error_file`; files that are damaged or for another task than instance segmentation are
+#'   a `maskr_error_weights`; without ultralytics it is a `maskr_error_missing`.
 #' @references
 #' Redmon J, Divvala S, Girshick R, Farhadi A (2016). You only look once: unified, real-time object
 #' detection. *CVPR*. <https://arxiv.org/abs/1506.02640>

@@ -8,7 +8,9 @@ from maskr import errors
 CLASSES = [
     value
     for value in vars(errors).values()
-    if isinstance(value, type) and value is not errors.MaskrError
+    if isinstance(value, type)
+    and issubclass(value, errors.MaskrError)
+    and value is not errors.MaskrError
 ]
 
 

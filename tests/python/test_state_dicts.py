@@ -10,7 +10,7 @@ import pytest
 import segmentation_models_pytorch as smp
 import torch
 from maskr import builders, inference, layouts, state_dicts
-from maskr.errors import DataError, TrustError, WeightsError
+from maskr.errors import DataError, FileError, TrustError, WeightsError
 from safetensors.torch import save_file
 
 CLASSES = {"background": 0, "cell": 7}
@@ -169,7 +169,7 @@ class TestLoadStateDict:
                 load(path)
 
     def test_missing_file(self):
-        with pytest.raises(WeightsError, match="There is no file nowhere.pt"):
+        with pytest.raises(FileError, match="There is no file nowhere.pt"):
             load("nowhere.pt")
 
 

@@ -26,7 +26,7 @@ from maskr.annotations.columns import ObjectTable
 from maskr.annotations.report import Report
 from maskr.annotations.table import Annotations
 from maskr.detectors import yolo
-from maskr.errors import DataError, FormatError, ShapeError, TrustError, WeightsError
+from maskr.errors import DataError, FileError, FormatError, ShapeError, TrustError, WeightsError
 from maskr.instances import Instances, encode_labels
 from PIL import Image
 
@@ -421,9 +421,13 @@ def test_a_description_in_a_saved_file_cannot_run_code(untrained, tmp_path):
 def test_files_that_are_no_detector_are_refused(shared_data, tmp_path):
     from safetensors.torch import save_file
 
-    for wrong in (shared_data(BUS), shared_data("sam/mobile_sam.pt"), "no/such.pt", "none.yaml"):
+    for wrong in (shared_data(BUS), shared_data("sam/mobile_sam.pt"), "none.yaml"):
         with pytest.raises(WeightsError) as error:
             yolo.create(wrong, False, str(tmp_path))
+        assert error.value.argument == "weights"
+    for gone in ("no/such.pt", "no/such.yaml"):
+        with pytest.raises(FileError, match="There is no file") as error:
+            yolo.create(gone, False, str(tmp_path))
         assert error.value.argument == "weights"
     with pytest.raises(WeightsError, match="detect"):
         yolo.create("yolov8n.yaml", False, "unused")
@@ -441,10 +445,10 @@ def test_files_that_are_no_detector_are_refused(shared_data, tmp_path):
 
 def test_a_missing_file_does_not_blame_the_network(tmp_path, monkeypatch):
     monkeypatch.setattr(yolo.weights, "_fetch", lambda *a: pytest.fail("reached"))
-    with pytest.raises(WeightsError, match=r"There is no file nope\.pt") as error:
+    with pytest.raises(FileError, match=r"There is no file nope\.pt") as error:
         yolo.create("nope.pt", False, str(tmp_path))
     assert "yolov8n-seg.pt" in error.value.hint
-    with pytest.raises(WeightsError, match="There is no file yolo8n-seg.pt") as error:
+    with pytest.raises(FileError, match="There is no file yolo8n-seg.pt") as error:
         yolo.create("yolo8n-seg.pt", False, str(tmp_path))
     assert '"yolov8n-seg.pt"' in error.value.hint
     # one's own file in a folder of weights has any name

@@ -171,7 +171,7 @@ raised <- function(class, ...) {
 test_that("every error of maskr/errors.py has a class of its own in R", {
   module <- python_module("errors")
   classes <- names(module)
-  defined <- setdiff(grep("Error$", classes, value = TRUE), "MaskrError")
+  defined <- grep("Error$", classes, value = TRUE)
   expect_setequal(names(python_error_kinds), defined)
   for (class in defined) {
     error <- raised(class, "What was {wrong}.", hint = "How to {mend} it.", argument = "x")
@@ -191,8 +191,8 @@ test_that("an error without hint and argument has neither", {
 
 test_that("errors name the function that the user called", {
   skip_if_no_python()
-  my_verb <- function() py_call("weights", "load_state_dict", "nowhere.pt")
-  error <- expect_error(my_verb(), class = "maskr_error_weights")
+  my_verb <- function() py_call("checkpoints", "read", "nowhere.pt")
+  error <- expect_error(my_verb(), class = "maskr_error_file")
   expect_equal(error$call, quote(my_verb()))
 })
 
@@ -294,5 +294,38 @@ test_that("what does not fit into memory says so, whoever ran out of it", {
     "raise RuntimeError(\"DefaultCPUAllocator: can't allocate memory: you tried\")"
   )) {
     expect_error(raised(!!code), "memory of this machine", class = "maskr_error_device")
+  }
+})
+
+test_that("a file that is not there is one kind of error, whoever looks for it", {
+  skip_if_no_python()
+  withr::local_dir(withr::local_tempdir())
+  classes <- c(background = 0, nucleus = 1)
+  model <- seg_unet(1, classes, init_features = 2)
+  mask <- seg_mask(matrix(0:1, 32, 48), classes)
+  for (file in c("image.png", "gone.png")) seg_write_mask(mask, file)
+  without_image <- seg_dataset("gone.png", "image.png", classes = classes)
+  without_mask <- seg_dataset("image.png", "gone.png", classes = classes)
+  unlink("gone.png")
+  for (look in list(
+    \() seg_read_image("no.png"), \() seg_read_mask("no.png"), \() seg_load("no.keras"),
+    \() seg_load("no.safetensors"), \() seg_unet(weights = "no.pt"),
+    \() seg_unet(weights = "no/no.pth"), \() seg_wrap("no.pt"),
+    \() seg_hub("./no", "entry", trust = TRUE), \() seg_read_annotations("no.json"),
+    \() predict(model, "no.png"), \() seg_metrics("no.png", "no.png"),
+    \() fit(model, without_image, epochs = 1), \() fit(model, without_mask, epochs = 1),
+    \() predict(model, without_image), \() seg_evaluate(model, without_mask),
+    \() seg_class_weights(without_mask), \() seg_save(model, "no/model.keras"),
+    \() seg_write_mask(mask, "no/mask.png"), \() seg_export(model, "no/model.pt2")
+  )) {
+    expect_error(look(), class = "maskr_error_file")
+  }
+  expect_error(seg_read_image("no.png"), "`path` names")
+})
+
+test_that("a detector's file that is not there is the same kind", {
+  skip_if_no_python("yolo")
+  for (name in c("./no.pt", "no/no.yaml", "no.safetensors")) {
+    expect_error(seg_yolo(!!name), class = "maskr_error_file")
   }
 })

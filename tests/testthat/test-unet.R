@@ -48,5 +48,5 @@ test_that("bad arguments are errors that say how to mend them", {
     seg_unet(classes = tumour, preprocess = seg_preprocess(mean = c(.5, .5)))
   })
   expect_error(seg_unet(), class = "maskr_error_data")
-  expect_error(seg_unet(weights = "nothere.pt"), class = "maskr_error_weights")
+  expect_error(seg_unet(weights = "nothere.pt"), class = "maskr_error_file")
 })

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import torch
 
-from maskr.errors import FormatError, TrustError, WeightsError
+from maskr.errors import FileError, FormatError, TrustError, WeightsError
 from maskr.quiet import quiet
 
 SAFETENSORS, PICKLE = "a safetensors file", "a pickle of PyTorch's"
@@ -94,9 +94,9 @@ def read(path: str) -> object:
 
 
 def require_file(path: str) -> None:
-    """Raise a WeightsError where there is no file."""
+    """Raise a FileError where there is no file."""
     if not os.path.isfile(path):
-        raise WeightsError(f"There is no file {path}.", argument="weights")
+        raise FileError(f"There is no file {path}.", argument="weights")
 
 
 def damaged(path: str) -> WeightsError:
@@ -231,7 +231,7 @@ def open_script(path: str, trust: bool) -> torch.jit.ScriptModule:
         Without `trust`.
     """
     if not os.path.isfile(path):
-        raise FormatError(f"There is no file {path}.", argument="module")
+        raise FileError(f"There is no file {path}.", argument="module")
     kind = kind_of(path)
     if kind != SCRIPT:
         raise FormatError(is_not(path, SCRIPT), hint=instead(kind), argument="module")

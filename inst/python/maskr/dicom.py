@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from maskr.errors import FormatError, MissingPackageError
+from maskr.errors import FormatError, MissingPackageError, unreadable
 from maskr.images import SUFFIXES
 from maskr.limits import check_claim
 from maskr.volumes import Volume, is_nifti
@@ -192,7 +192,7 @@ def files_of(folder: str) -> list[str]:
     try:
         found = sorted(Path(folder).iterdir())
     except OSError as error:
-        raise FormatError(f"{folder} cannot be read: {error.strerror}.") from error
+        raise unreadable(folder, error) from error
     return [str(one) for one in found if one.is_file() and not one.name.startswith(".")]
 
 

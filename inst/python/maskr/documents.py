@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from maskr.errors import DataError, FormatError
+from maskr.errors import DataError, FormatError, unreadable
 
 ILLEGAL = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """Characters that XML cannot hold."""
@@ -37,7 +37,7 @@ def read_text(path: Path, largest: int | None = None) -> str:
             raise FormatError(f"{path} is larger than {largest:,} bytes, too large for what it is.")
         return path.read_text(encoding="utf-8-sig")
     except OSError as error:
-        raise FormatError(f"{path} cannot be read: {error.strerror}.") from error
+        raise unreadable(path, error) from error
     except UnicodeDecodeError as error:
         raise FormatError(f"{path} is no text in UTF-8: {error.reason}.") from error
 
@@ -54,7 +54,7 @@ def read_json(path: Path) -> Any:
         content = path.read_bytes().removeprefix(b"\xef\xbb\xbf")
         return orjson.loads(content)
     except OSError as error:
-        raise FormatError(f"{path} cannot be read: {error.strerror}.", argument="path") from error
+        raise unreadable(path, error, "path") from error
     except orjson.JSONDecodeError as error:
         special = any(word in content for word in (b"NaN", b"Infinity"))
         raise FormatError(
@@ -84,7 +84,7 @@ def xml_damage(path: Path, program: str) -> Iterator[None]:
             argument="path",
         ) from error
     except OSError as error:
-        raise FormatError(f"{path} cannot be read: {error.strerror}.", argument="path") from error
+        raise unreadable(path, error, "path") from error
     except (ET.ParseError, LookupError, ValueError) as error:
         raise FormatError(f"{path} is no XML: {error}.", argument="path") from error
 

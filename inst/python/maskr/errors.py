@@ -37,6 +37,10 @@ class FormatError(MaskrError):
     """A file cannot be read or written as what it claims to be."""
 
 
+class FileError(FormatError):
+    """A file or folder is not there, whoever needs it and whatever it should hold."""
+
+
 class WeightsError(MaskrError):
     """Weights are missing, damaged, or do not fit the model."""
 
@@ -55,6 +59,13 @@ class BackendError(MaskrError):
 
 class MissingPackageError(MaskrError):
     """A Python package or system library that this function needs is not installed."""
+
+
+def unreadable(path: object, error: OSError, argument: str = "") -> FormatError:
+    """The error of a file that the system doesn't give: a FileError where it is not there."""
+    gone = isinstance(error, FileNotFoundError | NotADirectoryError)
+    kind = FileError if gone else FormatError
+    return kind(f"{path} cannot be read: {error.strerror}.", argument=argument)
 
 
 @contextmanager

@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from maskr.errors import FormatError
+from maskr.errors import FileError, FormatError
 
 
 def atomically(path: str, save: Callable[[str], None]) -> None:
@@ -27,7 +27,7 @@ def atomically(path: str, save: Callable[[str], None]) -> None:
     """
     folder = Path(path).resolve().parent
     if not folder.is_dir():
-        raise FormatError(f"The folder {folder} does not exist.", argument="path")
+        raise FileError(f"The folder {folder} does not exist.", argument="path")
     try:
         prefix, ending = _around(path)
         handle, temporary = tempfile.mkstemp(dir=folder, prefix=prefix, suffix=ending)
@@ -83,7 +83,7 @@ def folder_atomically(path: str, save: Callable[[str], None]) -> None:
     """
     target = Path(path).resolve()
     if not target.parent.is_dir():
-        raise FormatError(f"The folder {target.parent} does not exist.", argument="path")
+        raise FileError(f"The folder {target.parent} does not exist.", argument="path")
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise FormatError(
             f"{path} exists already, and holds files.",

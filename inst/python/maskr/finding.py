@@ -17,7 +17,7 @@ from maskr import (
     weights,
 )
 from maskr.asked import Asked, check_said, same
-from maskr.errors import WeightsError
+from maskr.errors import FileError, WeightsError
 from maskr.pretrained import said_of_licence
 from maskr.published import FRACTIONS, KNOWN, Published
 from maskr.spec import Spec
@@ -69,7 +69,8 @@ def found(asked: Asked, name: str, cache: str) -> Found:
     of = "".join(f'"{other}", ' for other in others)
     title = architectures.entry(asked.architecture).title
     is_path = os.path.dirname(name) or Path(name).suffix
-    raise WeightsError(
+    kind = FileError if is_path else WeightsError
+    raise kind(
         f'There is no file or folder "{name}".'
         if is_path
         else f'There are no weights "{name}" of {title}.',

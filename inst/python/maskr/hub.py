@@ -14,6 +14,7 @@ from torch import nn
 
 from maskr.errors import (
     DataError,
+    FileError,
     FormatError,
     MissingPackageError,
     TrustError,
@@ -162,7 +163,7 @@ def require_name(repo: str) -> None:
             f'"{repo}" is a file, and a folder with a hubconf.py is needed.', argument="repo"
         )
     if PATH.match(repo):
-        raise DataError(
+        raise FileError(
             f'There is no folder "{repo}".',
             hint=f"The working directory is {os.getcwd()}.",
             argument="repo",

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from maskr.errors import FormatError, MissingPackageError
+from maskr.errors import FormatError, MissingPackageError, unreadable
 from maskr.limits import DEFLATE, check_claim
 from maskr.tiff_tags import about, is_lossy_page
 
@@ -136,7 +136,7 @@ def first_bytes(path: str, n: int) -> bytes:
         with open(path, "rb") as file:
             return file.read(n)
     except OSError as error:
-        raise FormatError(f"{path} cannot be read: {error.strerror}.") from error
+        raise unreadable(path, error) from error
 
 
 @contextlib.contextmanager

@@ -16,7 +16,7 @@ from maskr.annotations.report import Report
 from maskr.annotations.strangers import described, format_of
 from maskr.annotations.table import Annotations
 from maskr.arrays import IGNORE, mask_from_r, mask_to_r
-from maskr.errors import FormatError
+from maskr.errors import FileError, FormatError
 from maskr.instances import labelled
 
 
@@ -51,7 +51,7 @@ def read(path: str, format: str, options: ReadOptions, report: Report) -> Annota
     """
     place = Path(path)
     if not place.exists():
-        raise FormatError(f"{path} does not exist.", argument="path")
+        raise FileError(f"{path} does not exist.", argument="path")
     name = detect(place) if format == "auto" else format
     return settled(module_of(name).read(place, options, report), path, report)
 

@@ -20,7 +20,7 @@ from maskr.annotations.report import Report
 from maskr.annotations.table import Annotations, Labels
 from maskr.arrays import IGNORE
 from maskr.documents import read_json
-from maskr.errors import FormatError
+from maskr.errors import FileError, FormatError
 from maskr.images import size_of
 from maskr.masks import decode_colours
 
@@ -123,7 +123,7 @@ def add_images(images: Images, path: Path, area: Path, kind: str) -> None:
     for photograph in sorted((area / kind / "rgb").glob("*_rgb.png")):
         mask_file = folder / f"{photograph.name.removesuffix('rgb.png')}semantic.png"
         if not mask_file.is_file():
-            raise FormatError(
+            raise FileError(
                 f"{photograph} has no semantic image: {mask_file} does not exist.", argument="path"
             )
         images.add(

@@ -29,7 +29,7 @@ from maskr.arrays import IGNORE
 from maskr.case_names import TRUTH, Case
 from maskr.cases import find_cases, is_picture, natural
 from maskr.datasets import truth_slices
-from maskr.errors import FormatError
+from maskr.errors import FormatError, unreadable
 from maskr.units import Window, windowed
 from maskr.volumes import Volume, stem
 
@@ -185,7 +185,7 @@ def changed(path: str) -> int:
     try:
         return os.stat(path).st_mtime_ns
     except OSError as error:
-        raise FormatError(f"{path} cannot be read: {error.strerror}.") from error
+        raise unreadable(path, error) from error
 
 
 @functools.lru_cache(maxsize=1024)

@@ -13,7 +13,7 @@ from typing import Any
 
 from maskr import checkpoints
 from maskr.detectors.base import Detector
-from maskr.errors import FormatError, WeightsError, images_called
+from maskr.errors import FileError, FormatError, WeightsError, images_called
 from maskr.files import atomically
 
 METADATA = "maskr"
@@ -86,7 +86,7 @@ def load(path: str) -> Detector:
 def read(path: str) -> tuple[dict, dict]:
     """Read the header and the parameters of a file that `save()` wrote."""
     if not os.path.isfile(path):
-        raise FormatError(f"There is no file {path}.", argument="path")
+        raise FileError(f"There is no file {path}.", argument="path")
     if checkpoints.kind_of(path) != checkpoints.SAFETENSORS:
         raise FormatError(
             checkpoints.is_not(path, "a detector that maskr saved"), argument="path"

@@ -29,6 +29,7 @@ from maskr.detectors import yolo_files
 from maskr.detectors.base import Detector
 from maskr.errors import (
     DataError,
+    FileError,
     FormatError,
     MissingPackageError,
     ShapeError,
@@ -135,6 +136,8 @@ def untrained(source: str, seed: int) -> "Yolo":
     """Make a network with random parameters, for COCO's number of classes until it is trained."""
     import torch
 
+    if os.path.dirname(source) and not os.path.isfile(os.path.expanduser(source)):
+        raise FileError(f"There is no file {source}.", argument="weights")
     with engine().session():
         torch.manual_seed(seed)
         try:

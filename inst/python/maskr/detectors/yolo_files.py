@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable
 
 from maskr import checkpoints
-from maskr.errors import TrustError, WeightsError
+from maskr.errors import FileError, TrustError, WeightsError
 
 RELATIVES = (
     ("YOLOv9", ("models.common.RepNCSPELAN4", "models.common.ADown", "models.common.SPPELAN")),
@@ -75,13 +75,13 @@ def unopened(path: str) -> WeightsError:
     )
 
 
-def missing(source: str, published: Iterable[str]) -> WeightsError:
+def missing(source: str, published: Iterable[str]) -> FileError:
     """The error of a file that is not there, and that nobody publishes."""
     names = sorted(name for name in published if name.endswith("-seg.pt"))
     close = difflib.get_close_matches(source, names, 3, 0.7) or ["yolov8n-seg.pt"]
     quoted = " or ".join(f'"{name}"' for name in close)
     none = "" if os.path.dirname(source) else ", and ultralytics publishes none of that name"
-    return WeightsError(
+    return FileError(
         f"There is no file {source}{none}.",
         hint=f'Give the path of a ".pt" file, a published name such as {quoted}, or an '
         'architecture such as "yolov8n-seg.yaml".',

@@ -16,7 +16,7 @@ from maskr.annotations.columns import Category
 from maskr.annotations.options import ReadOptions
 from maskr.annotations.report import Report
 from maskr.annotations.table import Annotations
-from maskr.errors import DataError, FormatError
+from maskr.errors import DataError, FileError, FormatError
 from maskr.images import SUFFIXES
 from maskr.metrics import objects, segments, semantic
 from maskr.metrics.file_pairs import beside, in_order_of_ids, new_ids, partners
@@ -119,7 +119,7 @@ def mask_files(place: Path, argument: str) -> list[Path]:
         If there is none.
     """
     if not place.exists():
-        raise FormatError(f"{place} does not exist.", argument=argument)
+        raise FileError(f"{place} does not exist.", argument=argument)
     if not place.is_dir():
         return [place]
     files = [
