@@ -9,6 +9,7 @@ import torch
 from maskr import hub, wrapping
 from maskr.errors import (
     DataError,
+    FileError,
     FormatError,
     MissingPackageError,
     ShapeError,
@@ -177,7 +178,7 @@ class TestHubErrors:
     def test_folders_that_are_not_there_are_not_looked_for_on_github(self, tmp_path, monkeypatch):
         monkeypatch.setattr(torch.hub, "load", lambda *a, **k: pytest.fail("reached"))
         for repo in ("./nowhere", "../a/b", "/no/where", "~/nets", "C:/nets", r"nets\unet"):
-            with pytest.raises(DataError, match="There is no folder") as caught:
+            with pytest.raises(FileError, match="There is no folder") as caught:
                 hub.hub(repo, "net", trust=True)
             assert caught.value.argument == "repo"
         file = tmp_path / "hubconf.py"

@@ -195,7 +195,7 @@ test_that("what cannot work is a classed error before anything runs", {
   expect_snapshot(error = TRUE, {
     predict(model, array(0, c(8, 8, 4)))
     predict(model, "nothere.png")
-    predict(model, matrix(NA_real_, 4, 4))
+    predict(model, matrix(Inf, 4, 4))
     predict(model, letters)
     predict(model, matrix(0, 8, 8), threshold = 2)
     predict(model, matrix(0, 8, 8), type = "class")

@@ -96,7 +96,7 @@ test_that("a file that is not there is the fault, not the network", {
   skip_if_no_python("yolo")
   withr::local_envvar(MASKR_CACHE = withr::local_tempdir(), MASKR_WEIGHTS = "")
   error <- expect_error(seg_yolo("nope.pt"), "There is no file nope.pt",
-                        class = "maskr_error_weights")
+                        class = "maskr_error_file")
   expect_equal(error$arg, "weights")
 })
 
