@@ -8,6 +8,10 @@ import numpy as np
 import pytest
 
 os.environ["KERAS_BACKEND"] = "torch"
+# The networks are tiny, and several processes test side by side: threads that wait for each other
+# by spinning cost far more than they compute.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 ROOT = Path(__file__).resolve().parents[2]
 
 

@@ -155,7 +155,8 @@ def test_a_picture_is_written_and_shown_after_each_epoch(tmp_path):
     names = ["epoch-001.png", "epoch-002.png"]
     assert sorted(p.name for p in (tmp_path / "p").iterdir()) == names
     assert shown == [str(tmp_path / "p" / name) for name in names]
-    width, height = Image.open(shown[0]).size
+    with Image.open(shown[0]) as drawing:
+        width, height = drawing.size
     assert width == 3 * 300 + 4 * 8
     assert height > 2 * round(300 * 20 / 28)
 
@@ -167,7 +168,8 @@ def test_images_without_truth_are_drawn_too(tmp_path):
     pictures = {"kind": "pictures", "images": images, "folder": str(tmp_path / "p"), "n": 9,
                 "key": KEY}
     fit(model_of(), epochs=1, callbacks=[pictures])
-    assert Image.open(tmp_path / "p" / "epoch-001.png").size[0] == 2 * 300 + 3 * 8
+    with Image.open(tmp_path / "p" / "epoch-001.png") as drawing:
+        assert drawing.size[0] == 2 * 300 + 3 * 8
     volume = {"images": [np.zeros((1, 4, 8, 8), np.float32)]}
     with pytest.raises(ShapeError, match="volume"):
         fit(model_of(), callbacks=[pictures | volume])

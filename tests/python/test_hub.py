@@ -96,7 +96,7 @@ class TestTrust:
     def test_code_does_not_run_without_it(self, repo, tmp_path):
         trace = tmp_path / "trace"
         with open(f"{repo}/hubconf.py", "a") as file:
-            file.write(f"\nopen({str(trace)!r}, 'w')\n")
+            file.write(f"\nopen({str(trace)!r}, 'w').close()\n")
         with pytest.raises(TrustError, match="runs the Python code in it") as caught:
             hub.hub(repo, "net", classes=CLASSES)
         assert caught.value.hint == "If you trust that code, write `trust = TRUE`."

@@ -90,7 +90,8 @@ def test_the_script_is_the_training_itself_and_can_be_started_again(tmp_path):
     result = training.fit(here, data(), data(2, 3),
                           **{k: v for k, v in SETTINGS.items() if k != "resume"})
     folder = path.with_suffix("")
-    rows = list(csv.DictReader((folder / "history.csv").open()))
+    with (folder / "history.csv").open() as file:
+        rows = list(csv.DictReader(file))
     assert [float(row["value"]) for row in rows] == result["value"]
     assert [row["metric"] for row in rows] == result["metric"]
     there = storage.load(str(folder / "trained.keras"))

@@ -457,7 +457,8 @@ def test_voc_s_own_masks_survive(shared_data, tmp_path):
         assert (after.labels(i).classes == before.labels(i).classes).all()
         assert (after.labels(i).objects == before.labels(i).objects).all()
         size = after.images.heights[i], after.images.widths[i]
-        assert Image.open(after.image_path(i)).size == size[::-1]
+        with Image.open(after.image_path(i)) as image:
+            assert image.size == size[::-1]
     boxes, _ = read(tmp_path / "out/Annotations")
     truth = [before.instances(i)[0].boxes for i in range(3)]
     np.testing.assert_allclose(boxes.objects.boxes, np.concatenate(truth))

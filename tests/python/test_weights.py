@@ -48,6 +48,7 @@ def server():
     server.handler = Handler
     yield server
     server.shutdown()
+    server.server_close()
     thread.join()
 
 

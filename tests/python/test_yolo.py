@@ -174,26 +174,25 @@ def test_nothing_found_is_an_empty_result(untrained):
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
-    """A network trained on 48 scenes, its history and events, and what it left in its folder."""
+    """A network trained for four epochs, its history and events, and what it left in its folder."""
     folder = tmp_path_factory.mktemp("work")
     before = os.getcwd()
     os.chdir(folder)
     try:
         detector = yolo.create("yolov8n-seg.yaml", False, "unused", seed=1)
         events: list[dict] = []
-        settings = {"epochs": 40, "size": 128, "batch_size": 8, "seed": 1}
-        result = detector.fit(shapes(48, 128, 1), None, settings, events.append)
+        settings = {"epochs": 4, "size": 64, "batch_size": 4, "seed": 1}
+        result = detector.fit(shapes(8, 64, 1), None, settings, events.append)
     finally:
         os.chdir(before)
     return detector, result, events, list(folder.iterdir())
 
 
-def test_forty_epochs_on_generated_scenes_find_held_out_shapes(trained):
-    detector, result, events, left = trained
-    assert best_ious(detector, shapes(12, 128, 1001)).mean() >= 0.4
+def test_training_gives_the_detector_the_classes_and_the_size_of_the_data(trained):
+    detector, _, _, left = trained
     assert detector.classes == {"circle": 1, "rectangle": 2, "triangle": 3}
-    assert detector.size == 128
-    found = detector.predict(shapes(2, 128, 1001)["images"])
+    assert detector.size == 64
+    found = detector.predict(shapes(2, 64, 1001)["images"], conf=0.001)
     assert set(np.concatenate([one.class_ids for one in found]).tolist()) <= {1, 2, 3}
     assert left == []
 
@@ -202,16 +201,17 @@ def test_history_and_progress_tell_every_epoch(trained):
     _, result, events, _ = trained
     columns = result["columns"]
     assert columns["epoch"].tolist() == sorted(columns["epoch"].tolist())
-    assert set(columns["epoch"].tolist()) == set(range(1, 41))
+    assert set(columns["epoch"].tolist()) == {1, 2, 3, 4}
     assert {"loss", "box_loss", "seg_loss", "cls_loss"} <= set(columns["metric"])
     assert set(columns["data"]) == {"train"}
     loss = columns["value"][np.array(columns["metric"]) == "loss"]
-    assert loss[-5:].mean() < 0.7 * loss[:5].mean()
-    assert (result["best_epoch"], result["interrupted"]) == (40, False)
-    kinds = [event["event"] for event in events]
-    assert kinds[0] == "begin" and kinds.count("epoch") == 40 and kinds.count("batch") == 240
+    assert loss[-1] < 0.8 * loss[0]
+    assert (result["best_epoch"], result["interrupted"]) == (4, False)
+    assert [event["event"] for event in events] == ["begin", *["batch", "batch", "epoch"] * 4]
+    # before the first epoch none is done
+    assert [event["epoch"] for event in events] == [0, *[n for n in (1, 2, 3, 4) for _ in range(3)]]
     last = events[-1]
-    assert (last["epoch"], last["epochs"], last["batch"], last["batches"]) == (40, 40, 6, 6)
+    assert (last["epochs"], last["batch"], last["batches"]) == (4, 2, 2)
 
 
 def test_a_saved_detector_comes_back_as_it_was(trained, tmp_path):
@@ -220,8 +220,10 @@ def test_a_saved_detector_comes_back_as_it_was(trained, tmp_path):
     detectors.save(detector, path)
     again = detectors.load(path)
     assert again.describe() == detector.describe()
-    images = shapes(3, 128, 1001)["images"]
-    for one, other in zip(detector.predict(images), again.predict(images), strict=True):
+    images = shapes(3, 64, 1001)["images"]
+    one_by_one = (d.predict(images, conf=0.001) for d in (detector, again))
+    for one, other in zip(*one_by_one, strict=True):
+        assert len(one) > 0
         assert one.rles == other.rles
         np.testing.assert_array_equal(one.scores, other.scores)
     assert [p.name for p in tmp_path.iterdir()] == ["shapes.safetensors"]
@@ -237,15 +239,16 @@ def test_a_published_network_survives_saving(real, shared_data, tmp_path):
 
 
 def test_a_published_network_learns_other_classes_and_keeps_the_best_epoch(real, tmp_path):
-    settings = {"epochs": 2, "size": 64, "batch_size": 4, "seed": 3}
-    data, valid = shapes(8, 64, 5), shapes(4, 64, 6)
+    settings = {"epochs": 8, "size": 96, "batch_size": 4, "seed": 3}
+    data, valid = shapes(16, 96, 1), shapes(4, 96, 6)
     result = real.fit(data, valid, settings)
+    assert best_ious(real, shapes(12, 96, 1001)).mean() >= 0.5
     columns = result["columns"]
     assert set(columns["data"]) == {"train", "valid"}
     assert {"mask_ap", "mask_ap50", "box_ap", "seg_loss"} <= {
         m for m, d in zip(columns["metric"], columns["data"], strict=True) if d == "valid"
     }
-    assert result["best_epoch"] in (1, 2)
+    assert 1 <= result["best_epoch"] <= 8
     path = str(tmp_path / "tuned.safetensors")
     detectors.save(real, path)
     again = detectors.load(path)

@@ -5,6 +5,7 @@ Pillow decodes 8-bit files, OpenCV the 16-bit colour PNGs that Pillow would redu
 those that hold the number which a GeoTIFF declares to be none.
 """
 
+import contextlib
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -283,9 +284,11 @@ def decode_single(path: str, pages: list[int] | None) -> np.ndarray:
 def open_image(path: str) -> Image.Image:
     """Open a file with Pillow, which decodes the pixels later."""
     try:
-        image = Image.open(path)
-        if image.format == "PNG":
-            check_claim(path, png_bytes(path), DEFLATE)
+        with contextlib.ExitStack() as closing:
+            image = closing.enter_context(Image.open(path))
+            if image.format == "PNG":
+                check_claim(path, png_bytes(path), DEFLATE)
+            closing.pop_all()
         return image
     except UnidentifiedImageError as error:
         raise FormatError(

@@ -18,6 +18,7 @@ from maskr.model import SegModel, require_trainable
 from maskr.training.compiling import compile
 from maskr.training.conditions import check_compiled
 from maskr.training.randomness import RandomStates
+from maskr.training.recipe import Recipe
 from maskr.training.seen import with_window_of
 from maskr.training.updating import Update
 
@@ -149,13 +150,13 @@ def trainable_copy(model: SegModel, where: str, precision: str) -> SegModel:
     twin.adopt()
     twin.precision = device.precision(precision, where, dims_of(twin.module))
     device.place(twin.module, where)
-    if not model.compiled:
+    if model.compiled:
+        check_compiled(model)
+        twin.compile(optimizer=fresh_optimizer(model.optimizer), loss=model.loss)
+    else:
         compile(twin)
-        return twin
-    check_compiled(model)
-    twin.compile(optimizer=fresh_optimizer(model.optimizer), loss=model.loss)
-    if model.recipe is not None:
-        twin.update = Update(twin, replace(model.recipe, schedule=None, accumulate=1), batches=1)
+    recipe = replace(model.recipe or Recipe(), schedule=None, accumulate=1)
+    twin.update = Update(twin, recipe, batches=1)
     return twin
 
 
