@@ -44,7 +44,8 @@ test_that("a run that was interrupted ends as the unbroken one", {
 
 test_that("an interrupt says what was kept", {
   said <- function(best_epoch, monitor, restore_best = TRUE) {
-    result <- list(stopped = "interrupted", best_epoch = best_epoch, monitor = monitor)
+    result <- list(stopped = "interrupted", best_epoch = best_epoch, monitor = monitor,
+                   diverged = FALSE)
     conditionMessage(expect_message(say_why_stopped(result, restore_best),
                                     class = "maskr_message_interrupted"))
   }
