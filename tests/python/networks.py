@@ -31,7 +31,7 @@ def check_gradients(network: nn.Module, size: tuple[int, ...], channels: int) ->
 
 
 def check_model(network: nn.Module, channels: int, size: tuple[int, ...]) -> None:
-    """Any size must go through a model, and the folded copy must agree with the bare network."""
+    """Any size must go through a model, which must agree with the bare network."""
     torch.manual_seed(6)
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d | nn.BatchNorm3d):
@@ -48,10 +48,11 @@ def check_model(network: nn.Module, channels: int, size: tuple[int, ...]) -> Non
     with torch.no_grad():
         expected = network(x)
         expected = expected["out"] if isinstance(expected, dict) else expected
-    copied = inference.evaluation_copy(model, "cpu")
-    actual = inference.run(copied, x, "cpu", "float32")
+    with inference.ready(model, "float32", "cpu") as ready:
+        actual = ready.run(x)
     torch.testing.assert_close(actual, expected, atol=1e-4, rtol=1e-3)
-    rough = inference.run(copied, x, "cpu", "bfloat16")
+    with inference.ready(model, "bfloat16", "cpu") as ready:
+        rough = ready.run(x)
     assert torch.isfinite(rough).all()
     modules = [name for name, _ in network.named_modules()]
     for pattern in network.encoder_layers:

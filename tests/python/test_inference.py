@@ -91,7 +91,7 @@ def test_progress_counts_to_the_end(rng):
     seen = []
     predict(model_of(), [rng.random((16, 16, 3))] * 3, "mask", batch_size=2,
             progress=lambda done, total: seen.append((done, total)))
-    assert seen == [(2, 3), (3, 3)]
+    assert seen == [(1, 3), (2, 3), (3, 3)]
 
 
 def test_the_threshold_decides(image):
@@ -112,15 +112,98 @@ def test_grey_becomes_three_channels_and_others_are_an_error(rng):
         predict(model, [rng.random((16, 16, 5))], "mask")
 
 
-def test_new_weights_are_noticed(image):
-    model = model_of()
+def two_layers():
+    """A network of two layers that is folded where such folding is done, and its model."""
+    torch.manual_seed(9)
+    network = nn.Sequential(
+        nn.Conv2d(3, 6, 3, padding=1), nn.BatchNorm2d(6), nn.ReLU(), nn.Conv2d(6, 3, 3, padding=1)
+    )
+    nn.init.uniform_(network[1].running_mean, -0.5, 0.5)
+    nn.init.uniform_(network[1].weight, 0.5, 1.5)
+    network[1].bias.data = network[1].weight.data.flip(0).clone()
+    return SegModel(network, Spec("wrapped", {}, 3, THREE))
+
+
+def swap(a, b):
+    """Exchange the values of two tensors, which have the same sum."""
+    a.data, b.data = b.data.clone(), a.data.clone()
+
+
+CHANGES = {
+    "a permutation of channels": lambda m: m[3].weight.data.copy_(m[3].weight.data[[2, 0, 1]]),
+    "a flip": lambda m: m[0].weight.data.copy_(m[0].weight.data.flip(0)),
+    "a flip through numpy": lambda m: np.copyto(
+        m[3].weight.detach().numpy(), m[3].weight.detach().numpy()[::-1].copy()
+    ),
+    "a step past the version counter": lambda m: m[3].bias.data.sub_(torch.tensor([1.0, -1, 0])),
+    "two tensors of one sum": lambda m: swap(m[1].weight, m[1].bias),
+    "a layer without parameters": lambda m: m.__setitem__(2, nn.Tanh()),
+    "another layer of the same sums": lambda m: m.__setitem__(
+        0, nn.Conv2d(3, 6, 3, padding=1).requires_grad_(False)
+    ),
+    "an attribute": lambda m: setattr(m[3], "padding_mode", "circular"),
+    "a number": lambda m: setattr(m[1], "eps", 0.5),
+    "a hook": lambda m: m[1].register_forward_hook(lambda module, x, out: -out),
+    "a method": lambda m: setattr(m[2], "forward", torch.cos),
+    "statistics": lambda m: m[1].running_mean.neg_(),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_predictions_follow_every_change_of_the_network(image, change):
+    model = two_layers()
     before = predict(model, [image], "logit")[0]
-    assert inference.evaluation_copy(model, "cpu") is inference.evaluation_copy(model, "cpu")
+    np.testing.assert_allclose(before, bare(model, image), atol=1e-5)
     with torch.no_grad():
-        model.module.conv.bias.add_(1)
-    np.testing.assert_allclose(predict(model, [image], "logit")[0], before + 1, atol=1e-4)
-    model.module.conv.bias.data.sub_(1)  # past every version counter
-    np.testing.assert_allclose(predict(model, [image], "logit")[0], before, atol=1e-4)
+        CHANGES[change](model.module)
+    after = predict(model, [image], "logit")[0]
+    np.testing.assert_allclose(after, bare(model, image), atol=1e-5)
+    assert np.abs(after - before).max() > 1e-3
+
+
+def test_a_view_taken_before_the_first_prediction_still_shows_the_weights(image):
+    model = two_layers()
+    weights = model.module[3].weight.detach().numpy()
+    before = predict(model, [image], "logit")[0]
+    weights[...] = -weights
+    after = predict(model, [image], "logit")[0]
+    assert np.abs(after - before).max() > 1e-3
+    np.testing.assert_allclose(after, bare(model, image), atol=1e-5)
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_each_module_keeps_its_own_mode_even_where_the_network_fails(image, training):
+    model = two_layers()
+    model.module.train(training)
+    model.module[1].train(not training)
+    modes = [module.training for module in model.module.modules()]
+    predict(model, [image], "mask")
+    assert [module.training for module in model.module.modules()] == modes
+    model.module[3] = nn.Conv2d(6, 3, 99)
+    with pytest.raises(ShapeError):
+        predict(model, [image], "mask")
+    assert [module.training for module in model.module.modules()] == modes[:-1] + [True]
+
+
+class Keeping(nn.Module):
+    """A network that keeps a tensor it computed, as those with tables of positions do."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 1, 3, padding=1)
+        self.kept = None
+
+    def forward(self, x):
+        if self.kept is None:
+            self.kept = torch.linspace(0, 1, x.shape[-1])
+        return self.conv(x) * self.kept
+
+
+def test_what_a_network_keeps_in_prediction_serves_in_training(image):
+    model = SegModel(Keeping(), Spec("wrapped", {}, 3, BINARY))
+    predict(model, [image], "mask")
+    model.module(torch.rand(1, 3, 48, 80)).sum().backward()
+    assert model.module.conv.weight.grad.abs().max() > 0
 
 
 def test_predicting_leaves_the_model_as_it_was(image):
@@ -133,7 +216,7 @@ def test_predicting_leaves_the_model_as_it_was(image):
 
 
 class Branching(nn.Module):
-    """Control flow that torch.fx cannot trace."""
+    """Control flow that depends on the image."""
 
     def __init__(self):
         super().__init__()
@@ -144,7 +227,7 @@ class Branching(nn.Module):
         return self.norm(self.conv(x)) if x.sum() > 0 else x[:, :1]
 
 
-def test_modules_that_cannot_be_traced_run_unfolded(image):
+def test_control_flow_is_that_of_the_module(image):
     model = SegModel(Branching(), Spec("wrapped", in_channels=3, classes=BINARY))
     np.testing.assert_allclose(predict(model, [image], "logit")[0], bare(model, image), atol=1e-5)
 

@@ -248,8 +248,9 @@ def probabilities(model: SegModel, images: np.ndarray) -> np.ndarray:
     if steps.window is not None:
         images = windowed(images, steps.window)
     x = torch.from_numpy(np.stack([steps(image) for image in images]))
-    out = inference.run(inference.evaluation_copy(model, "cpu"), x, "cpu", "float32")
-    return (out if model.spec.activated != "none" else activate(out)).numpy()
+    with inference.ready(model, "float32", "cpu") as network:
+        out = network.run(x)
+    return (out if inference.is_activated(model.spec) else activate(out)).numpy()
 
 
 def first_line(error: BaseException) -> str:

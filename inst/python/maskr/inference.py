@@ -1,18 +1,21 @@
-"""Prediction: an evaluation copy of the network, fed in batches while the next are being read."""
+"""Prediction and evaluation: one path from images to what the network says of them.
 
+Sources are read and prepared by threads, neighbours of one padded size share a batch, the model's
+own network runs, and each image's output is cut to its size. `predict()` collects what is made of
+it, `evaluate()` scores it, so that both see the very same numbers.
+"""
+
+import collections
 import contextlib
-import copy
 import io
 import itertools
 import math
-import weakref
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from torch.fx.experimental.optimization import fuse
 
 from maskr import device, images, members
 from maskr.architectures import dims_of
@@ -24,7 +27,10 @@ from maskr.errors import DataError, DeviceError, ShapeError, images_called, in_i
 from maskr.metrics import Accumulator, semantic
 from maskr.metrics.masks import Mask
 from maskr.metrics.results import Options
-from maskr.model import SegModel, activate, logits_of, take_tensor
+from maskr.model import SegModel, activate, logits_of
+from maskr.outputs import take_tensor
+from maskr.padding import padded, rounded_up
+from maskr.spec import Spec
 from maskr.units import check_values, check_window
 
 PIXELS_PER_BATCH = {"cpu": 256 * 256, "cuda": 16 * 512 * 512, "mps": 4 * 512 * 512}
@@ -85,80 +91,20 @@ def predict(
             argument="type",
         )
     check_window(sources, model.spec)
-    where = device.choose()
-    precision = precision_for(model, precision, where)
-    network = evaluation_copy(model, where)
     results: list[np.ndarray] = []
     geometry: list[dict | None] = []
-    pixels = PIXELS_PER_BATCH[where.partition(":")[0]]
-    for batch in batches(model, sources, batch_size, pixels, names):
-        x = torch.from_numpy(np.stack([one.padded for one in batch])).to(where)
-        out = run(network, x, where, precision)
-        for n, one in enumerate(batch):
-            inside = (slice(n, n + 1), slice(None), *map(slice, one.size))
-            found = finish(out[inside], model, kind, threshold)
-            results.append(without(found, one.missing))
+
+    def prepare(i: int) -> Prepared:
+        with images_called(names), in_image(i + 1, len(sources)):
+            return load(sources[i], model)
+
+    with ready(model, precision) as network:
+        for one, out in network.outputs(prepare, len(sources), batch_size):
+            results.append(without(decode(out, model.spec, kind, threshold), one.missing))
             geometry.append(one.geometry)
-        if progress is not None:
-            progress(len(results), len(sources))
-    return {"results": results, "geometry": geometry, "precision": precision}
-
-
-def precision_for(model: SegModel, wanted: str, where: str) -> str:
-    """The precision to compute in; "auto" leaves TorchScript its own."""
-    if wanted == "auto" and members.is_script(model.module):
-        return "float32"
-    return device.precision(wanted, where)
-
-
-def run(
-    network: torch.nn.Module, x: torch.Tensor, where: str, precision: str
-) -> torch.Tensor:
-    """What the network returns for a batch, as float32."""
-    size = " x ".join(map(str, x.shape[2:]))
-    if x.ndim == 4:
-        x = x.to(memory_format=torch.channels_last)
-    try:
-        # torch.fx prints the traceback of a network that fails
-        silent = contextlib.redirect_stderr(io.StringIO())
-        with torch.inference_mode(), device.autocast(where, precision), silent:
-            return take_tensor(network(x)).float()
-    except torch.OutOfMemoryError as error:  # a RuntimeError, too, so it comes first
-        raise DeviceError(
-            f"The device {where} ran out of memory on a batch of {len(x)} images of {size} "
-            f"{'pixels' if x.ndim == 4 else 'voxels'}.",
-            hint='Set `batch_size = 1`, or `seg_device("cpu")`.',
-        ) from error
-    except RuntimeError as error:
-        raise ShapeError(
-            f"The network can't take images of {x.shape[1]} x {size} "
-            f"(C x {'H x W' if x.ndim == 4 else 'D x H x W'}): {str(error).splitlines()[0]}",
-            argument="x",
-        ) from error
-
-
-def finish(out: torch.Tensor, model: SegModel, kind: str, threshold: float) -> np.ndarray:
-    """One image's output `[1, K, H, W]` as R gets it."""
-    activated = model.spec.activated != "none"
-    if kind == "logit":
-        return image_to_r((logits_of(out) if activated else out)[0].cpu().numpy())
-    probabilities = out if activated else activate(out)
-    if kind == "prob":
-        if probabilities.shape[1] == 1 and model.spec.classes is not None:
-            probabilities = torch.cat((1 - probabilities, probabilities), dim=1)
-        return image_to_r(probabilities[0].cpu().numpy())
-    if probabilities.shape[1] == 1:
-        index = (probabilities[0, 0] >= threshold).to(torch.uint8)
-    else:
-        index = probabilities[0].argmax(dim=0)
-    return mask_to_r(np.asarray(model.spec.class_ids, dtype=np.int32)[index.cpu().numpy()])
-
-
-def without(result: np.ndarray, missing: np.ndarray | None) -> np.ndarray:
-    """A mask, or an array with a last dimension of channels, with NA where the image is missing."""
-    if missing is not None:
-        result[missing] = NA_INTEGER if result.dtype == np.int32 else np.nan
-    return result
+            if progress is not None:
+                progress(len(results), len(sources))
+    return {"results": results, "geometry": geometry, "precision": network.precision}
 
 
 def evaluate(
@@ -189,42 +135,29 @@ def evaluate(
     choices = Options(**(options or {}))
     counted = Accumulator(semantic.families_of(model.spec.class_ids, more), keep=choices.keep)
     probable = any(family.needs_probabilities for family in counted.families)
-    spec = replace(DataSpec.from_r(data), shuffle=False)
+    spec = replace(DataSpec.from_r(data), shuffle=False, sample_weights=None, augment=None)
     check_window(spec.images, model.spec)
-    for i, pair in enumerate(compared_masks(model, spec, precision, probable)):
-        with in_image(i + 1, len(spec.images)):
-            counted.update(*pair)
+    n = len(spec.images)
+
+    def prepare(i: int) -> Prepared:
+        image, target, _ = loader.sample(i)
+        return prepared(image, model.spec, truth=true_mask(target, model, spacing_of(spec, i)))
+
+    opened = CheckedLoader(spec, model.spec, dims=dims_of(model.module))
+    with opened as loader, ready(model, precision) as network:
+        for one, out in network.outputs(prepare, n):
+            with in_image(counted.images + 1, n):
+                counted.update(one.truth, predicted_mask(out, model.spec, probable))
     return semantic.scored(counted, choices)
 
 
-def compared_masks(
-    model: SegModel, data: DataSpec, precision: str, probable: bool
-) -> Iterator[tuple[Mask, Mask]]:
-    """Truth and prediction of each image; `probable` keeps the probabilities."""
-    where = device.choose()
-    precision = precision_for(model, precision, where)
-    network = evaluation_copy(model, where)
-    place = itertools.count()
-    with SizedLoader(data, model.spec, dims=dims_of(model.module)) as loader:
-        for x, y, sizes in map(loader.__getitem__, range(len(loader))):
-            out = run(network, x.to(where), where, precision)
-            out = out if model.spec.activated != "none" else activate(out)
-            for found, known, size in zip(out, y.numpy(), sizes, strict=True):
-                inside = tuple(map(slice, size))
-                truth = true_mask(known[inside], model, spacing_of(data, next(place)))
-                yield truth, predicted_mask(found[(slice(None), *inside)], model, probable)
-
-
-class SizedLoader(Loader):
-    """Batches `(x, y, sizes)`: with the size of each image before it was padded."""
+class CheckedLoader(Loader):
+    """A loader that refuses images in other units than those that the model has seen."""
 
     def _decode(self, i: int) -> tuple[np.ndarray, np.ndarray]:
         image, target = super()._decode(i)
         check_values(image, self.spec, f'The image "{self.data.names[i]}"')
         return image, target
-
-    def _collate(self, samples: list) -> tuple[torch.Tensor, torch.Tensor, list[tuple[int, ...]]]:
-        return *super()._collate(samples), [target.shape for _, target in samples]
 
 
 def spacing_of(data: DataSpec, i: int) -> tuple[float, ...] | None:
@@ -246,131 +179,217 @@ def true_mask(indices: np.ndarray, model: SegModel, spacing: tuple[float, ...] |
     return Mask(ids[indices], spacing)
 
 
-def predicted_mask(out: torch.Tensor, model: SegModel, probable: bool) -> Mask:
-    """The mask of an image's activated output `[K, ...]`, with its probabilities if asked for."""
-    binary = out.shape[0] == 1
-    index = (out[0] >= 0.5).int() if binary else out.argmax(dim=0)
-    ids = np.asarray(model.spec.class_ids, dtype=np.int32)[index.cpu().numpy()]
+def predicted_mask(out: torch.Tensor, spec: Spec, probable: bool) -> Mask:
+    """The mask of an image's output `[K, ...]`, with its probabilities if asked for."""
+    ids = class_ids_of(out, spec)
     if not probable:
         return Mask(ids)
-    probabilities = torch.cat((1 - out, out)) if binary else out
-    return Mask(ids, probabilities=probabilities.movedim(0, -1).cpu().numpy())
+    return Mask(ids, probabilities=probabilities_of(out, spec).movedim(0, -1).cpu().numpy())
+
+
+# --- What an output says --------------------------------------------------------------------------
+
+
+def decode(out: torch.Tensor, spec: Spec, kind: str, threshold: float) -> np.ndarray:
+    """One image's output `[K, ...]` as R gets it."""
+    if kind == "mask":
+        return mask_to_r(class_ids_of(out, spec, threshold))
+    if kind == "prob":
+        return image_to_r(probabilities_of(out, spec).cpu().numpy())
+    return image_to_r((logits_of(out[None])[0] if is_activated(spec) else out).cpu().numpy())
+
+
+def without(result: np.ndarray, missing: np.ndarray | None) -> np.ndarray:
+    """A mask, or an array with a last dimension of channels, with NA where the image is missing."""
+    if missing is not None:
+        result[missing] = NA_INTEGER if result.dtype == np.int32 else np.nan
+    return result
+
+
+def class_ids_of(out: torch.Tensor, spec: Spec, threshold: float = 0.5) -> np.ndarray:
+    """The class id of each pixel of an output `[K, ...]`: the one place where it is decided."""
+    if out.shape[0] == 1:
+        index = (activated(out, spec)[0] >= threshold).to(torch.uint8)
+    else:
+        # of several channels the order is that of their logits; argmax() takes ten times as long
+        index = out.max(dim=0).indices
+    return np.asarray(spec.class_ids, dtype=np.int32)[index.cpu().numpy()]
+
+
+def probabilities_of(out: torch.Tensor, spec: Spec) -> torch.Tensor:
+    """The probability of each class, of both where there are two: `[K, ...]`."""
+    probabilities = activated(out, spec)
+    if len(probabilities) == 1 and spec.classes is not None:
+        probabilities = torch.cat((1 - probabilities, probabilities))
+    return probabilities
+
+
+def activated(out: torch.Tensor, spec: Spec) -> torch.Tensor:
+    """An output `[K, ...]` behind the activation, which may be the network's own."""
+    return out if is_activated(spec) else activate(out[None])[0]
+
+
+def is_activated(spec: Spec) -> bool:
+    """Does the network end in an activation of its own?"""
+    return spec.activated != "none"
+
+
+# --- From sources to batches ----------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """A preprocessed and padded image `[C, ...]`, its size before padding, a file's geometry, and
-    where pixels were missing, or None.
+    """A preprocessed and padded image `[C, ...]`, and what goes with it past the network.
+
+    Attributes
+    ----------
+    image
+        As the network sees it.
+    size
+        Before padding.
+    geometry
+        `spacing` and `affine` of a volume's file.
+    missing
+        Where the source's pixels are missing; None where none are.
+    truth
+        What a prediction is scored against.
     """
 
-    padded: np.ndarray
+    image: np.ndarray
     size: tuple[int, ...]
-    geometry: dict | None
-    missing: np.ndarray | None
+    geometry: dict | None = None
+    missing: np.ndarray | None = None
+    truth: Mask | None = None
+
+
+def prepared(image: np.ndarray, spec: Spec, **beside: object) -> Prepared:
+    """An image that was preprocessed, padded to the multiples that the network takes."""
+    size = image.shape[1:]
+    return Prepared(padded(image, rounded_up(size, spec.multiple)), size, **beside)
 
 
 def batches(
-    model: SegModel,
-    sources: Sequence,
-    batch_size: int | None,
-    pixels: int,
-    names: Sequence[str] = (),
+    waiting: Iterator[Prepared], pixels: int, batch_size: int | None = None
 ) -> Iterator[list[Prepared]]:
-    """Runs of neighbouring images of one padded size; errors call them by `names`, or number."""
-
-    def prepare(numbered: tuple[int, str | dict | np.ndarray]) -> Prepared:
-        number, source = numbered
-        with images_called(names), in_image(number, len(sources)):
-            image, geometry, missing = load(source, model)
-        padded = pad(model.spec.preprocess(image), model.spec.multiple)
-        return Prepared(padded, image.shape[1:], geometry, missing)
-
-    def most(padded: np.ndarray) -> int:
-        return batch_size or max(1, pixels // math.prod(padded.shape[1:]))
-
-    # whole volumes wait in memory: fewer of them
-    depth = 16 if dims_of(model.module) == 2 else 1
-    with ThreadPoolExecutor(2) as pool:
-        prepared = ahead(pool, prepare, enumerate(sources, start=1), depth)
-        for _, group in itertools.groupby(prepared, key=lambda one: one.padded.shape):
-            first = next(group)
-            group = itertools.chain([first], group)
-            while batch := list(itertools.islice(group, most(first.padded))):
-                yield batch
+    """Runs of neighbours of one padded size, of at most so many pixels or images."""
+    for shape, group in itertools.groupby(waiting, key=lambda one: one.image.shape):
+        most = batch_size or max(1, pixels // math.prod(shape[1:]))
+        while batch := list(itertools.islice(group, most)):
+            yield batch
 
 
-def load(
-    source: str | dict | np.ndarray, model: SegModel
-) -> tuple[np.ndarray, dict | None, np.ndarray | None]:
-    """A source as float32 `[C, ...]` with the model's channels, the geometry of a volume's file,
-    and where pixels are missing (they are filled), or None.
-    """
-    dims, geometry = dims_of(model.module), None
+def load(source: str | dict | np.ndarray, model: SegModel) -> Prepared:
+    """A source with the model's channels, its missing pixels filled."""
+    dims, spec, geometry = dims_of(model.module), model.spec, None
     if dims == 3 and isinstance(source, str):
-        numbers, geometry = volume.load_whole(source, model.spec.preprocess.window)
+        numbers, geometry = volume.load_whole(source, spec.preprocess.window)
         image, missing = images.filled(numbers)
     else:
-        image, missing = read_with_missing(source, model.spec.preprocess.window)
+        image, missing = read_with_missing(source, spec.preprocess.window)
     check_dims(image, dims)
-    check_values(image, model.spec)
-    return with_channels(image, model.spec.in_channels), geometry, missing
+    check_values(image, spec)
+    image = spec.preprocess(with_channels(image, spec.in_channels))
+    return prepared(image, spec, geometry=geometry, missing=missing)
 
 
-def ahead(pool: ThreadPoolExecutor, function: Callable, items: Iterable, depth: int) -> Iterator:
-    """`map(function, items)` by the pool's threads, at most `depth` results ahead of the reader."""
-    waiting: list[Future] = []
-    for item in items:
-        waiting.append(pool.submit(function, item))
-        if len(waiting) > depth:
-            yield waiting.pop(0).result()
-    for future in waiting:
-        yield future.result()
-
-
-def pad(image: np.ndarray, multiple: int) -> np.ndarray:
-    """Image `[C, H, W]` or volume with sizes rounded up to the multiple, reflected at the ends."""
-    for axis, size in enumerate(image.shape[1:], start=1):
-        missing = math.ceil(size / multiple) * multiple - size
-        if missing:
-            widths = [(0, missing if a == axis else 0) for a in range(image.ndim)]
-            # numpy reflects as often as it takes, but has nothing to reflect in a single line
-            image = np.pad(image, widths, mode="reflect" if size > 1 else "edge")
-    return image
-
-
-_copies: "weakref.WeakKeyDictionary[SegModel, tuple]" = weakref.WeakKeyDictionary()
-
-
-def evaluation_copy(model: SegModel, where: str) -> torch.nn.Module:
-    """A copy of the network for inference: evaluation mode, batch normalisation folded into the
-    convolutions, channels last. Kept until the weights change. TorchScript runs as it is.
-    """
-    if members.is_script(model.module):
-        return model.module.eval().to(where)
-    state = (where, fingerprint(model.module))
-    if model not in _copies or _copies[model][0] != state:
-        network = copy.deepcopy(model.module).eval()
-        for parameter in members.parameters(network):
-            parameter.requires_grad_(False)
-        network = folded(network)
-        device.place(network, where)
-        _copies[model] = state, network
-    return _copies[model][1]
-
-
-def folded(network: torch.nn.Module) -> torch.nn.Module:
-    """The network with each batch normalisation folded into the convolution before it.
-
-    Foreign modules with control flow that torch.fx can't trace stay as they are.
-    """
+def ahead(function: Callable[[int], Prepared], n: int, depth: int) -> Iterator[Prepared]:
+    """`function` of 0 to n - 1 by two threads, at most `depth` results ahead of the reader."""
+    waiting: collections.deque[Future] = collections.deque()
+    pool = ThreadPoolExecutor(2)
     try:
-        return fuse(network)
-    except Exception:
-        return network
+        for i in range(n):
+            waiting.append(pool.submit(function, i))
+            if len(waiting) > depth:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        # R's arrays may only be let go by R's own thread, so none of ours may go on
+        pool.shutdown(cancel_futures=True)
 
 
-def fingerprint(network: torch.nn.Module) -> list[float]:
-    """Tells whether any weight or buffer has changed, at the cost of reading them once."""
-    tensors = itertools.chain(members.parameters(network), members.buffers(network))
-    with torch.no_grad():
-        return torch.stack([tensor.sum(dtype=torch.float64) for tensor in tensors]).tolist()
+# --- The network ----------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def ready(model: SegModel, precision: str, where: str | None = None) -> Iterator["Network"]:
+    """A model's network on a device, by default the session's, in evaluation mode meanwhile."""
+    where = where or device.choose()
+    model.module.to(where)
+    with members.evaluating(model.module):
+        yield Network(model, where, precision_for(model, precision, where))
+
+
+def precision_for(model: SegModel, wanted: str, where: str) -> str:
+    """The precision to compute in; "auto" leaves TorchScript its own."""
+    if wanted == "auto" and members.is_script(model.module):
+        return "float32"
+    return device.precision(wanted, where)
+
+
+@dataclass(frozen=True)
+class Network:
+    """A model's own network, ready to run.
+
+    No copy: whatever is done to a network, to its tensors, layers, attributes or hooks, counts in
+    its next prediction.
+    """
+
+    model: SegModel
+    where: str
+    precision: str
+
+    @property
+    def module(self) -> torch.nn.Module:
+        """The PyTorch network."""
+        return self.model.module
+
+    def outputs(
+        self, prepare: Callable[[int], Prepared], n: int, batch_size: int | None = None
+    ) -> Iterator[tuple[Prepared, torch.Tensor]]:
+        """Each of n images with its output `[K, ...]`, cut to its size."""
+        # whole volumes wait in memory: fewer of them
+        depth = 16 if dims_of(self.module) == 2 else 1
+        pixels = PIXELS_PER_BATCH[self.where.partition(":")[0]]
+        with contextlib.closing(ahead(prepare, n, depth)) as waiting:
+            for batch in batches(waiting, pixels, batch_size):
+                for one, out in zip(batch, self.run(stacked(batch)), strict=True):
+                    yield one, out[(slice(None), *map(slice, one.size))]
+
+    def run(self, x: torch.Tensor) -> torch.Tensor:
+        """What the network returns for a batch `[N, C, ...]`, as float32.
+
+        Raises
+        ------
+        DeviceError
+            If the device runs out of memory.
+        ShapeError
+            If the network fails on images of this size.
+        """
+        size = " x ".join(map(str, x.shape[2:]))
+        of_images = x.ndim == 4
+        x = x.to(self.where, memory_format=self.model.layout if of_images else None)
+        # a network that torch.fx made prints the traceback where it fails
+        silent = contextlib.redirect_stderr(io.StringIO())
+        try:
+            # inference mode would leave tensors that networks keep unfit for training
+            with torch.no_grad(), device.autocast(self.where, self.precision), silent:
+                return take_tensor(self.module(x)).float()
+        except torch.OutOfMemoryError as error:  # a RuntimeError, too, so it comes first
+            raise DeviceError(
+                f"The device {self.where} ran out of memory on a batch of {len(x)} images of "
+                f"{size} {'pixels' if of_images else 'voxels'}.",
+                hint='Set `batch_size = 1`, or `seg_device("cpu")`.',
+            ) from error
+        except RuntimeError as error:
+            raise ShapeError(
+                f"The network can't take images of {x.shape[1]} x {size} "
+                f"(C x {'H x W' if of_images else 'D x H x W'}): {str(error).splitlines()[0]}",
+                argument="x",
+            ) from error
+
+
+def stacked(batch: list[Prepared]) -> torch.Tensor:
+    """The images of a batch as one tensor, of which a single image is only a view."""
+    stack = np.stack([one.image for one in batch]) if len(batch) > 1 else batch[0].image[None]
+    return torch.from_numpy(stack)

@@ -3,6 +3,7 @@
 A foreign network may have an attribute called `modules` or `parameters`, which hides the method.
 """
 
+import contextlib
 from collections.abc import Iterator
 
 import torch
@@ -47,3 +48,15 @@ def is_script(network: nn.Module) -> bool:
     Those run as they are: they are not traced, folded or trained.
     """
     return any(isinstance(module, torch.jit.ScriptModule) for module in modules(network))
+
+
+@contextlib.contextmanager
+def evaluating(network: nn.Module) -> Iterator[None]:
+    """The network in evaluation mode; each module is put back into its own mode afterwards."""
+    modes = {m: m.training for m in modules(network) if hasattr(m, "training")}
+    network.eval()
+    try:
+        yield
+    finally:
+        for module, training in modes.items():
+            module.training = training

@@ -38,6 +38,8 @@ class SegModel(keras.Model):
         Keras's own `compile()` was called after it.
     update
         What makes a step of the gradients in `training.fit()`; None is the optimizer alone.
+    layout
+        The order of memory in which images go through the network, see `device.layout()`.
     team
         The processes that share each batch (`training.distributed.Team`); None is this one alone.
     """
@@ -52,6 +54,9 @@ class SegModel(keras.Model):
         self.recipe: object | None = None
         self.update: Callable[[], None] | None = None
         self.team: Team | None = None
+        # here, before anybody holds a view of a tensor that would be laid out anew later
+        self.layout = device.layout(module)
+        module.to(memory_format=self.layout)
         self.network = TorchModuleWrapper(module, name="network", dtype="float32")
         self.built = True
 
@@ -89,7 +94,7 @@ class SegModel(keras.Model):
         """The module's own output."""
         self._set_mode(training)
         if x.ndim == 4:
-            x = x.to(memory_format=torch.channels_last)
+            x = x.to(memory_format=self.layout)
         try:
             with device.autocast(x.device.type, self.precision):
                 return self.module(x)

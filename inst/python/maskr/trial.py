@@ -83,17 +83,13 @@ def run_once(
     noise = torch.rand(1, channels, height, height + 2 * multiple, generator=torch.Generator())
     # no leaf, since networks that work in place on their input could not do so on one
     x = noise.to(parameter).requires_grad_() * 1
-    modes = {m: m.training for m in members.modules(module) if hasattr(m, "training")}
     try:
-        with quiet(), torch.enable_grad():
-            out = module.eval()(x)
+        with quiet(), torch.enable_grad(), members.evaluating(module):
+            out = module(x)
     except MaskrError:
         raise
     except Exception:
         return None
-    finally:
-        for m, training in modes.items():
-            m.training = training
     return x.shape[2:], require_tensor(out)
 
 

@@ -24,6 +24,7 @@ from maskr.datasets.samples import (
 from maskr.datasets.spec import DataSpec
 from maskr.errors import DataError, ShapeError
 from maskr.instances import Instances
+from maskr.padding import padded, rounded_up
 from maskr.spec import Spec
 
 Kept = TypeVar("Kept")
@@ -36,8 +37,9 @@ class Loader(keras.utils.PyDataset):
     """Batches `(x, y)`: float32 `[N, C, H, W]` preprocessed, int64 `[N, H, W]` class indices.
 
     Volumes have a depth before H. Images are decoded, augmented, preprocessed and resized, in this
-    order. Those of different size share a batch by padding to its largest; padded pixels are
-    ignored, and so is whatever lies outside an image that `resize = "pad"` fitted into `size`.
+    order. Those of different size share a batch: they are padded to its largest as `padding` pads
+    for prediction. Padded pixels are ignored, and so is whatever lies outside an image that
+    `resize = "pad"` fitted into `size`.
 
     What augmentation draws depends on the seed, the epoch and the place in the epoch alone, so
     that any number of threads gives the same batches. `objects` keeps the objects of samples
@@ -245,16 +247,12 @@ class Loader(keras.utils.PyDataset):
         return replace(drawn, labels=labels).instances()
 
     def _collate(self, samples: list) -> tuple[torch.Tensor, torch.Tensor]:
-        multiple = self.spec.multiple
         sizes = np.array([target.shape for _, target in samples])
-        size = [math.ceil(n / multiple) * multiple for n in sizes.max(axis=0)]
-        channels = samples[0][0].shape[0]
-        x = np.zeros((len(samples), channels, *size), dtype=np.float32)
+        size = rounded_up(sizes.max(axis=0), self.spec.multiple)
+        x = np.stack([padded(image, size) for image, _ in samples])
         y = np.full((len(samples), *size), IGNORE, dtype=np.int64)
-        for n, (image, target) in enumerate(samples):
-            inside = tuple(slice(0, length) for length in target.shape)
-            x[(n, slice(None), *inside)] = image
-            y[(n, *inside)] = target
+        for n, (_, target) in enumerate(samples):
+            y[(n, *map(slice, target.shape))] = target
             # looked at until the first pixel that counts, so it costs nothing later
             self.counts = self.counts or bool((target != IGNORE).any())
         return torch.from_numpy(x), torch.from_numpy(y)
