@@ -26,7 +26,8 @@
 #'   names each. Classes are matched by name, to a model's and to those of masks, objects and
 #'   annotations, which take the ids given here; ids without names are read as these.
 #' @param size `c(height, width)` in pixels that every image is brought to, or `NULL` for its own
-#'   size; images of different size then share a batch by padding.
+#'   size; images of different size then share a batch, padded by reflection; what is padded does
+#'   not count.
 #' @param resize How: `"pad"` (fit inside, keep the aspect ratio, pad with pixels that do not
 #'   count), `"crop"` (cover, keep the aspect ratio, cut the centre) or `"stretch"`.
 #' @param augment What [seg_augment()] returns, or the name of one of its presets; `NULL` for none.

@@ -1,0 +1,33 @@
+# seg_evaluate() scores what predict() predicts, and both see whatever was done to the network.
+
+test_that("scores are those of predicted masks to the last digit, at any size", {
+  skip_if_no_python()
+  set.seed(5)
+  classes <- c(background = 0, disc = 2, square = 7)
+  model <- seg_unet(3, classes, init_features = 4)
+  sizes <- list(c(21, 34), c(21, 34), c(40, 17), c(64, 48), c(1, 9))
+  images <- lapply(sizes, function(size) array(runif(prod(size) * 3), c(size, 3)))
+  masks <- lapply(sizes, function(size) matrix(sample(c(0, 2, 7), prod(size), TRUE), size[1]))
+  for (batch_size in c(1, 3)) {
+    data <- seg_dataset(images, masks, classes, batch_size = batch_size)
+    evaluated <- seg_evaluate(model, data, per_image = TRUE)
+    compared <- seg_metrics(masks, predict(model, images), classes, per_image = TRUE)
+    expect_identical(evaluated$value, compared$value)
+    expect_identical(evaluated$n, compared$n)
+  }
+})
+
+test_that("weights that change in place count in the next prediction", {
+  skip_if_no_python()
+  set.seed(6)
+  model <- seg_unet(1, c(background = 0, disc = 1), init_features = 2)
+  image <- matrix(runif(20 * 30), 20)
+  before <- predict(model, image, "logit", precision = "float32")
+  first <- model$module$get_submodule("encoder1.enc1conv1")
+  flipped <- first$weight$detach()$flip(0L)
+  first$weight$data$copy_(flipped)
+  after <- predict(model, image, "logit", precision = "float32")
+  again <- predict(seg_clone(model), image, "logit", precision = "float32")
+  expect_gt(max(abs(after - before)), 1e-4)
+  expect_equal(after, again, tolerance = 1e-6)
+})
