@@ -76,7 +76,7 @@ said <- utils::read.table(text = grep("^difference ", said, value = TRUE))
 tried$difference <- said[match(tried$name, said[[2]]), 3]
 unlink(folder, recursive = TRUE)
 
-counts <- as.data.frame(lapply(peer("peers_architectures")$references(), unlist))
+counts <- as.data.frame(lapply(peer("peers_architectures")$ask("references"), unlist))
 counts$name <- paste0("seg_", counts$name)
 
 big <- function(x) format(x, big.mark = ",", scientific = FALSE, width = 11)

@@ -6,29 +6,31 @@ source("bench/shared/alternate.R")
 
 data <- Sys.getenv("MASKR_TEST_DATA", "../shared/data")
 invisible(maskr:::py_module("metrics.coco"))
-peers <- peer("peers_average_precision")$Peers(
-  file.path(data, "coco/annotations/instances_val2017.json"),
+peers <- peer("peers_average_precision")
+peers$make(
+  "Peers", file.path(data, "coco/annotations/instances_val2017.json"),
   file.path(data, "yolo/pred_coco_tiny_a_val2017.json"), 5L
 )
 
-classes <- stats::setNames(unlist(peers$class_ids), paste("class", unlist(peers$class_ids)))
-sides <- lapply(peers$for_r(), lapply, \(one) {
+ids <- unlist(peers$ask("ids"))
+classes <- stats::setNames(ids, paste("class", ids))
+sides <- lapply(peers$ask("for_r"), lapply, \(one) {
   found <- maskr:::new_seg_instances(one$columns, unlist(one$size), classes)
   found$iscrowd <- as.logical(one$crowd)
   found
 })
 
 compare <- function(title, type, reference) {
-  expected <- unlist(peers$pycocotools(reference))
+  expected <- unlist(peers$ask("pycocotools", reference))
   from_r <- seg_metrics(sides[[1]], sides[[2]], type = type)
   stopifnot(
-    all.equal(unlist(peers$maskr(reference)), expected, tolerance = 1e-12),
+    all.equal(unlist(peers$ask("maskr", reference)), expected, tolerance = 1e-12),
     all.equal(from_r$value[is.na(from_r$class)], expected, tolerance = 1e-12)
   )
   report(title, alternate(
-    "pycocotools" = peers$pycocotools(reference),
-    "faster-coco-eval" = peers$faster_coco_eval(reference),
-    "maskr from Python" = peers$maskr(reference),
+    "pycocotools" = peers$time("pycocotools", reference),
+    "faster-coco-eval" = peers$time("faster_coco_eval", reference),
+    "maskr from Python" = peers$time("maskr", reference),
     "maskr from R, seg_metrics()" = seg_metrics(sides[[1]], sides[[2]], type = type),
     runs = 3
   ))

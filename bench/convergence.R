@@ -1,17 +1,23 @@
-# What networks learn from scratch in a few minutes on a CPU: mean IoU on validation images that
-# training never saw, beside that of calling every pixel by the most frequent class.
+# What networks learn from scratch in a minute on a CPU, from every third image: mean IoU on
+# validation images that training never saw, beside that of calling every pixel by the most frequent
+# class.
 library(maskr)
 source("bench/shared/alternate.R")
 
 root <- Sys.getenv("MASKR_TEST_DATA", "../shared/data")
 seed <- 1
 
+thinned <- function(files, part) if (part == "train") files[seq(1, length(files), 3)] else files
+
 camvid <- function(part) {
+  files <- lapply(c(part, paste0(part, "annot")), \(folder) {
+    as.list(thinned(list.files(file.path(root, "camvid", folder), full.names = TRUE), part))
+  })
   seg_dataset(
-    file.path(root, "camvid", part), file.path(root, "camvid", paste0(part, "annot")),
+    files[[1]], files[[2]],
     classes = c(sky = 0, building = 1, pole = 2, road = 3, pavement = 4, tree = 5, sign = 6,
                 fence = 7, car = 8, pedestrian = 9, bicyclist = 10),
-    ignore = 11, size = c(144, 192), batch_size = 4, cache = TRUE,
+    ignore = 11, size = c(96, 128), batch_size = 4, cache = TRUE,
     augment = if (part == "train") seg_augment(flip_horizontal = 0.5)
   )
 }
@@ -19,10 +25,11 @@ camvid <- function(part) {
 nuclei <- function(part) {
   folder <- tempfile("masks")
   dir.create(folder)
-  files <- peer("peers_data")$nuclei(as.list(file.path(root, "nuclei", part)), folder)
+  files <- peer("peers_data")$ask("nuclei", as.list(file.path(root, "nuclei", part)), folder)
+  files <- lapply(files, \(paths) as.list(thinned(unlist(paths), part)))
   seg_dataset(
-    as.list(files[[1]]), as.list(files[[2]]), classes = c(background = 0, nucleus = 1),
-    size = c(192, 192), batch_size = 8, cache = TRUE,
+    files[[1]], files[[2]], classes = c(background = 0, nucleus = 1),
+    size = c(128, 128), batch_size = 8, cache = TRUE,
     augment = if (part == "train") seg_augment(flip_horizontal = 0.5)
   )
 }
@@ -71,6 +78,6 @@ table_of <- function(title, train, valid, epochs) {
 }
 
 if (dir.exists(root)) {
-  table_of("CamVid", camvid("train"), camvid("val"), epochs = 12)
-  table_of("nuclei", nuclei("train"), nuclei("valid"), epochs = 16)
+  table_of("CamVid", camvid("train"), camvid("val"), epochs = 10)
+  table_of("nuclei", nuclei("train"), nuclei("valid"), epochs = 10)
 }

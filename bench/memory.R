@@ -25,7 +25,7 @@ root <- file.path(Sys.getenv("MASKR_TEST_DATA", "../shared/data"), "nuclei")
 if (file.exists("/proc/self/status") && dir.exists(root)) {
   folder <- tempfile("masks")
   dir.create(folder)
-  files <- peer("peers_data")$nuclei(as.list(file.path(root, c("train", "valid"))), folder)
+  files <- peer("peers_data")$ask("nuclei", as.list(file.path(root, c("train", "valid"))), folder)
   some <- seq(1, 540, by = 10)
   peaks <- replicate(3, c(
     few = peak(files[[1]][some], files[[2]][some], 10),

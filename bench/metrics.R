@@ -1,26 +1,27 @@
-# seg_metrics() on R's own matrices against confusion matrices of other packages, each from its
-# own kind of tensor and with as many threads; and how near the counting comes to plain reading.
+# seg_metrics() on R's own matrices against confusion matrices of other packages, in a Python process
+# from their own kind of tensor and with as many threads; and how near the counting comes to plain
+# reading.
 library(maskr)
 source("bench/shared/alternate.R")
 
 others <- peer("peers_metrics")
 classes <- stats::setNames(0:20, paste("class", 0:20))
-count <- 16L
+count <- 8L
 size <- 2048L
 
 compare <- function(title, masks) {
   truth <- lapply(masks$truth, seg_mask, classes = classes)
   prediction <- lapply(masks$prediction, seg_mask, classes = classes)
-  peers <- others$Peers(masks$truth, masks$prediction, length(classes))
+  others$make("Peers", masks$truth, masks$prediction, length(classes))
   counted <- attr(seg_metrics(truth, prediction), "confusion")
-  stopifnot(all(counted == peers$torchmetrics(FALSE)))
+  stopifnot(all(counted == others$ask("torchmetrics", FALSE)))
   times <- alternate(
-    "torchmetrics" = peers$torchmetrics(TRUE),
-    "torchmetrics, validate_args = False" = peers$torchmetrics(FALSE),
-    "torchmetrics Jaccard, no validation" = peers$jaccard(FALSE),
-    "segmentation-models-pytorch" = peers$smp(),
-    "scikit-learn" = peers$sklearn(),
-    "plain read" = peers$read(),
+    "torchmetrics" = others$time("torchmetrics", TRUE),
+    "torchmetrics, validate_args = False" = others$time("torchmetrics", FALSE),
+    "torchmetrics Jaccard, no validation" = others$time("jaccard", FALSE),
+    "segmentation-models-pytorch" = others$time("smp"),
+    "scikit-learn" = others$time("sklearn"),
+    "plain read" = others$time("read"),
     "maskr" = seg_metrics(truth, prediction, classes),
     runs = 3
   )
@@ -36,5 +37,5 @@ compare <- function(title, masks) {
 }
 
 title <- sprintf("metrics: %d masks of %d x %d, 21 classes,", count, size, size)
-compare(paste(title, "smooth regions"), others$scenes(count, size, 21L, 1L))
-compare(paste(title, "noise"), others$noise(count, size, 21L, 1L))
+compare(paste(title, "smooth regions"), others$ask("scenes", count, size, 21L, 1L))
+compare(paste(title, "noise"), others$ask("noise", count, size, 21L, 1L))

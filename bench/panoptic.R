@@ -1,5 +1,5 @@
-# seg_metrics() on R's own panoptic segmentations against torchmetrics' PanopticQuality, from its
-# own kind of tensor and with as many threads. It has no way to leave out its checks.
+# seg_metrics() on R's own panoptic segmentations against torchmetrics' PanopticQuality, in a
+# Python process from its own kind of tensor and with as many threads. It has no way to leave out its checks.
 library(maskr)
 source("bench/shared/alternate.R")
 
@@ -13,11 +13,11 @@ compare <- function(title, made, runs) {
   }
   truth <- Map(panoptic, made$truth, made$classes)
   prediction <- Map(panoptic, made$prediction, made$classes)
-  peer <- others$Peer(made$truth, made$prediction, made$classes)
+  others$make("Peer", made$truth, made$prediction, made$classes)
   ours <- seg_metrics(truth, prediction)
-  stopifnot(all.equal(ours$value[1:3], unlist(peer$torchmetrics()), tolerance = 1e-6))
+  stopifnot(all.equal(ours$value[1:3], unlist(others$ask("torchmetrics")), tolerance = 1e-6))
   report(title, alternate(
-    "torchmetrics" = peer$torchmetrics(),
+    "torchmetrics" = others$time("torchmetrics"),
     "maskr" = seg_metrics(truth, prediction),
     runs = runs
   ))
@@ -25,6 +25,6 @@ compare <- function(title, made, runs) {
 
 # a run of torchmetrics takes about ten seconds for each of these
 compare("panoptic quality: 4 scenes of 1024 x 2048 with 30 segments",
-        others$scenes(4L, 1024L, 2048L, 30L, 1L), runs = 2)
+        others$ask("scenes", 4L, 1024L, 2048L, 30L, 1L), runs = 2)
 compare("panoptic quality: 16 scenes of 427 x 640 with 20 segments",
-        others$scenes(16L, 427L, 640L, 20L, 2L), runs = 3)
+        others$ask("scenes", 16L, 427L, 640L, 20L, 2L), runs = 3)

@@ -1,5 +1,5 @@
-# seg_metrics() of R's own volumes against MONAI's distances of surfaces, from tensors that are
-# made before the clock runs. Both work with one thread.
+# seg_metrics() of R's own volumes against MONAI's distances of surfaces, in a Python process
+# from tensors that are made before the clock runs. Both work with one thread.
 library(maskr)
 source("bench/shared/alternate.R")
 
@@ -13,12 +13,12 @@ compare <- function(title, volumes) {
     attr(mask, "spacing") <- spacing
     mask
   })
-  peers <- others$Peers(volumes$truth, volumes$prediction, length(classes), spacing)
+  others$make("Peers", volumes$truth, volumes$prediction, length(classes), spacing)
   ours <- \(which) seg_metrics(masks$truth, masks$prediction, classes, metrics = which)
-  same_as(ours(c("hd95", "assd")), peers$both())
+  same_as(ours(c("hd95", "assd")), others$ask("both"))
   report(title, alternate(
-    "MONAI, HD95 and ASSD" = peers$both(),
-    "MONAI, HD95" = peers$hd95(),
+    "MONAI, HD95 and ASSD" = others$time("both"),
+    "MONAI, HD95" = others$time("hd95"),
     "maskr, both and Hausdorff and NSD" = ours(c("hd95", "assd")),
     runs = 3
   ))
@@ -34,6 +34,6 @@ same_as <- function(ours, theirs) {
 }
 
 compare("surface: 256 x 256 x 64, 4 organs and background, outlines off by a pixel or two",
-        others$organs(5L, 1L))
-compare("surface: the same organs, 6 pixels off", others$shifted(5L, 1L))
-compare("surface: 128 x 128 x 32, noise of 5 classes", others$noise(5L, 1L))
+        others$ask("organs", 5L, 1L))
+compare("surface: the same organs, 6 pixels off", others$ask("shifted", 5L, 1L))
+compare("surface: 128 x 128 x 32, noise of 5 classes", others$ask("noise", 5L, 1L))

@@ -1,9 +1,15 @@
 # What the benchmark scripts share.
+source("bench/shared/peers.R")
 
 # Seconds of each expression of `...`, run in turn `runs` times after a warm-up; one column each.
+# What a peer has timed itself, in its own process, counts as it says.
 alternate <- function(..., runs = 5) {
   tasks <- rlang::enquos(...)
-  seconds <- function(task) system.time(rlang::eval_tidy(task))[["elapsed"]]
+  seconds <- function(task) {
+    value <- NULL
+    elapsed <- system.time(value <- rlang::eval_tidy(task))[["elapsed"]]
+    if (inherits(value, "seconds")) as.numeric(value) else elapsed
+  }
   for (task in tasks) seconds(task)
   t(replicate(runs, vapply(tasks, seconds, numeric(1))))
 }
@@ -14,9 +20,16 @@ report <- function(title, times, unit = "s") {
   ratio <- apply(times[, 1] / times, 2, stats::median)
   median <- apply(times, 2, stats::median)
   for (name in colnames(times)) {
-    cat(sprintf("  %-38s %9.3f %s   %6.2f times\n", name, median[[name]], unit, ratio[[name]]))
+    cat(sprintf("  %-38s %9.4f %s   %6.2f times\n", name, median[[name]], unit, ratio[[name]]))
   }
   invisible(ratio)
 }
 
-peer <- function(name) reticulate::import_from_path(name, path = "bench/shared")
+# Instructions of this CPU that decide how fast networks are.
+cpu_flags <- function() {
+  info <- if (file.exists("/proc/cpuinfo")) readLines("/proc/cpuinfo")
+  flags <- strsplit(grep("^flags", info, value = TRUE)[1], " ")[[1]]
+  of <- c("avx2", "fma", "avx512f", "avx512_bf16", "amx_bf16", "avx512_fp16")
+  name <- sub(".*: ", "", grep("^model name", info, value = TRUE)[1])
+  paste0(name, ", ", paste(intersect(of, flags), collapse = " "))
+}

@@ -39,17 +39,22 @@ class Peers:
         self.class_ids = sorted(truth.getCatIds())
         for side in (self.annotations, self.results):
             with_run_lengths(side, truth)
-        self.native = {kind: self.indexed(kind) for kind in (COCO, FasterCOCO)}
+        self.native = {
+            (kind, type): self.indexed(kind, type)
+            for kind in (COCO, FasterCOCO)
+            for type in ("segm", "bbox")
+        }
         self.objects = [objects_of(side) for side in (self.annotations, self.results)]
 
-    def indexed(self, kind: type) -> tuple[Any, Any]:
-        """Both sides as a package holds them."""
+    def indexed(self, kind: type, type: str) -> tuple[Any, Any]:
+        """Both sides as a package holds them; of boxes the sizes are the boxes'."""
         sides = []
         for dataset in (self.annotations, self.results):
+            annotations = [dict(one) for one in dataset["annotations"]]
+            for one in annotations if type == "bbox" else ():
+                one["area"] = one["bbox"][2] * one["bbox"][3]
             side = kind()
-            side.dataset = {
-                **dataset, "annotations": [dict(one) for one in dataset["annotations"]]
-            }
+            side.dataset = {**dataset, "annotations": annotations}
             with quiet():
                 side.createIndex()
             sides.append(side)
@@ -57,11 +62,11 @@ class Peers:
 
     def pycocotools(self, type: str) -> list[float]:
         """Evaluate, accumulate and summarise."""
-        return self.judged(COCOeval(*self.native[COCO], type))
+        return self.judged(COCOeval(*self.native[COCO, type], type))
 
     def faster_coco_eval(self, type: str) -> list[float]:
         """The same by its own evaluation in C++."""
-        return self.judged(COCOeval_faster(*self.native[FasterCOCO], type))
+        return self.judged(COCOeval_faster(*self.native[FasterCOCO, type], type))
 
     def judged(self, judge: COCOeval | COCOeval_faster) -> list[float]:
         """The twelve numbers."""
@@ -76,6 +81,10 @@ class Peers:
         family = Coco(self.class_ids, {"segm": "mask", "bbox": "box"}[type])
         scores = family.pooled(family.count_all(*self.objects))
         return [float(scores[name].value) for name in TWELVE]
+
+    def ids(self) -> list[int]:
+        """The ids of the classes."""
+        return self.class_ids
 
     def for_r(self) -> list[list[dict]]:
         """Both sides as columns of R's data frames, with the size of each image."""

@@ -5,6 +5,7 @@ import io
 import json
 
 import numpy as np
+from maskr import instances
 from pycocotools import mask
 from pycocotools.coco import COCO
 
@@ -65,19 +66,18 @@ class Masks:
         """The same for R, a logical array."""
         return self.bools
 
-    def round_trip(self):
-        """Masks to run lengths and back by pycocotools; how many there are."""
-        return mask.decode(mask.encode(self.planes)).shape[2]
+    def round_trip(self, times):
+        """Masks to run lengths and back by pycocotools."""
+        for _ in range(times):
+            mask.decode(mask.encode(self.planes))
 
-    def round_trip_of(self, instances):
-        """The same by the functions of a module."""
+    def round_trip_of_maskr(self, times):
+        """The same by maskr."""
         size = self.bools.shape[:2]
-        return instances.decode(instances.encode_planes(self.bools), size).shape[2]
+        for _ in range(times):
+            instances.decode(instances.encode_planes(self.bools), size)
 
-    def encoded(self, instances):
-        """Run lengths by the functions of a module."""
-        return instances.encode_planes(self.bools)
-
-    def is_same(self, rles):
-        """Whether these are pycocotools' run lengths."""
-        return [one["counts"].decode() for one in mask.encode(self.planes)] == list(rles)
+    def is_same_as_maskr(self):
+        """Whether both give the same run lengths."""
+        theirs = [one["counts"].decode() for one in mask.encode(self.planes)]
+        return theirs == list(instances.encode_planes(self.bools))
