@@ -35,8 +35,9 @@ verbs <- function(name, model) {
     compile(model, metrics = list())
     fit(model, images, masks, epochs = 1, batch_size = 2, precision = "float32", verbose = FALSE)
   }
+  segmented <- function() predict(model, images, precision = "float32", verbose = FALSE)
   stats::setNames(c(
-    versus(python$time("predict", images), predict(model, images, precision = "float32", verbose = FALSE)),
+    versus(python$time("predict", images), segmented()),
     versus(python$time("fit", images, masks, 1L, 2L), fitted())
   ), paste0(c("predict(), ", "fit(), "), name))
 }

@@ -1,6 +1,6 @@
-# COCO's file of annotations and its run lengths against pycocotools in a Python process: each reads the same file into
-# the form that it works on (R's data frames; Python's dictionaries), and turns masks into run
-# lengths and back from its own kind of array.
+# COCO's file of annotations and its run lengths against pycocotools in a Python process: each reads
+# the same file into the form that it works on (R's data frames; Python's dictionaries), and turns
+# masks into run lengths and back from its own kind of array.
 library(maskr)
 source("bench/shared/alternate.R")
 

@@ -47,11 +47,11 @@ class Peers:
         self.objects = [objects_of(side) for side in (self.annotations, self.results)]
 
     def indexed(self, kind: type, type: str) -> tuple[Any, Any]:
-        """Both sides as a package holds them; of boxes the sizes are the boxes'."""
+        """Both sides as a package holds them; predicted boxes have their own areas."""
         sides = []
         for dataset in (self.annotations, self.results):
             annotations = [dict(one) for one in dataset["annotations"]]
-            for one in annotations if type == "bbox" else ():
+            for one in annotations if type == "bbox" and dataset is self.results else ():
                 one["area"] = one["bbox"][2] * one["bbox"][3]
             side = kind()
             side.dataset = {**dataset, "annotations": annotations}

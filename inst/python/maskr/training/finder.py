@@ -149,7 +149,8 @@ def trainable_copy(model: SegModel, where: str, precision: str) -> SegModel:
     twin.frozen = model.frozen
     twin.adopt()
     twin.precision = device.precision(precision, where, dims_of(twin.module))
-    device.place(twin.module, where)
+    twin.layout = device.trained_layout(twin.module, where, twin.precision)
+    twin.module.to(where, memory_format=twin.layout)
     if model.compiled:
         check_compiled(model)
         twin.compile(optimizer=fresh_optimizer(model.optimizer), loss=model.loss)

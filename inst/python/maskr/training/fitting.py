@@ -228,12 +228,16 @@ def placed(model: SegModel, precision: str) -> Iterator[None]:
     """The model on the session's device, computing in the wanted precision."""
     where = device.choose()
     model.precision = device.precision(precision, where, dims_of(model.module))
+    usual = model.layout
+    model.layout = device.trained_layout(model.module, where, model.precision)
     try:
         with keras.device(where):
-            device.place(model.module, where)
+            model.module.to(where, memory_format=model.layout)
             yield
     finally:
         model.precision = "float32"
+        model.layout = usual
+        model.module.to(memory_format=usual)
 
 
 def open_data(
