@@ -389,7 +389,8 @@ say_why_stopped <- function(result, restore_best) {
 #'   image has missing pixels, masks and probabilities are `NA`, see [seg_image()]. Wrong numbers
 #'   of channels, volumes for a model of images and images for one of volumes are a
 #'   `maskr_error_shape`; values such as 0..255 for a model that was trained on 0..1 (or the other
-#'   way round), and a dataset with another window than the model's, a `maskr_error_data`.
+#'   way round), a dataset with another window than the model's, and networks that return NaN or
+#'   infinity, a `maskr_error_data`.
 #' @concept models
 #' @export
 #' @examplesIf seg_available()
@@ -517,8 +518,10 @@ say_slow_precision <- function(precision) {
 
 #' Evaluate a model on a dataset
 #'
-#' Predicts every image of a dataset, at the dataset's `size`, and scores the masks. One batch at a
-#' time is in memory: of the images before only what was counted is kept.
+#' Predicts every image of a dataset, at the dataset's `size`, and scores the masks: without a
+#' `size`, those that [predict()][predict.seg_model()] gives, so that the scores are the same as by
+#' [seg_metrics()]. One batch at a time is in memory, whatever the dataset's `batch_size`: of the
+#' images before only what was counted is kept.
 #'
 #' @param model A [`seg_model`][seg_model]. A detector such as [seg_yolo()] finds objects: predict
 #'   them, and score them by [seg_metrics()].
@@ -529,7 +532,8 @@ say_slow_precision <- function(precision) {
 #'   probabilities (`"ece"`, and those of `thresholds`) are computed where they are asked for.
 #'   Lengths are in pixels of the size at which images are predicted.
 #' @param precision As in [predict()][predict.seg_model()].
-#' @return As [seg_metrics()], with the names of the dataset's images.
+#' @return As [seg_metrics()], with the names of the dataset's images. A network that returns NaN or
+#'   infinity is a `maskr_error_data`.
 #' @concept metrics
 #' @export
 #' @examplesIf seg_available()

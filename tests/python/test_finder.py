@@ -107,8 +107,7 @@ def test_losses_of_keras_and_progress():
 
 def test_losses_that_are_not_finite_are_an_error():
     model = model_of()
-    with torch.no_grad():
-        model.module.head.bias.fill_(float("nan"))
+    model.module.head.register_forward_hook(lambda module, x, out: out * float("nan"))
     with pytest.raises(DataError, match="not a finite number from the first batch"):
         found(model)
 
@@ -134,3 +133,11 @@ def test_where_the_loss_still_falls_a_tenth_of_the_end_is_suggested():
     assert result["suggestion"] == pytest.approx(3e-3, rel=0.15)
     result = found(model_of(optimizer="sgd"), lowest=1e-4, highest=1e4)
     assert not result["still_falling"]
+
+
+def test_weights_that_are_not_finite_are_named():
+    model = model_of()
+    name, parameter = next(iter(model.module.named_parameters()))
+    parameter.data.flatten()[0] = float("nan")
+    with pytest.raises(DataError, match=f"weights hold NaN .*`{name}`"):
+        found(model)

@@ -185,6 +185,48 @@ def test_each_module_keeps_its_own_mode_even_where_the_network_fails(image, trai
     assert [module.training for module in model.module.modules()] == modes[:-1] + [True]
 
 
+def as_dataset(images, model):
+    targets = [np.zeros(image.shape[:2], dtype=np.int32) for image in images]
+    return {"images": images, "targets": targets, "names": ["a", "b"],
+            "class_ids": model.spec.class_ids, "threads": 1}
+
+
+@pytest.mark.parametrize("kind", ["mask", "prob", "logit"])
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_that_are_not_finite_are_an_error_that_names_them(image, kind, value):
+    model = two_layers()
+    model.module[1].running_var[2] = value if np.isnan(value) else -value
+    with pytest.raises(DataError, match=r"^The network returns .* weights .*`1\.running_var`"):
+        predict(model, [image], kind)
+    with pytest.raises(DataError, match=r"^Image 1: The network returns .* weights"):
+        predict(model, [image, image], kind)
+
+
+def test_evaluation_names_the_image_of_which_the_network_returns_nan(image):
+    model = two_layers()
+    model.module.register_forward_hook(
+        lambda module, x, out: out / (x[0].amax((1, 2, 3), keepdim=True) < 1)
+    )
+    data = as_dataset([image, image + 1], model)
+    with pytest.raises(DataError, match=r'^Image "b": .* values from 1.* to 2 .*though'):
+        inference.evaluate(model, data, "float32")
+
+
+def test_numbers_too_large_for_a_precision_name_it(image):
+    model = two_layers()
+    model.module[3].weight.data.mul_(1e6)
+    assert np.isfinite(predict(model, [image], "logit")[0]).all()
+    with pytest.raises(DataError, match="in float16") as caught:
+        predict(model, [image], "mask", precision="float16")
+    assert "float32" in caught.value.hint
+
+
+def test_large_finite_numbers_are_no_error(image):
+    model = two_layers()
+    model.module[3].bias.data.fill_(3e38)
+    assert np.isfinite(predict(model, [image], "logit")[0]).all()
+
+
 class Keeping(nn.Module):
     """A network that keeps a tensor it computed, as those with tables of positions do."""
 

@@ -26,6 +26,7 @@ from maskr.annotations.columns import ObjectTable
 from maskr.annotations.report import Report
 from maskr.annotations.table import Annotations
 from maskr.detectors import yolo
+from maskr.detectors.unchanged import Snapshot
 from maskr.errors import DataError, FileError, FormatError, ShapeError, TrustError, WeightsError
 from maskr.instances import Instances, encode_labels
 from PIL import Image
@@ -162,6 +163,49 @@ def test_mask_average_precision_on_coco_is_the_published_one(real, shared_data, 
 def test_images_that_are_none_are_refused(untrained, image, error):
     with pytest.raises(error):
         untrained.predict([image])
+
+
+def scores_of(detector):
+    (found,) = detector.predict([np.random.default_rng(3).random((64, 96, 3))], conf=0, max_det=5)
+    return found.scores
+
+
+@pytest.mark.parametrize("change", [
+    lambda conv: conv.bias.data.add_(1),
+    lambda conv: conv.bias.detach().numpy().__iadd__(1),
+    lambda conv: conv.register_forward_hook(lambda module, x, out: out + 1),
+])
+def test_detections_follow_every_change_of_the_network(change):
+    detector = yolo.create("yolov8n-seg.yaml", False, "unused", seed=1)
+    before = scores_of(detector)
+    ready = detector._predictor
+    np.testing.assert_array_equal(scores_of(detector), before)
+    assert detector._predictor is ready
+    change(detector.module.model[-1].cv3[2][-1])  # which gives the highest scores
+    assert scores_of(detector).max() > 2 * before.max()
+
+
+def test_a_snapshot_sees_attributes_and_replaced_layers():
+    network = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.ReLU())
+    for change in (
+        lambda: setattr(network[0], "stride", (2, 2)),
+        lambda: setattr(network[1], "inplace", True),
+        lambda: network.__setitem__(1, torch.nn.ReLU(inplace=True)),
+        lambda: network[0].weight.detach().numpy().__imul__(-1),
+    ):
+        snapshot = Snapshot(network)
+        assert snapshot.still_shows(network)
+        change()
+        assert not snapshot.still_shows(network)
+
+
+def test_weights_that_are_not_finite_are_an_error_that_names_them():
+    detector = yolo.create("yolov8n-seg.yaml", False, "unused", seed=1)
+    image = np.random.default_rng(3).random((64, 96, 3))
+    detector.predict([image])
+    detector.module.model[2].cv1.conv.weight.data.fill_(float("nan"))
+    with pytest.raises(DataError, match=r"^Image 1: The network returns .* \(in `model\.2\.cv1"):
+        detector.predict([image, image])
 
 
 def test_nothing_found_is_an_empty_result(untrained):

@@ -31,3 +31,21 @@ test_that("weights that change in place count in the next prediction", {
   expect_gt(max(abs(after - before)), 1e-4)
   expect_equal(after, again, tolerance = 1e-6)
 })
+
+test_that("weights that are not finite are an error that names them, in every verb", {
+  skip_if_no_python()
+  model <- seg_unet(1, c(background = 0, disc = 1), init_features = 2)
+  image <- matrix(runif(20 * 30), 20)
+  scenes <- list(list(a = image, b = image), list(image > 2, image > 2))
+  model$module$conv$bias$data$fill_(NaN)
+  verbs <- list(
+    \() predict(model, image), \() predict(model, list(a = image, b = image), type = "prob"),
+    \() seg_evaluate(model, scenes[[1]], scenes[[2]]), \() fit(model, scenes, verbose = FALSE),
+    \() seg_lr_find(model, seg_dataset(scenes[[1]], scenes[[2]], c(background = 0, disc = 1)),
+                    verbose = FALSE),
+    \() seg_export(model, tempfile(fileext = ".pt2"))
+  )
+  for (verb in verbs) expect_error(verb(), "conv[.]bias", class = "maskr_error_data")
+  expect_error(verbs[[2]](), "Image \"a\"")
+  expect_error(verbs[[3]](), "Image \"a\"")
+})

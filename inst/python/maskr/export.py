@@ -250,6 +250,7 @@ def probabilities(model: SegModel, images: np.ndarray) -> np.ndarray:
     x = torch.from_numpy(np.stack([steps(image) for image in images]))
     with inference.ready(model, "float32", "cpu") as network:
         out = network.run(x)
+        network.require_finite(out, x.numpy())
     return (out if inference.is_activated(model.spec) else activate(out)).numpy()
 
 

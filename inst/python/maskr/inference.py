@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from maskr import device, images, members
+from maskr import device, images, layers, members
 from maskr.architectures import dims_of
 from maskr.arrays import IGNORE, NA_INTEGER, image_to_r, mask_to_r
 from maskr.datasets import volume
@@ -80,7 +80,7 @@ def predict(
     ShapeError
         If a source is an image where the network takes volumes, or a volume where it doesn't.
     DataError
-        If the model has no classes and a mask is asked for.
+        If the model has no classes and a mask is asked for, or the network returns NaN or infinity.
     DeviceError
         If the device runs out of memory.
     """
@@ -99,7 +99,7 @@ def predict(
             return load(sources[i], model)
 
     with ready(model, precision) as network:
-        for one, out in network.outputs(prepare, len(sources), batch_size):
+        for one, out in network.outputs(prepare, len(sources), names, batch_size):
             results.append(without(decode(out, model.spec, kind, threshold), one.missing))
             geometry.append(one.geometry)
             if progress is not None:
@@ -131,6 +131,11 @@ def evaluate(
     -------
     dict
         As `metrics.semantic.compare()`.
+
+    Raises
+    ------
+    DataError
+        If the network returns NaN or infinity.
     """
     choices = Options(**(options or {}))
     counted = Accumulator(semantic.families_of(model.spec.class_ids, more), keep=choices.keep)
@@ -145,7 +150,7 @@ def evaluate(
 
     opened = CheckedLoader(spec, model.spec, dims=dims_of(model.module))
     with opened as loader, ready(model, precision) as network:
-        for one, out in network.outputs(prepare, n):
+        for one, out in network.outputs(prepare, n, spec.names):
             with in_image(counted.images + 1, n):
                 counted.update(one.truth, predicted_mask(out, model.spec, probable))
     return semantic.scored(counted, choices)
@@ -345,16 +350,30 @@ class Network:
         return self.model.module
 
     def outputs(
-        self, prepare: Callable[[int], Prepared], n: int, batch_size: int | None = None
+        self,
+        prepare: Callable[[int], Prepared],
+        n: int,
+        names: Sequence[str] = (),
+        batch_size: int | None = None,
     ) -> Iterator[tuple[Prepared, torch.Tensor]]:
-        """Each of n images with its output `[K, ...]`, cut to its size."""
+        """Each of n images with its output `[K, ...]`, finite and cut to its size.
+
+        Raises
+        ------
+        DataError
+            If an output holds NaN or infinity; of the image called so in `names`.
+        """
         # whole volumes wait in memory: fewer of them
         depth = 16 if dims_of(self.module) == 2 else 1
         pixels = PIXELS_PER_BATCH[self.where.partition(":")[0]]
+        number = itertools.count(1)
         with contextlib.closing(ahead(prepare, n, depth)) as waiting:
             for batch in batches(waiting, pixels, batch_size):
-                for one, out in zip(batch, self.run(stacked(batch)), strict=True):
-                    yield one, out[(slice(None), *map(slice, one.size))]
+                for one, whole in zip(batch, self.run(stacked(batch)), strict=True):
+                    out = whole[(slice(None), *map(slice, one.size))]
+                    with images_called(names), in_image(next(number), n):
+                        self.require_finite(out, one.image)
+                    yield one, out
 
     def run(self, x: torch.Tensor) -> torch.Tensor:
         """What the network returns for a batch `[N, C, ...]`, as float32.
@@ -387,6 +406,33 @@ class Network:
                 f"(C x {'H x W' if of_images else 'D x H x W'}): {str(error).splitlines()[0]}",
                 argument="x",
             ) from error
+
+    def require_finite(self, out: torch.Tensor, image: np.ndarray) -> None:
+        """Raise a DataError where an output holds NaN or infinity; `image` is what it is of."""
+        # a sum takes a single pass, but that of large numbers may be infinite itself
+        if math.isfinite(out.sum()) or bool(out.isfinite().all()):
+            return
+        said = "The network returns values that are not finite"
+        damaged = layers.not_finite(self.module)
+        if damaged is not None:
+            raise DataError(
+                f"{said}: its weights hold NaN or infinite values (in `{damaged}`).",
+                hint="Load or build the model anew.",
+            )
+        if not np.isfinite(image).all():
+            raise DataError(
+                f"{said}: the image holds NaN or infinite values once it is preprocessed.",
+                hint="Look at its values, and at those of seg_preprocess().",
+                argument="preprocess",
+            )
+        where = f"for values from {image.min():.4g} to {image.max():.4g} in {self.precision}"
+        raise DataError(
+            f"{said} {where}, though its weights are.",
+            hint="Give images in the units of training."
+            if self.precision == "float32"
+            else 'Set `precision = "float32"`, which takes larger numbers.',
+            argument="x" if self.precision == "float32" else "precision",
+        )
 
 
 def stacked(batch: list[Prepared]) -> torch.Tensor:

@@ -27,6 +27,7 @@ from maskr.annotations import yolo_training as folders
 from maskr.annotations.table import Annotations
 from maskr.detectors import yolo_files
 from maskr.detectors.base import Detector
+from maskr.detectors.unchanged import Snapshot
 from maskr.errors import (
     DataError,
     FileError,
@@ -288,6 +289,11 @@ class Yolo(Detector):
         -------
         list of Instances
             By falling score, boxes as the model gives them, masks at the image's own size.
+
+        Raises
+        ------
+        DataError
+            If the model knows no such class, or the network returns NaN or infinity.
         """
         channels = self.channels_of(classes)
         with engine().session():
@@ -309,9 +315,11 @@ class Yolo(Detector):
 
     def _ready(self) -> Any:
         where = device.choose()
-        if self._predictor is None or self._predictor.wanted != where:
+        ready = self._predictor
+        if ready is None or ready.wanted != where or not ready.copied.still_shows(self.module):
             self._predictor = engine().Predictor(self.module, where, tempfile.gettempdir())
             self._predictor.wanted = where
+            self._predictor.copied = Snapshot(self.module)
         return self._predictor
 
     def _find(self, predictor: Any, image: str | np.ndarray) -> Instances:

@@ -18,6 +18,7 @@ from ultralytics.nn import tasks
 from ultralytics.utils import DEFAULT_CFG_DICT, LOGGER, SETTINGS, events, ops
 from ultralytics.utils.downloads import GITHUB_ASSETS_NAMES
 
+from maskr import layers
 from maskr.detectors.contained import contained
 from maskr.detectors.yolo_augment import replace_augmentation
 from maskr.errors import DataError, MissingPackageError
@@ -127,10 +128,29 @@ class Predictor(SegmentationPredictor):
             "verbose": False,
         }
         super().__init__(overrides=options)
+        self.copied_from = module
         threads = torch.get_num_threads()
         # makes a copy, with batch normalisation folded into the convolutions
         self.setup_model(module, verbose=False)
         torch.set_num_threads(threads)
+
+    def inference(self, im: torch.Tensor, *args: Any, **options: Any) -> Any:
+        """Run the network, whose numbers must be finite: else it would just find nothing."""
+        found = super().inference(im, *args, **options)
+        if all(bool(tensor.isfinite().all()) for tensor in tensors_in(found)):
+            return found
+        damaged = layers.not_finite(self.copied_from)
+        if damaged is None:
+            raise DataError(
+                "The network returns values that are not finite, though its weights are.",
+                hint="Look at the image's values.",
+                argument="x",
+            )
+        raise DataError(
+            "The network returns values that are not finite: its weights hold NaN or infinite "
+            f"values (in `{damaged}`).",
+            hint="Load or build the model anew.",
+        )
 
     def construct_result(
         self,
@@ -149,6 +169,17 @@ class Predictor(SegmentationPredictor):
             rles += encode(masks.cpu().numpy())
         rows = pred[:, :6].cpu().numpy().astype(np.float64)
         return SimpleNamespace(boxes=rows[:, :4], scores=rows[:, 4], channels=rows[:, 5], rles=rles)
+
+
+def tensors_in(found: Any) -> list[torch.Tensor]:
+    """List the tensors in what a network returns, however deep."""
+    if isinstance(found, torch.Tensor):
+        return [found]
+    if isinstance(found, dict):
+        found = list(found.values())
+    if not isinstance(found, list | tuple):
+        return []
+    return [tensor for part in found for tensor in tensors_in(part)]
 
 
 class Trainer(SegmentationTrainer):

@@ -17,14 +17,7 @@ def check_model(model: SegModel, monitor: str) -> None:
     require_trainable(model.module)
     model.adopt()
     check_compiled(model)
-    damaged = layers.not_finite(model.module)
-    if damaged is not None:
-        raise DataError(
-            f"The model's weights hold NaN or infinite values (in `{damaged}`), from which no "
-            "training can start.",
-            hint="Load or build the model anew.",
-            argument="object",
-        )
+    check_weights(model)
     if not model.trainable_variables:
         raise DataError(
             "All layers are frozen, so there is nothing to train.",
@@ -55,6 +48,18 @@ def compiled_metrics(model: SegModel) -> list:
     """The metrics that a model was compiled with, as they were given."""
     container = model._compile_metrics
     return [] if container is None else keras.tree.flatten(container._user_metrics)
+
+
+def check_weights(model: SegModel) -> None:
+    """Raise a DataError for weights that are not finite."""
+    damaged = layers.not_finite(model.module)
+    if damaged is not None:
+        raise DataError(
+            f"The model's weights hold NaN or infinite values (in `{damaged}`), from which no "
+            "training can start.",
+            hint="Load or build the model anew.",
+            argument="object",
+        )
 
 
 def metric_names(model: SegModel) -> list[str]:

@@ -16,7 +16,7 @@ from maskr.datasets.spec import DataSpec
 from maskr.errors import DataError
 from maskr.model import SegModel, require_trainable
 from maskr.training.compiling import compile
-from maskr.training.conditions import check_compiled
+from maskr.training.conditions import check_compiled, check_weights
 from maskr.training.randomness import RandomStates
 from maskr.training.recipe import Recipe
 from maskr.training.seen import with_window_of
@@ -68,8 +68,9 @@ def find(
     Raises
     ------
     DataError
-        If the loss falls nowhere, so that there is nothing to suggest.
+        If the loss falls nowhere, so that there is nothing to suggest, or weights are not finite.
     """
+    check_weights(model)
     random = RandomStates()
     before = random.state()
     try:
