@@ -15,7 +15,7 @@ demo: install ## segment real pictures, train a small network (IMAGE=path: a pic
 
 test: install ## run all tests, Python's and R's
 	@status=0; \
-	$(RUN) pytest || status=1; \
+	$(RUN) pytest -n 2 --dist worksteal || status=1; \
 	$(RUN) Rscript tools/test.R || status=1; \
 	exit $$status
 

@@ -3,6 +3,8 @@
 # change what comes from Python (tests/testthat/helper-keras3.R).
 # Closes with "R: N passed, N failed"; fails if a test failed or none passed.
 Sys.setenv(NOT_CRAN = "true")
+# As in tests/python/conftest.py, for the two processes that test side by side.
+Sys.setenv(OMP_NUM_THREADS = "1", OMP_WAIT_POLICY = "passive")
 filter <- c(commandArgs(trailingOnly = TRUE), list(NULL))[[1]]
 results <- as.data.frame(testthat::test_dir(
   "tests/testthat",

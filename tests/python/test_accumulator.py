@@ -373,7 +373,7 @@ def test_infinite_distances_make_means_infinite():
 def test_two_processes_gather_what_one_counts(tmp_path):
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone",
                "--nproc_per_node=2", two_accumulators.__file__, str(tmp_path)]
-    out = subprocess.run(command, capture_output=True, text=True, timeout=120,
+    out = subprocess.run(command, capture_output=True, text=True, timeout=600,
                          env=os.environ | {"OMP_NUM_THREADS": "1"})
     assert out.returncode == 0, out.stderr
     alone = Accumulator([Semantic(range(3))], keep=True)

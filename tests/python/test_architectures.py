@@ -161,7 +161,7 @@ def test_all_load_in_a_new_process_with_identical_output(folder):
         [sys.executable, "-W", "ignore", "-c", RELOAD.format(paths=paths, folder=str(folder))],
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=600,
         check=False,
     )
     assert run.returncode == 0, run.stderr[-2000:]

@@ -47,7 +47,7 @@ def by_two(script_path, *arguments):
     """What two processes print that run a script."""
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone",
                "--nproc_per_node=2", str(script_path), *map(str, arguments)]
-    out = subprocess.run(command, capture_output=True, text=True, timeout=250,
+    out = subprocess.run(command, capture_output=True, text=True, timeout=600,
                          env=os.environ | {"OMP_NUM_THREADS": "1"})
     assert out.returncode == 0, out.stderr
     return out.stdout

@@ -34,12 +34,33 @@ python_module <- function(name) {
 # Runs R code in a fresh process with the installed package; returns what it printed.
 fresh_r <- function(code, env = character(), arguments = character()) {
   script <- withr::local_tempfile(fileext = ".R", lines = code)
-  libraries <- paste0("R_LIBS=", paste(.libPaths(), collapse = .Platform$path.sep))
+  libraries <- c(checkout_library(), .libPaths())
+  libraries <- paste0("R_LIBS=", paste(libraries, collapse = .Platform$path.sep))
   out <- suppressWarnings(system2(
     file.path(R.home("bin"), "Rscript"), c("--vanilla", arguments, shQuote(script)),
     stdout = TRUE, stderr = TRUE, env = c(libraries, env)
   ))
   paste(out, collapse = "\n")
+}
+
+# A library with the package of the checkout that devtools::test() or testthat::test_local() has
+# loaded, made once; NULL where the installed package is tested.
+checkout_library <- function() {
+  if (!"pkgload" %in% loadedNamespaces() || !pkgload::is_dev_package("maskr")) return(NULL)
+  library <- file.path(tempdir(), "checkout-library")
+  if (!dir.exists(library)) {
+    dir.create(library)
+    utils::install.packages(pkgload::pkg_path(), library, repos = NULL, type = "source",
+                            INSTALL_opts = "--no-docs", quiet = TRUE)
+  }
+  library
+}
+
+# Gives processes that are started as many threads as this one has: the last digits of sums depend
+# on their number.
+local_own_threads <- function(env = parent.frame()) {
+  threads <- reticulate::import("torch")$get_num_threads()
+  withr::local_envvar(OMP_NUM_THREADS = threads, .local_envir = env)
 }
 
 # For snapshots of errors that name the working directory.

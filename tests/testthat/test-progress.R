@@ -41,7 +41,8 @@ small <- function() seg_unet(classes = shapes()$classes, init_features = 2)
 volumes <- function(env = parent.frame()) {
   folder <- withr::local_tempdir(.local_envir = env)
   paths <- file.path(folder, c("a.tif", "b.tif"))
-  lapply(paths, seg_write_mask, x = seg_mask(array(rep(0:1, 12), c(2, 3, 4)), c(none = 0, cell = 1)))
+  mask <- seg_mask(array(rep(0:1, 12), c(2, 3, 4)), c(none = 0, cell = 1))
+  lapply(paths, seg_write_mask, x = mask)
   paths
 }
 
@@ -67,7 +68,9 @@ comparing <- list(
   }
 )
 counting <- list(
-  predict.seg_model = function(verbose) predict(small(), shapes(), batch_size = 1, verbose = verbose),
+  predict.seg_model = function(verbose) {
+    predict(small(), shapes(), batch_size = 1, verbose = verbose)
+  },
   predict.seg_detector = function(verbose) {
     detector <- suppressMessages(seg_yolo("yolov8n-seg.yaml"))
     predict(detector, shapes()$images, size = 32, verbose = verbose)
@@ -83,7 +86,8 @@ counting <- list(
   },
   seg_data_volume = function(verbose) {
     paths <- volumes()
-    seg_data_volume(paths, targets = paths, classes = c(none = 0, cell = 1), empty = TRUE, verbose = verbose)
+    seg_data_volume(paths, targets = paths, classes = c(none = 0, cell = 1), empty = TRUE,
+                    verbose = verbose)
   },
   seg_write_annotations = function(verbose) {
     seg_write_annotations(outlines(), withr::local_tempdir(), "labelme",

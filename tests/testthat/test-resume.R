@@ -57,16 +57,17 @@ test_that("an interrupt says what was kept", {
 
 test_that("another process goes on with the run", {
   skip_if_no_python()
+  local_own_threads()
   folder <- file.path(withr::local_tempdir(), "run")
-  code <- paste0(
-    "library(maskr); set.seed(1); images <- lapply(1:4, function(i) matrix(runif(960), 24));",
-    "data <- seg_dataset(images, lapply(images, function(i) (i > 0.5) + 0L), ",
-    "  c(background = 0, nucleus = 1), batch_size = 2);",
-    "model <- seg_unet(1, c(background = 0, nucleus = 1), init_features = 2);",
-    "compile(model, learning_rate = 0.01); fit(model, data, epochs = 1, resume = '", folder, "')"
-  )
-  expect_equal(system2(file.path(R.home("bin"), "Rscript"), c("-e", shQuote(code)),
-                       stdout = FALSE, stderr = FALSE), 0)
+  fresh_r(c(
+    "library(maskr); set.seed(1); images <- lapply(1:4, function(i) matrix(runif(960), 24))",
+    "data <- seg_dataset(images, lapply(images, function(i) (i > 0.5) + 0L),",
+    "                    c(background = 0, nucleus = 1), batch_size = 2)",
+    "model <- seg_unet(1, c(background = 0, nucleus = 1), init_features = 2)",
+    "compile(model, learning_rate = 0.01)",
+    paste0("fit(model, data, epochs = 1, resume = '", folder, "')")
+  ))
+  expect_true(file.exists(file.path(folder, "last.safetensors")))
   run <- function(...) {
     set.seed(1)
     images <- lapply(1:4, \(i) matrix(runif(960), 24))

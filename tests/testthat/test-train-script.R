@@ -6,10 +6,9 @@ scenes <- function(n, seed) {
   seg_dataset(images, lapply(images, \(image) 4 * (image > 0.5)), classes, batch_size = 2)
 }
 
-# Runs the script by the Python that this session uses, with as many threads.
+# Runs the script by the Python that this session uses.
 run_script <- function(path) {
-  threads <- reticulate::import("torch")$get_num_threads()
-  withr::local_envvar(OMP_NUM_THREADS = threads)
+  local_own_threads()
   system2(reticulate::py_exe(), shQuote(path), stdout = TRUE, stderr = TRUE)
 }
 
