@@ -223,7 +223,6 @@ test_that("what cannot be taken rightly is refused by its class, with the way ou
 })
 
 test_that("a package that is needed and not there is named", {
-  make_class("SpatRaster", slots = c(values = "array"))
-  skip_if(requireNamespace("terra", quietly = TRUE), "terra is installed")
-  expect_error(as_seg_image(methods::new("SpatRaster")), "terra", class = "maskr_error_missing")
+  expect_error(call_package("notinstalled", "as.array", 1, call = rlang::current_env()),
+               "notinstalled is not installed", class = "maskr_error_missing")
 })
