@@ -1,6 +1,7 @@
 """Mask files: what is read is what was written, and 255 is never guessed."""
 
 import os
+import sys
 
 import numpy as np
 import pytest
@@ -360,3 +361,22 @@ def test_narrower_tops_are_ids_where_ids_go_beyond(tmp_path):
     labels = np.array([[0, 255, 65535, 70000, 2**32 - 1]], dtype=np.uint32)
     tifffile.imwrite(tmp_path / "a.tif", labels)
     assert masks.load(str(tmp_path / "a.tif")).tolist() == [[0, 255, 65535, 70000, IGNORE]]
+
+
+@pytest.mark.parametrize("compression", ["tiff_deflate", "tiff_lzw", "packbits"])
+@pytest.mark.parametrize("codecs", [True, False])
+def test_a_tiff_with_damaged_data_is_no_background(tmp_path, monkeypatch, compression, codecs):
+    path = tmp_path / "labels.tif"
+    ids = np.repeat(np.arange(1, 7), 16)[:, None] + np.zeros((96, 100))
+    Image.fromarray(ids.astype(np.uint8)).save(path, compression=compression)
+    np.testing.assert_array_equal(masks.load(str(path)), ids)
+    with tifffile.TiffFile(path) as file:
+        first, length = file.pages[0].dataoffsets[0], file.pages[0].databytecounts[0]
+    data = bytearray(path.read_bytes())
+    middle = first + length // 2
+    data[middle : middle + max(length // 4, 4)] = b"\xff" * max(length // 4, 4)
+    path.write_bytes(data)
+    if not codecs:  # tifffile then leaves LZW to others
+        monkeypatch.setitem(sys.modules, "imagecodecs", None)
+    with pytest.raises(FormatError, match="cannot be decoded"):
+        masks.load(str(path))

@@ -8,6 +8,7 @@ are known to decode: of others OpenCV makes up pixels without an error.
 import contextlib
 import logging
 import struct
+import warnings
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -216,7 +217,7 @@ def decode(path: str, pages: list[int] | None = None) -> TiffPixels:
             raise
         except DAMAGE:
             # a file that breaks its rules
-            return TiffPixels(chosen_pages(opencv_pages(path, count), path, pages))
+            return TiffPixels(chosen_pages(sound_pages(path, count), path, pages))
         try:
             pixels = channels_last(part.read(), part.axes, path)
         except DAMAGE as error:
@@ -260,11 +261,15 @@ def part_of(file: "tifffile.TiffFile", path: str, pages: list[int] | None) -> Pa
 
 
 def read_elsewhere(part: Part, meaning: dict, error: Exception) -> np.ndarray:
-    """Read `[H, W, C]` or `[D, H, W, C]` by OpenCV or Pillow where tifffile failed by `error`."""
+    """Read `[H, W, C]` or `[D, H, W, C]` by OpenCV or Pillow where tifffile lacks a decoder.
+
+    `error` is tifffile's: a file that it found damaged would come with holes from OpenCV.
+    """
     page, count = part.first, max(part.indices) + 1
-    if page.compression not in ELSEWHERE or page.samplesperpixel > MOST_CHANNELS:
+    known = page.compression in ELSEWHERE and page.samplesperpixel <= MOST_CHANNELS
+    if not (known and lacks_decoder(error)):
         raise cannot_decode(part.path, error)
-    read_pages = pillow_pages if page.bitspersample in (2, 4) else opencv_pages
+    read_pages = pillow_pages if page.bitspersample in (2, 4) else sound_pages
     decoded = read_pages(part.path, count)
     if len(decoded) < count:
         raise FormatError(f"{part.path} is damaged after {len(decoded)} of its pages.")
@@ -277,13 +282,43 @@ def read_elsewhere(part: Part, meaning: dict, error: Exception) -> np.ndarray:
 
 def cannot_decode(path: str, error: Exception) -> FormatError | MissingPackageError:
     """Make the error for a file that nothing here decodes, from tifffile's reason."""
-    if isinstance(error, ImportError) or "imagecodecs" in str(error):
+    if lacks_decoder(error):
         return MissingPackageError(
             f"{path} is compressed in a way that the Python package imagecodecs undoes, and it is "
             "not installed.",
             hint='Install it with seg_install(extras = "raster"), then restart R.',
         )
     return FormatError(f"{path} cannot be decoded.", hint=DAMAGED)
+
+
+def lacks_decoder(error: Exception) -> bool:
+    """Tell tifffile's lack of imagecodecs from damage."""
+    return isinstance(error, ImportError) or "imagecodecs" in str(error)
+
+
+def sound_pages(path: str, count: int) -> list[np.ndarray]:
+    """Decode by OpenCV, which leaves holes where data are damaged, what Pillow finds sound.
+
+    Raises
+    ------
+    FormatError
+        If it fails, or if Pillow, which does not know all kinds of TIFF, finds damage.
+    """
+    from PIL import Image
+
+    try:
+        with warnings.catch_warnings():
+            # Pillow also warns of what it then raises
+            warnings.simplefilter("ignore")
+            with Image.open(path) as image:
+                for i in range(count):
+                    image.seek(i)
+                    image.load()
+    except (Image.UnidentifiedImageError, EOFError):
+        pass
+    except (OSError, SyntaxError, ValueError) as error:
+        raise FormatError(f"{path} cannot be decoded.", hint=DAMAGED) from error
+    return opencv_pages(path, count)
 
 
 def opencv_pages(path: str, count: int) -> list[np.ndarray]:
