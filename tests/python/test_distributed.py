@@ -11,7 +11,7 @@ import pytest
 import torch
 import two_heads
 from maskr import builders, storage, training
-from maskr.arrays import IGNORE
+from maskr.arrays import NA_INTEGER
 from maskr.datasets.loader import FILLER, DataSpec, Loader, share_of
 from maskr.training import distributed, script
 
@@ -21,7 +21,7 @@ def data(sizes, classes=2, seed=0, **options):
     rng = np.random.default_rng(seed)
     images = [rng.random(size) for size in sizes]
     targets = [np.minimum(image * classes, classes - 1).astype(np.int32) for image in images]
-    targets[0][:, :7] = IGNORE
+    targets[0][:, :7] = NA_INTEGER
     fields = {"images": images, "targets": targets, "names": [str(i) for i in range(len(sizes))],
               "class_ids": list(range(classes)), "batch_size": 4, "threads": 1, "seed": 1}
     return fields | options

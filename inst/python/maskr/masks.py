@@ -82,9 +82,9 @@ def load(
         The file's values for the classes 0, 1, ...; None where they are the class ids themselves.
         Two values that lie far apart also separate the classes of a lossy file such as JPEG.
     explicit
-        Was `ignore` chosen by the user? If not, a file that holds only 0 and 255 (or 65535, or
-        the largest number of its type) is an error, wider files also use 65535 and 2^32 - 1 for
-        "ignore", and a file that maskr wrote knows its own value.
+        Was `ignore` chosen by the user, be it 255? If not, a file that holds only 0 and 255 (or
+        65535, or the largest number of its type) is an error, wider files also use 65535 and
+        2^32 - 1 for "ignore", and a file that maskr wrote knows its own value.
     classes
         Known class ids, which never mean "ignore" unless `explicit`.
 
@@ -449,7 +449,7 @@ def ignored_values(found: np.ndarray, stored: Stored, rule: Rule) -> set[int]:
     named -= set(rule.values or [])
     if rule.ignore is None:
         return named
-    if rule.explicit:
+    if rule.explicit or rule.ignore != IGNORE_8:
         return named | {int(rule.ignore)}
     top = stored.top or IGNORE_16
     beside = found[found != top]
