@@ -40,11 +40,12 @@ bare_mask <- function(x, arg = rlang::caller_arg(x), call = rlang::caller_env())
 }
 
 # An array [H, W, C] would be read as a volume [D, H, W] that is no wider than C voxels. What says
-# that it is a volume, by its class or the spacing of its voxels, is one.
+# that it is a volume, by its class or the spacing of its voxels, is one; so is what would be an
+# image of fewer than 4 rows or columns.
 check_no_channels <- function(x, arg, call) {
   size <- dim(x)
-  if (length(size) != 3 || is.object(x) || !is.null(attr(x, "spacing"))) return(invisible())
-  if (size[[3]] > 4 || any(size[1:2] < 16)) return(invisible())
+  if (length(size) != 3 || says_volume(x)) return(invisible())
+  if (size[[3]] > 4 || any(size[1:2] < 4)) return(invisible())
   maskr_abort("shape", c(
     "{.arg {arg}} must be a matrix [H, W] of class ids, and is an array of size
      {paste(size, collapse = ' x ')}: {size[[3]]} channel{?s}.",
@@ -52,6 +53,11 @@ check_no_channels <- function(x, arg, call) {
     i = "A volume [D, H, W] as narrow as this says so by its spacing:
          {.code seg_mask(x, spacing = c(1, 1, 1))}."
   ), arg = arg, call = call)
+}
+
+says_volume <- function(x) {
+  if (are_files(x)) return(any(grepl("[.]nii([.]gz)?$", x, ignore.case = TRUE)))
+  length(dim(x)) == 3 && (is.object(x) || !is.null(attr(x, "spacing")))
 }
 
 # Is `ids` what `x` holds? What can't be an integer became NA.

@@ -350,6 +350,10 @@ countable_pairs <- function(pairs, classes, probable, geometric, call) {
   images <- pairs$images %||% seq_along(pairs$truth)
   label <- if (length(images) > 1) paste0("Image ", deparsed(images), ": ") else ""
   count <- function(truth, prediction, image) {
+    if (!says_volume(truth) && !says_volume(prediction)) {
+      check_no_channels(truth, "truth", call)
+      if (!probable) check_no_channels(prediction, "prediction", call)
+    }
     spacing <- if (geometric) common_spacing(truth, prediction, call)
     counted <- countable_mask(truth, classes, "truth", call)
     found <- if (probable) {

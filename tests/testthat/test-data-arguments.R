@@ -122,6 +122,20 @@ test_that("a mask with channels is not taken for a narrow volume", {
   # what says that it is a volume is one
   narrow <- array(0L, c(32, 48, 3))
   expect_identical(dim(seg_mask(narrow, binary, spacing = c(1, 1, 1))), dim(narrow))
-  expect_identical(dim(seg_mask(array(0L, c(15, 48, 3)), binary)), c(15L, 48L, 3L))
+  expect_error(as_seg_mask(array(0L, c(4, 4, 3))), "3 channels", class = "maskr_error_shape")
+  expect_identical(dim(seg_mask(array(0L, c(3, 48, 3)), binary)), c(3L, 48L, 3L))
   expect_identical(dim(seg_mask(array(0L, c(16, 48, 5)), binary)), c(16L, 48L, 5L))
+})
+
+test_that("scores refuse masks with channels, and take narrow volumes", {
+  skip_if_no_python()
+  flat <- matrix(rep(c(0L, 0L, 1L), 1024), 48, 64)
+  channels <- array(flat, c(48, 64, 3))
+  for (pair in list(list(channels, channels), list(channels, flat), list(flat, channels))) {
+    expect_error(seg_metrics(pair[[1]], pair[[2]]), "3 channels", class = "maskr_error_shape")
+  }
+  # one of both says that they are volumes
+  volume <- seg_mask(channels, spacing = c(1, 1, 1))
+  expect_identical(seg_metrics(volume, channels)$confusion, seg_metrics(volume, volume)$confusion)
+  expect_identical(seg_metrics(channels, volume)$confusion, seg_metrics(volume, volume)$confusion)
 })
