@@ -86,9 +86,10 @@ annotation_formats <- c(
 seg_read_annotations <- function(path, format = "auto", images = NULL, classes = NULL,
                                  colours = NULL, ignore = 255, values = NULL) {
   explicit <- !missing(ignore)
+  classes <- classes_with_values(check_classes(classes), values)
   options <- list(
     images = check_folder(images, null = TRUE),
-    classes = if (!is.null(classes)) as.list(check_classes(classes)),
+    classes = if (!is.null(classes)) as.list(classes),
     colours = check_colours(colours),
     ignore = check_whole(ignore, min = 0, null = TRUE),
     values = check_values(values),
@@ -97,7 +98,7 @@ seg_read_annotations <- function(path, format = "auto", images = NULL, classes =
   path <- check_existing(path)
   format <- check_choice(format, c("auto", annotation_formats))
   x <- read_annotations(path, format, options)
-  if (is.null(classes)) x else renumber(x, check_classes(classes))
+  if (is.null(classes)) x else renumber(x, classes)
 }
 
 # `options` are fields of Python's `ReadOptions`.

@@ -70,7 +70,7 @@ seg_dataset <- function(images, targets = NULL, classes = NULL, size = NULL,
   images <- check_images(images)
   if (is.character(images[[1]])) check_no_volume(images[[1]])
   targets <- check_targets(targets, length(images))
-  classes <- check_classes(classes, min = 2)
+  classes <- classes_with_values(check_classes(classes, min = 2), values)
   if (inherits(targets, "seg_annotations") && !is.null(classes)) {
     targets <- renumber(targets, classes)
   }

@@ -147,7 +147,9 @@ check_palette <- function(palette, classes, call = rlang::caller_env()) {
 #'   there is none. By default 255; a 16-bit file uses 65535, and 255 too unless its ids go beyond
 #'   255, a 32-bit file likewise 4294967295. Never an id that `classes` holds.
 #' @param values The file's values for the classes 0, 1, and so on, where the file does not hold
-#'   class ids: `c(0, 255)` for a binary mask.
+#'   class ids: `c(0, 255)` for a binary mask. Names become the names of the classes:
+#'   `c(background = 0, nucleus = 255)`. A value that is neither listed nor `ignore` is an error; so
+#'   is a file that holds what `ignore` is by default, but none of the values after the first.
 #' @param x A [seg_mask()], or what [as_seg_mask()] takes.
 #' @param bits 8, 16 or 32; by default the fewest that all class ids fit into. PNG holds up to 16.
 #' @return `seg_read_mask()`: a [seg_mask()]. `seg_write_mask()`: `path`, invisibly. Files that
@@ -164,7 +166,7 @@ check_palette <- function(palette, classes, call = rlang::caller_env()) {
 seg_read_mask <- function(path, classes = NULL, ignore = 255, values = NULL) {
   explicit <- !missing(ignore)
   path <- check_file_or_folder(path)
-  classes <- check_classes(classes)
+  classes <- classes_with_values(check_classes(classes), values)
   ignore <- check_whole(ignore, null = TRUE)
   values <- check_values(values)
   out <- py_call("masks", "read", path, ignore, values, explicit, as.list(unname(classes)))
@@ -189,6 +191,7 @@ file_palette <- function(palette, classes) {
 
 check_values <- function(values, call = rlang::caller_env()) {
   if (is.null(values)) return(NULL)
+  check_value_names(names(values), call)
   values <- plain_number(values)
   ok <- is.numeric(values) && length(values) >= 2 && all(is.finite(values)) &&
     all(values == round(values)) && !anyDuplicated(values)
@@ -197,6 +200,37 @@ check_values <- function(values, call = rlang::caller_env()) {
     "{.arg values} must be two or more different whole numbers, the file's values in the order of
      the classes 0, 1, ...",
     x = "It is {describe(values)}."
+  ), arg = "values", call = call)
+}
+
+# Numbers as names are meant as a table from values to classes, or from classes to values, and
+# would be read in the order of writing.
+check_value_names <- function(names, call) {
+  if (is.null(names)) return(invisible())
+  numbers <- !is.na(suppressWarnings(as.numeric(names)))
+  if (!any(numbers) && all(nzchar(names)) && !anyNA(names) && !anyDuplicated(names)) {
+    return(invisible())
+  }
+  maskr_abort("argument", c(
+    "The names of {.arg values} must be names of classes, each given once.",
+    x = "They are {.val {names}}.",
+    i = "{.arg values} lists the file's values of the classes 0, 1, ... in their order:
+         {.code values = c(0, 255)}, or with names
+         {.code values = c(background = 0, nucleus = 255)}."
+  ), arg = "values", call = call)
+}
+
+# The classes that are given, or those that the names of `values` are.
+classes_with_values <- function(classes, values, call = rlang::caller_env()) {
+  check_values(values, call)
+  if (is.null(names(values))) return(classes)
+  named <- stats::setNames(seq_along(values) - 1L, names(values))
+  if (is.null(classes) || identical(classes[names(named)], named)) return(classes %||% named)
+  maskr_abort("argument", c(
+    "{.arg classes} and the names of {.arg values} must agree.",
+    x = "{.arg classes} are {class_words(classes)}, and {.arg values} are of
+         {class_words(named)}.",
+    i = "{.arg values} lists the file's values of the classes 0, 1, ... in their order."
   ), arg = "values", call = call)
 }
 

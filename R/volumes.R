@@ -85,7 +85,7 @@ seg_data_volume <- function(root, split = NULL, ..., targets = NULL, classes = N
   check_verbose(verbose)
   as <- check_choice(as, c("slices", "patches"))
   axis <- check_whole(axis, min = 1, max = 3)
-  classes <- check_classes(classes, min = 2)
+  classes <- classes_with_values(check_classes(classes, min = 2), values)
   window <- check_window(window)
   if (!is.null(class)) classes <- classes_of_numbered(class, classes)
   reading <- list(

@@ -286,3 +286,44 @@ test_that("files that mislead are errors wherever masks are read", {
     expect_equal(as.matrix(seg_read_mask(file, values = values)), shape)
   }
 })
+
+test_that("names of values are names of classes", {
+  skip_if_no_python()
+  skip_if_not_installed("png")
+  file <- withr::local_tempfile(fileext = ".png")
+  png::writePNG(matrix(c(0, 1, 1, 0, 0, 1), 2), file)
+  named <- c(background = 0L, nucleus = 1L)
+  found <- seg_read_mask(file, values = c(background = 0, nucleus = 255))
+  expect_identical(attr(found, "classes"), named)
+  expect_identical(as.matrix(found), matrix(c(0L, 1L, 1L, 0L, 0L, 1L), 2))
+  found <- seg_read_mask(file, named, values = c(background = 0, nucleus = 255))
+  expect_identical(attr(found, "classes"), named)
+  data <- seg_dataset(list(matrix(0.5, 2, 3)), file, values = c(background = 0, nucleus = 255))
+  expect_identical(data$classes, named)
+  for (verb in list(
+    \(values) seg_read_mask(file, values = values),
+    \(values) seg_dataset(list(matrix(0.5, 2, 3)), file, named, values = values)
+  )) {
+    expect_error(verb(c("255" = 1, "0" = 0)), "c\\(0, 255\\)", class = "maskr_error_argument")
+    expect_error(verb(c("0" = 0, "1" = 255)), "classes 0, 1", class = "maskr_error_argument")
+    expect_error(verb(c(a = 0, 255)), "each given once", class = "maskr_error_argument")
+  }
+  expect_error(seg_read_mask(file, named, values = c(nucleus = 0, background = 255)),
+               "must agree", class = "maskr_error_argument")
+})
+
+test_that("listed values that a file lacks do not hide what it holds", {
+  skip_if_no_python()
+  skip_if_not_installed("png")
+  file <- withr::local_tempfile(fileext = ".png")
+  png::writePNG(matrix(c(0, 1, 1, 0, 0, 1), 2), file)
+  expect_error(seg_read_mask(file, values = c(0, 128)), "holds 255, not among values",
+               class = "maskr_error_data")
+  expect_identical(as.matrix(seg_read_mask(file, values = c(0, 128), ignore = 255)),
+                   matrix(c(0L, NA, NA, 0L, 0L, NA), 2))
+  png::writePNG(matrix(c(0, 128, 255, 0, 0, 0) / 255, 2), file)
+  expect_identical(as.matrix(seg_read_mask(file, values = c(0, 128))),
+                   matrix(c(0L, 1L, NA, 0L, 0L, 0L), 2))
+  expect_error(seg_read_mask(file, values = c(0, 255)), "also holds 128",
+               class = "maskr_error_data")
+})

@@ -369,6 +369,8 @@ def meaning_of(found: np.ndarray, stored: Stored, path: str, rule: Rule) -> set[
     ignored = ignored_values(found, stored, rule)
     if rule.values is not None and rule.explicit and ignored & set(rule.values):
         raise DataError("ignore must not be among values.", argument="ignore")
+    if rule.values is not None and not rule.explicit:
+        check_listed(found, stored, path, rule.values, ignored)
     told = rule.explicit or rule.ignore is None or rule.values is not None
     top = binary_top(found, stored.top)
     if top and not told and top != stored.nodata and top not in (rule.classes or []):
@@ -379,6 +381,29 @@ def meaning_of(found: np.ndarray, stored: Stored, path: str, rule: Rule) -> set[
     if odd and odd[-1] > INTEGER_TOP:
         raise DataError(f"{path} holds values of {odd[-1]}, too large for class ids.")
     return ignored
+
+
+def check_listed(
+    found: np.ndarray, stored: Stored, path: str, values: list[int], ignored: set[int]
+) -> None:
+    """Refuse to ignore, unasked, what a file holds in place of the `values` that were listed.
+
+    Raises
+    ------
+    DataError
+        If the file holds such values, and none of the listed ones after the first.
+    """
+    present = set(found.tolist())
+    unlisted = sorted(present & ignored - {stored.nodata, stored.ignore})
+    if not unlisted or present & set(values[1:]):
+        return
+    shown = ", ".join(map(str, unlisted))
+    raise DataError(
+        f"{path} holds {shown}, not among values, and none of {', '.join(map(str, values[1:]))}.",
+        hint=f"Write for example values = c({values[0]}, {unlisted[0]}) if {unlisted[0]} is an "
+        f"object, or ignore = {unlisted[0]} if those pixels are to be left out.",
+        argument="values",
+    )
 
 
 def two_values(path: str, top: int) -> DataError:
