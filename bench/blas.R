@@ -1,6 +1,6 @@
 # Does torch compute as fast inside R as in Python alone? Products whose speed is that of the BLAS,
-# and predict() and fit() of two networks, each side timed in its own process. First as it would be
-# if torch were loaded before maskr, then as it is.
+# and predict() and fit() of two networks, each side timed in its own process, in seconds of the CPU
+# by one thread. First as it would be if torch were loaded before maskr, then as it is.
 if (identical(commandArgs(TRUE), "before")) invisible(reticulate::import("torch"))
 library(maskr)
 source("bench/shared/alternate.R")
@@ -44,7 +44,7 @@ verbs <- function(name, model) {
 
 # How many times as fast as Python R is.
 versus <- function(python, r) {
-  times <- alternate(python = {{ python }}, r = {{ r }}, runs = runs)
+  times <- alternate(python = {{ python }}, r = {{ r }}, runs = runs, clock = "cpu")
   stats::median(times[, "python"] / times[, "r"])
 }
 

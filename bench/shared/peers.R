@@ -16,7 +16,8 @@ peer <- function(module) {
     process$write_input(paste0(paste(what, name, given, keep, sep = "\t"), "\n"))
     answer <- answer_of(process)
     if (answer == "failed") stop(module, ".", name, " failed in Python", call. = FALSE)
-    structure(as.numeric(answer), class = "seconds")
+    seconds <- as.numeric(strsplit(answer, " ")[[1]])
+    structure(seconds, names = c("elapsed", "cpu"), class = "seconds")
   }
   list(
     time = function(name, ...) call("call", name, list(...)),

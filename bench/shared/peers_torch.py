@@ -41,7 +41,8 @@ class Network:
     train = staticmethod(train)
 
     def __init__(self, path):
-        self.module = storage.load(path).module
+        # as a plain script would have it: maskr orders weights anew
+        self.module = storage.load(path).module.to(memory_format=torch.contiguous_format)
 
     def predict(self, images):
         """Class ids `[H, W]` of each image, as a plain script would do it."""
