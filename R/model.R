@@ -230,6 +230,8 @@ check_layer_rates <- function(x, call = rlang::caller_env()) {
 #'   of class `maskr_warning_not_finite`; the model then has the weights of its best epoch, or those
 #'   from before training if there is none. Everything frozen, weights that are not finite to begin
 #'   with, or an unknown `monitor`, is a `maskr_error_data` before any image is read.
+#'   An image, of the validation data too, in other units than those read before or than those that
+#'   the model was trained on (0..255 among 0..1) is one when it is first read.
 #' @concept training
 #' @export
 #' @examplesIf seg_available()

@@ -210,3 +210,41 @@ test_that("seg_check() finds images in other units than the others", {
   expect_identical(between$split[between$check == "units"], "valid")
   expect_false("units" %in% seg_check(data(a = image, b = image / 2))$check)
 })
+
+test_that("training takes images of one kind of units, and those of the model, only", {
+  skip_if_no_python()
+  set.seed(3)
+  image <- matrix(runif(16 * 24), 16)
+  mask <- (image > 0.5) + 0
+  black <- image * 0
+  raw <- round(image * 255)
+  train <- function(..., valid = NULL, model = seg_unet(1, organ, init_features = 2)) {
+    data <- function(x) seg_dataset(x, rep(list(mask), length(x)), organ, batch_size = 2)
+    fit(model, data(list(...)), validation_data = if (!is.null(valid)) data(valid), epochs = 1,
+        precision = "float32", verbose = FALSE)
+    model
+  }
+  refused <- function(code, names) {
+    expect_error(code, paste0('The image "(', names, ')" has values from'),
+                 class = "maskr_error_data")
+  }
+  # mixed in one set: which is read first depends on the order that is drawn
+  refused(train(one = image, grey = raw), "one|grey")
+  refused(train(one = image, two = image / 2, three = image, grey = raw), "one|two|three|grey")
+  refused(train(one = image, valid = list(grey = raw)), "grey")
+  refused(train(grey = raw, valid = list(one = image)), "one")
+  # black images could be of any units, and a hot pixel is not a unit
+  hot <- replace(image, 7, 40)
+  on_fractions <- train(image, hot, black, image / 2, valid = list(image, black))
+  on_raw <- train(black, raw, replace(black, 9, 1), raw * 4, valid = list(black, raw))
+  # a trained model keeps its units
+  refused(train(grey = raw, model = on_fractions), "grey")
+  refused(train(one = image, model = on_raw), "one")
+  refused(train(image, valid = list(grey = raw), model = on_fractions), "grey")
+  expect_s3_class(predict(train(image, hot, model = on_fractions), image), "seg_mask")
+  expect_s3_class(predict(train(raw, model = on_raw), raw), "seg_mask")
+  # the other verb that trains
+  mixed <- seg_dataset(list(one = image, grey = raw), list(mask, mask), organ, batch_size = 1)
+  refused(seg_lr_find(seg_unet(1, organ, init_features = 2), mixed, steps = 25, verbose = FALSE),
+          "one|grey")
+})

@@ -31,7 +31,7 @@ from maskr.model import SegModel, activate, logits_of
 from maskr.outputs import take_tensor
 from maskr.padding import padded, rounded_up
 from maskr.spec import Spec
-from maskr.units import check_values, check_window
+from maskr.units import Units, check_values, check_window
 
 PIXELS_PER_BATCH = {"cpu": 256 * 256, "cuda": 16 * 512 * 512, "mps": 4 * 512 * 512}
 """A CPU is fastest where a batch's activations stay in its cache; GPUs want to be filled."""
@@ -148,21 +148,12 @@ def evaluate(
         image, target, _ = loader.sample(i)
         return prepared(image, model.spec, truth=true_mask(target, model, spacing_of(spec, i)))
 
-    opened = CheckedLoader(spec, model.spec, dims=dims_of(model.module))
+    opened = Loader(spec, model.spec, dims=dims_of(model.module), units=Units(model.spec))
     with opened as loader, ready(model, precision) as network:
         for one, out in network.outputs(prepare, n, spec.names):
             with in_image(counted.images + 1, n):
                 counted.update(one.truth, predicted_mask(out, model.spec, probable))
     return semantic.scored(counted, choices)
-
-
-class CheckedLoader(Loader):
-    """A loader that refuses images in other units than those that the model has seen."""
-
-    def _decode(self, i: int) -> tuple[np.ndarray, np.ndarray]:
-        image, target = super()._decode(i)
-        check_values(image, self.spec, f'The image "{self.data.names[i]}"')
-        return image, target
 
 
 def spacing_of(data: DataSpec, i: int) -> tuple[float, ...] | None:

@@ -1,6 +1,8 @@
 """Units of images: windows of raw values, and values that can't be those of training."""
 
+import threading
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -37,6 +39,13 @@ def is_scaled(image: np.ndarray) -> bool:
     return bool(np.abs(image).max() <= UNIT and (image != np.rint(image)).any())
 
 
+def range_of(image: np.ndarray) -> Window | None:
+    """Least and largest value; None where a few hot pixels would pass for other units."""
+    if np.abs(image).max() > UNIT and not is_raw(image):
+        return None
+    return float(image.min()), float(image.max())
+
+
 def check_not_scaled(image: np.ndarray, window: Window) -> None:
     """Raise a DataError where values for a window are divided already.
 
@@ -55,8 +64,15 @@ def check_not_scaled(image: np.ndarray, window: Window) -> None:
         )
 
 
-def check_values(image: np.ndarray, spec: Spec, what: str = "The image") -> None:
+def check_values(
+    image: np.ndarray,
+    spec: Spec,
+    what: str = "The image",
+    others: str = "the model was trained on values",
+) -> None:
     """Raise a DataError where an image is in other units than those that the model has seen.
+
+    `what` and `others` say in the message whose values differ from whose.
 
     Raises
     ------
@@ -71,14 +87,45 @@ def check_values(image: np.ndarray, spec: Spec, what: str = "The image") -> None
     if not raw and not (most > RAW and is_scaled(image)):
         return
     raise DataError(
-        f"{what} has values from {image.min():.4g} to {image.max():.4g}, and the model was trained "
-        f"on values from {spec.seen[0]:.4g} to {spec.seen[1]:.4g}.",
+        f"{what} has values from {image.min():.4g} to {image.max():.4g}, and {others} "
+        f"from {spec.seen[0]:.4g} to {spec.seen[1]:.4g}.",
         hint="Divide by the largest value that its kind can have, such as 255, as "
         "seg_read_image() does."
         if raw
         else "Give values in the units of training: seg_read_image(path, scale = FALSE).",
         argument="x",
     )
+
+
+class Units:
+    """The units that all images of a call must share: the model's, or else the first image's.
+
+    A model that was never trained has none, and takes those of the first image that shows its own;
+    training and validation data share one object. Threads may check at the same time.
+    """
+
+    def __init__(self, spec: Spec) -> None:
+        self.spec = spec
+        self.trained = spec.seen is not None
+        self.lock = threading.Lock()
+
+    def check(self, image: np.ndarray, what: str) -> None:
+        """Raise a DataError where an image, called `what`, is in other units than those before.
+
+        Raises
+        ------
+        DataError
+            As `check_values()`.
+        """
+        with self.lock:
+            if self.trained:
+                check_values(image, self.spec, what)
+                return
+            check_values(image, self.spec, what, "images read before have values")
+            if is_raw(image) or is_scaled(image):
+                known = [one for one in (self.spec.seen, range_of(image)) if one is not None]
+                lows, highs = zip(*known, strict=True)
+                self.spec = replace(self.spec, seen=(min(lows), max(highs)))
 
 
 def window_of(sources: Sequence) -> Window | None:

@@ -26,6 +26,7 @@ from maskr.errors import DataError, ShapeError
 from maskr.instances import Instances
 from maskr.padding import padded, rounded_up
 from maskr.spec import Spec
+from maskr.units import Units, range_of
 
 Kept = TypeVar("Kept")
 
@@ -44,21 +45,29 @@ class Loader(keras.utils.PyDataset):
     What augmentation draws depends on the seed, the epoch and the place in the epoch alone, so
     that any number of threads gives the same batches. `objects` keeps the objects of samples
     although no step needs them. `dims` is that of the model: 2 or 3; None takes both.
+    `units` judges each image when it is first read; None takes all units.
     """
 
     def __init__(
-        self, data: DataSpec, spec: Spec, objects: bool = False, dims: int | None = None
+        self,
+        data: DataSpec,
+        spec: Spec,
+        objects: bool = False,
+        dims: int | None = None,
+        units: Units | None = None,
     ) -> None:
         super().__init__()
         self.data = data
         self.spec = spec
         self.dims = dims
+        self.units = units
         self.pipeline = Pipeline(data.augment) if data.augment else None
         self.objects = objects or (self.pipeline is not None and self.pipeline.needs_objects)
         self.pool = ThreadPoolExecutor(data.threads)
         self.waiting: dict[int, Future] = {}
         self.table = None if data.class_ids is None else class_lookup(data.class_ids)
-        # least and largest values of the images that were read
+        # which images were read, and their least and largest values
+        self.known: set[int] = set()
         self.seen: list[tuple[float, float]] = []
         self.cached: dict[int, tuple[np.ndarray, np.ndarray] | Sample] = {}
         self.rng = np.random.default_rng(data.seed)
@@ -199,10 +208,14 @@ class Loader(keras.utils.PyDataset):
 
     def _decode(self, i: int) -> tuple[np.ndarray, np.ndarray]:
         image, target = decode(self.data, i, self.table, self.spec.preprocess.window)
-        if self.epoch == 0:
-            self.seen.append((float(image.min()), float(image.max())))
+        what = f'The image "{self.data.names[i]}"'
         if self.dims is not None:
-            check_dims(image, self.dims, f'The image "{self.data.names[i]}"')
+            check_dims(image, self.dims, what)
+        if i not in self.known:
+            if self.units is not None:
+                self.units.check(image, what)
+            self.seen.extend(filter(None, [range_of(image)]))
+            self.known.add(i)
         return image, target
 
     def _whole(self, i: int) -> Sample:

@@ -21,6 +21,7 @@ from maskr.training.randomness import RandomStates
 from maskr.training.recipe import Recipe
 from maskr.training.seen import with_window_of
 from maskr.training.updating import Update
+from maskr.units import Units
 
 DIVERGED = 4.0
 """The test stops once the running mean of the loss is this many times its least."""
@@ -124,7 +125,8 @@ def run(
     losses: list[float] = []
     mean, least = 0.0, math.inf
     given = DataSpec.from_r(data)
-    opened = Loader(given, with_window_of([given.images], model.spec), dims=dims_of(model.module))
+    spec = with_window_of([given.images], model.spec)
+    opened = Loader(given, spec, dims=dims_of(model.module), units=Units(spec))
     with keras.device(where), opened as loader:
         twin = trainable_copy(model, where, precision)
         for rate, batch in zip(rates, batches(loader), strict=False):

@@ -23,6 +23,7 @@ from maskr.training.recorder import Recorder
 from maskr.training.reproducible import deterministic as repeating
 from maskr.training.seen import Seen, with_window_of
 from maskr.training.updating import Update
+from maskr.units import Units
 
 
 def fit(
@@ -250,4 +251,7 @@ def open_data(
     dims = dims_of(model.module)
     given = [DataSpec.from_r(data) for data in (train, validation) if data is not None]
     model.spec = with_window_of([data.images for data in given], model.spec)
-    return [stack.enter_context(Loader(data, model.spec, dims=dims)) for data in given]
+    units = Units(model.spec)
+    return [
+        stack.enter_context(Loader(data, model.spec, dims=dims, units=units)) for data in given
+    ]

@@ -18,7 +18,7 @@ class Seen(keras.callbacks.Callback):
         self.loader = loader
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
-        """Take in what was read in the first epoch."""
+        """Take in what was read for the first time."""
         known = [*self.loader.seen, *filter(None, [self.model.spec.seen])]
         self.loader.seen = []
         if known:
