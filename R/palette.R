@@ -49,11 +49,6 @@ is_background <- function(classes) {
 # Okabe and Ito's colours with grey for black, in an order that keeps neighbours far apart; then
 # mixtures of them with white and black; then hues a golden angle apart.
 okabe_ito <- function(n) {
-  base <- c("#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7", "#999999")
-  shades <- c(
-    base, mix(base, "#FFFFFF", 0.5), mix(base, "#000000", 0.4), mix(base, "#FFFFFF", 0.75),
-    mix(base, "#000000", 0.65), mix(base, "#FFFFFF", 0.25), mix(base, "#000000", 0.2)
-  )
   if (n <= length(shades)) return(shades[seq_len(n)])
   more <- seq_len(n - length(shades))
   c(shades, grDevices::hcl(h = (137.508 * more) %% 360, c = 55, l = 45 + 10 * (more %% 5)))
@@ -63,6 +58,15 @@ mix <- function(colours, with, share) {
   rgb <- (1 - share) * grDevices::col2rgb(colours) + share * as.vector(grDevices::col2rgb(with))
   grDevices::rgb(t(round(rgb)), maxColorValue = 255)
 }
+
+# Mixed once, when the package is built: every mask has colours.
+shades <- local({
+  base <- c("#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7", "#999999")
+  c(
+    base, mix(base, "#FFFFFF", 0.5), mix(base, "#000000", 0.4), mix(base, "#FFFFFF", 0.75),
+    mix(base, "#000000", 0.65), mix(base, "#FFFFFF", 0.25), mix(base, "#000000", 0.2)
+  )
+})
 
 # Pascal VOC: the bits of the class id, three at a time, fill red, green and blue from the top.
 voc_colours <- function(n) {

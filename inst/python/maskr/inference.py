@@ -18,7 +18,6 @@ import numpy as np
 import torch
 
 from maskr import device, images, layers, members
-from maskr.architectures import dims_of
 from maskr.arrays import IGNORE, NA_INTEGER, image_to_r, mask_to_r
 from maskr.datasets import volume
 from maskr.datasets.loader import DataSpec, Loader
@@ -148,7 +147,7 @@ def evaluate(
         image, target, _ = loader.sample(i)
         return prepared(image, model.spec, truth=true_mask(target, model, spacing_of(spec, i)))
 
-    opened = Loader(spec, model.spec, dims=dims_of(model.module), units=Units(model.spec))
+    opened = Loader(spec, model.spec, dims=model.dims, units=Units(model.spec))
     with opened as loader, ready(model, precision) as network:
         for one, out in network.outputs(prepare, n, spec.names):
             with in_image(counted.images + 1, n):
@@ -276,7 +275,7 @@ def batches(
 
 def load(source: str | dict | np.ndarray, model: SegModel) -> Prepared:
     """A source with the model's channels, its missing pixels filled."""
-    dims, spec, geometry = dims_of(model.module), model.spec, None
+    dims, spec, geometry = model.dims, model.spec, None
     if dims == 3 and isinstance(source, str):
         numbers, geometry = volume.load_whole(source, spec.preprocess.window)
         image, missing = images.filled(numbers)
@@ -290,6 +289,9 @@ def load(source: str | dict | np.ndarray, model: SegModel) -> Prepared:
 
 def ahead(function: Callable[[int], Prepared], n: int, depth: int) -> Iterator[Prepared]:
     """`function` of 0 to n - 1 by two threads, at most `depth` results ahead of the reader."""
+    if n == 1:  # a thread would only cost its start
+        yield function(0)
+        return
     waiting: collections.deque[Future] = collections.deque()
     pool = ThreadPoolExecutor(2)
     try:
@@ -311,7 +313,8 @@ def ahead(function: Callable[[int], Prepared], n: int, depth: int) -> Iterator[P
 def ready(model: SegModel, precision: str, where: str | None = None) -> Iterator["Network"]:
     """A model's network on a device, by default the session's, in evaluation mode meanwhile."""
     where = where or device.choose()
-    model.module.to(where)
+    if torch.accelerator.is_available():  # else all is where it has to be
+        model.module.to(where)
     with members.evaluating(model.module):
         yield Network(model, where, precision_for(model, precision, where))
 
@@ -355,7 +358,7 @@ class Network:
             If an output holds NaN or infinity; of the image called so in `names`.
         """
         # whole volumes wait in memory: fewer of them
-        depth = 16 if dims_of(self.module) == 2 else 1
+        depth = 16 if self.model.dims == 2 else 1
         pixels = PIXELS_PER_BATCH[self.where.partition(":")[0]]
         number = itertools.count(1)
         with contextlib.closing(ahead(prepare, n, depth)) as waiting:

@@ -53,10 +53,11 @@ def is_script(network: nn.Module) -> bool:
 @contextlib.contextmanager
 def evaluating(network: nn.Module) -> Iterator[None]:
     """The network in evaluation mode; each module is put back into its own mode afterwards."""
-    modes = {m: m.training for m in modules(network) if hasattr(m, "training")}
-    network.eval()
+    training = [module for module in modules(network) if getattr(module, "training", False)]
+    if training:
+        network.eval()
     try:
         yield
     finally:
-        for module, training in modes.items():
-            module.training = training
+        for module in training:
+            module.training = True

@@ -38,6 +38,8 @@ class SegModel(keras.Model):
         Keras's own `compile()` was called after it.
     update
         What makes a step of the gradients in `training.fit()`; None is the optimizer alone.
+    dims
+        2 for a network of images, 3 for one of volumes.
     layout
         The order of memory in which images go through the network, see `device.layout()`.
     team
@@ -56,6 +58,7 @@ class SegModel(keras.Model):
         self.team: Team | None = None
         # here, before anybody holds a view of a tensor that would be laid out anew later
         self.layout = device.layout(module)
+        self.dims = architectures.dims_of(module)
         module.to(memory_format=self.layout)
         self.network = TorchModuleWrapper(module, name="network", dtype="float32")
         self.built = True
