@@ -102,6 +102,16 @@ def test_a_run_that_stopped_early_stays_so_until_more_patience_is_had(tmp_path):
     assert patient["value"][: len(first["value"])] == first["value"]
 
 
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_saving_leaves_a_model_in_the_order_of_memory_that_it_trains_in(tmp_path, layout):
+    model = model_of()
+    model.layout = layout
+    model.module.to(memory_format=layout)
+    before = [weight.stride() for weight in model.module.parameters()]
+    storage.save(model, str(tmp_path / "a.keras"))
+    assert [weight.stride() for weight in model.module.parameters()] == before
+
+
 def test_keeping_a_run_changes_nothing(tmp_path):
     kept, free = model_of(), model_of()
     assert without_times(fit(kept, tmp_path)) == without_times(fit(free))
