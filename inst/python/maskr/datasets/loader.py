@@ -32,6 +32,8 @@ Kept = TypeVar("Kept")
 
 FILLER = -2
 """Target of an image that only fills up a process's share of a batch; one index, all over."""
+OUTSIDE = -3
+"""Target beyond an image's end, where processes share a batch: `Team.even()` pads anew."""
 
 
 class Loader(keras.utils.PyDataset):
@@ -263,7 +265,8 @@ class Loader(keras.utils.PyDataset):
         sizes = np.array([target.shape for _, target in samples])
         size = rounded_up(sizes.max(axis=0), self.spec.multiple)
         x = np.stack([padded(image, size) for image, _ in samples])
-        y = np.full((len(samples), *size), IGNORE, dtype=np.int64)
+        outside = IGNORE if self.data.share == (0, 1) else OUTSIDE
+        y = np.full((len(samples), *size), outside, dtype=np.int64)
         for n, (_, target) in enumerate(samples):
             y[(n, *map(slice, target.shape))] = target
             # looked at until the first pixel that counts, so it costs nothing later

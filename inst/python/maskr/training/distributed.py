@@ -24,9 +24,10 @@ from torch import nn
 
 from maskr import device, members, storage
 from maskr.arrays import IGNORE
-from maskr.datasets.loader import FILLER
+from maskr.datasets.loader import FILLER, OUTSIDE
 from maskr.files import atomically
 from maskr.model import SegModel
+from maskr.padding import padded
 from maskr.training.fitting import fit
 from maskr.training.script import Job, read
 
@@ -63,15 +64,16 @@ class Team:
     def even(self, x: torch.Tensor, y: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Pad images `[N, C, H, W]` and targets `[N, H, W]` to the largest of all processes.
 
-        As the loader pads those of one batch: images with 0, targets with IGNORE.
+        As the loader pads those of one batch: images by reflection, targets with IGNORE.
         """
         sizes = torch.tensor(y.shape[1:], device=y.device)
         dist.all_reduce(sizes, dist.ReduceOp.MAX)
-        missing = [there - here for there, here in zip(sizes.tolist(), y.shape[1:], strict=True)]
-        if not any(missing):
-            return x, y
-        padding = [n for length in reversed(missing) for n in (0, length)]
-        return F.pad(x, padding), F.pad(y, padding, value=IGNORE)
+        size = sizes.tolist()
+        missing = [there - here for there, here in zip(size, y.shape[1:], strict=True)]
+        if any(missing):
+            x = torch.stack([padded_anew(*one, size) for one in zip(x, y, strict=True)])
+            y = F.pad(y, [n for length in reversed(missing) for n in (0, length)], value=IGNORE)
+        return x, y.masked_fill(y == OUTSIDE, IGNORE)
 
     def gather(
         self, outputs: torch.Tensor | dict, y: torch.Tensor
@@ -110,6 +112,13 @@ class Team:
         values = [logs]
         dist.broadcast_object_list(values)
         return values[0]
+
+
+def padded_anew(image: torch.Tensor, target: torch.Tensor, size: Sequence[int]) -> torch.Tensor:
+    """An image `[C, H, W]` without what its loader padded, padded to another size."""
+    ends = (target != OUTSIDE).nonzero().amax(dim=0) + 1
+    inside = image[(slice(None), *map(slice, ends.tolist()))]
+    return torch.from_numpy(padded(inside.cpu().numpy(), size)).to(image)
 
 
 def _spread(flat: torch.Tensor, tensors: Sequence[torch.Tensor]) -> None:
