@@ -48,9 +48,9 @@ class Network:
         """Class ids `[H, W]` of each image, as a plain script would do it."""
         return list((self.logits(images) >= 0)[:, 0].int().numpy())
 
-    def probabilities(self, images):
-        """The foreground's probabilities `[H, W]` of each image."""
-        return list(self.logits(images).sigmoid()[:, 0].numpy())
+    def predict_each(self, images):
+        """As `predict()`, one image after the other."""
+        return [self.predict([image])[0] for image in images]
 
     def logits(self, images):
         self.module.eval()
