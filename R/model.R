@@ -200,8 +200,8 @@ check_layer_rates <- function(x, call = rlang::caller_env()) {
 #' @param monitor The metric by which epochs are judged, such as `"val_loss"` or `"val_iou"`: losses
 #'   and errors should fall, all others rise. Without validation data the last epoch whose metrics
 #'   are finite counts as the best.
-#' @param restore_best `FALSE` keeps the last epoch's weights instead of the best one's, unless training
-#'   diverged.
+#' @param restore_best `FALSE` keeps the last epoch's weights instead of the best one's, unless
+#'   training diverged.
 #' @param ... Must be empty.
 #' @param precision `"auto"` (bfloat16 where the hardware computes in it), `"float32"` or
 #'   `"bfloat16"`, which is slow on CPUs without instructions for it (said once a session). On a CPU
@@ -226,8 +226,8 @@ check_layer_rates <- function(x, call = rlang::caller_env()) {
 #' @param seed A whole number of at least 0 that decides order, augmentation and dropout, whatever
 #'   the state of R's generator, which it leaves alone; `NULL` draws it from R's generator.
 #' @return A [seg_history], invisibly. What Keras's callbacks warn of is a warning of class
-#'   `maskr_warning_callback`. A loss or weights that are not finite stop the training with a warning
-#'   of class `maskr_warning_not_finite`; the model then has the weights of its best epoch, or those
+#'   `maskr_warning_callback`. A loss or weights that are not finite stop the training with a
+#'   warning of class `maskr_warning_not_finite`; the model then has the weights of its best epoch, or those
 #'   from before training if there is none. Everything frozen, weights that are not finite to begin
 #'   with, or an unknown `monitor`, is a `maskr_error_data` before any image is read.
 #'   An image, of the validation data too, in other units than those read before or than those that
@@ -631,8 +631,8 @@ set_trainable <- function(model, layers, trainable, call = rlang::caller_env()) 
 #' A model is written as a `.keras` file, a detector as a `.safetensors` file: weights, classes,
 #' preprocessing and the recipe of the network, but never code. A network from PyTorch Hub needs
 #' `trust = TRUE` again when it is loaded, a wrapped module needs the module. How it was compiled
-#' and which layers were frozen is not kept in the file ([fit()][fit.seg_model()] with `resume` keeps
-#' a whole run; Keras's own `model$save()` keeps the optimizer too).
+#' and which layers were frozen is not kept in the file ([fit()][fit.seg_model()] with `resume`
+#' keeps a whole run; Keras's own `model$save()` keeps the optimizer too).
 #'
 #' `seg_clone()` copies the weights, the frozen layers with their statistics, and how the model was
 #' compiled. Its optimizer starts afresh.

@@ -14,8 +14,8 @@
 #' @param window Two values that become 0 and 1, with what lies beyond cut off, in units of the
 #'   file: `c(-160, 240)` shows soft tissue in CT (Hounsfield units), `c(-1000, 400)` lungs. Files
 #'   are then read in their own units, and images in memory must have these too, as
-#'   `seg_read_image(path, scale = FALSE)` gives them; where [seg_read_image()] divided an image, the
-#'   division is undone. [fit()][fit.seg_model()] takes over the window of [seg_data_volume()] where
+#'   `seg_read_image(path, scale = FALSE)` gives them; where [seg_read_image()] divided an image,
+#'   the division is undone. [fit()][fit.seg_model()] takes over the window of [seg_data_volume()] where
 #'   a model has none. `NULL` leaves integers divided by the maximum of their type, which is rarely
 #'   good for CT.
 #' @return A plain list of class `seg_preprocess`.

@@ -166,7 +166,8 @@ test_that("wrong arguments are classed errors that name the argument", {
 })
 
 # A TorchScript file: of `module`, or of one with two outputs (object numbers of nuclei and cells,
-# and their sum), which works in place on a weight and views its input's memory, as published ones do.
+# and their sum), which works in place on a weight and views its input's memory, as published ones
+# do.
 make_script <- function(module = NULL, env = parent.frame()) {
   folder <- withr::local_tempdir(.local_envir = env)
   writeLines(con = file.path(folder, "hubconf.py"), c(

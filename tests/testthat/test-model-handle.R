@@ -51,7 +51,8 @@ test_that("what readRDS() gives in the same session says that the model is lost"
   for (use in list(
     \() print(lost), \() summary(lost), \() plot(lost), \() lost$spec, \() lost == model,
     \() model == lost, \() lost + 1, \() lost[1], \() compile(lost), \() fit(lost, scenes),
-    \() predict(lost, scenes$images), \() seg_save(lost, path), \() seg_clone(lost), \() seg_freeze(lost, "*"),
+    \() predict(lost, scenes$images), \() seg_save(lost, path), \() seg_clone(lost),
+    \() seg_freeze(lost, "*"),
     \() seg_evaluate(lost, scenes), \() seg_lr_find(lost, scenes), \() seg_wrap(lost)
   )) {
     expect_error(use(), "saveRDS.*seg_save", class = "maskr_error_session")
