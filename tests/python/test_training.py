@@ -69,6 +69,16 @@ def test_the_best_epoch_is_restored_with_its_statistics():
     assert again[0] == pytest.approx(best, abs=1e-5)
 
 
+def test_networks_are_in_evaluation_mode_but_for_training():
+    model = model_of()
+    assert not any(module.training for module in model.module.modules())
+    seen = []
+    model.module.register_forward_hook(lambda module, *_: seen.append(module.training))
+    training.fit(model, data(), epochs=1)
+    assert seen == [True] * 3
+    assert not any(module.training for module in model.module.modules())
+
+
 def test_a_metric_that_rises_is_judged_the_other_way_round():
     valid = data(2, seed=5)
     result = training.fit(model_of(), data(), valid, epochs=3, monitor="val_iou",

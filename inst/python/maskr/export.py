@@ -20,7 +20,6 @@ import torch
 from torch import nn
 
 from maskr import inference, members
-from maskr.architectures import dims_of
 from maskr.errors import DataError, FormatError, MissingPackageError
 from maskr.files import atomically
 from maskr.model import SegModel, activate
@@ -144,7 +143,7 @@ def require_onnx() -> None:
 
 def attempts(model: SegModel, size: list[int] | None) -> list[Shape]:
     """The shapes to try, the freest first."""
-    dims, multiple = dims_of(model.module), model.spec.multiple
+    dims, multiple = model.dims, model.spec.multiple
     if size is None:
         least = least_size(model)
         example = tuple(length + multiple * (i < 2) for i, length in enumerate(least))
@@ -168,7 +167,7 @@ def least_size(model: SegModel) -> tuple[int, ...]:
     """
     multiple = model.spec.multiple
     plane = multiple * max(2, math.ceil(32 / multiple))
-    return (2 * multiple, plane, plane)[-dims_of(model.module) :]
+    return (2 * multiple, plane, plane)[-model.dims :]
 
 
 def refused(
@@ -288,7 +287,7 @@ class Standalone(nn.Module):
 
     def __init__(self, model: SegModel) -> None:
         super().__init__()
-        self.prepare = PreprocessTensor(model.spec.preprocess, dims_of(model.module))
+        self.prepare = PreprocessTensor(model.spec.preprocess, model.dims)
         self.network = copy.deepcopy(model.module).cpu().eval()
         self.activated = model.spec.activated != "none"
         self.requires_grad_(False)

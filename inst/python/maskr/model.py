@@ -65,14 +65,14 @@ class SegModel(keras.Model):
 
     @classmethod
     def from_architecture(cls, spec: Spec, seed: int | None = None) -> "SegModel":
-        """A model of a registered architecture, initialised from `seed`."""
+        """A model of a registered architecture in evaluation mode, initialised from `seed`."""
         with torch.random.fork_rng(enabled=seed is not None):
             if seed is not None:
                 torch.manual_seed(seed)
             module = architectures.build(
                 spec.architecture, spec.in_channels, spec.out_channels, **spec.arguments
             )
-        return cls(module, spec)
+        return cls(module.eval(), spec)
 
     @property
     def module(self) -> torch.nn.Module:

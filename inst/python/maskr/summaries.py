@@ -6,7 +6,7 @@ import torch
 import torchinfo
 
 from maskr import members
-from maskr.architectures import REGISTRY, dims_of
+from maskr.architectures import REGISTRY
 from maskr.errors import ShapeError
 from maskr.model import SegModel
 
@@ -16,7 +16,7 @@ def facts(model: SegModel) -> dict:
     3 for volumes).
     """
     classes = model.spec.classes
-    return {"classes": None if classes is None else dict(classes), "dims": dims_of(model.module)}
+    return {"classes": None if classes is None else dict(classes), "dims": model.dims}
 
 
 def same_network(one: SegModel, other: SegModel) -> bool:
@@ -69,7 +69,7 @@ def image_size(model: SegModel, size: Sequence[int] | None = None) -> tuple[int,
     ShapeError
         If `size` is that of an image where the network takes volumes, or of a volume.
     """
-    dims, multiple = dims_of(model.module), model.spec.multiple
+    dims, multiple = model.dims, model.spec.multiple
     size = SIZES[dims] if size is None else size
     if len(size) != dims:
         raise ShapeError(

@@ -10,7 +10,6 @@ import numpy as np
 import torch
 
 from maskr import device
-from maskr.architectures import dims_of
 from maskr.datasets.loader import Loader
 from maskr.datasets.spec import DataSpec
 from maskr.errors import DataError
@@ -126,7 +125,7 @@ def run(
     mean, least = 0.0, math.inf
     given = DataSpec.from_r(data)
     spec = with_window_of([given.images], model.spec)
-    opened = Loader(given, spec, dims=dims_of(model.module), units=Units(spec))
+    opened = Loader(given, spec, dims=model.dims, units=Units(spec))
     with keras.device(where), opened as loader:
         twin = trainable_copy(model, where, precision)
         for rate, batch in zip(rates, batches(loader), strict=False):
@@ -151,7 +150,7 @@ def trainable_copy(model: SegModel, where: str, precision: str) -> SegModel:
     twin = SegModel(copy.deepcopy(model.module), model.spec)
     twin.frozen = model.frozen
     twin.adopt()
-    twin.precision = device.precision(precision, where, dims_of(twin.module))
+    twin.precision = device.precision(precision, where, twin.dims)
     twin.layout = device.trained_layout(twin.module, where, twin.precision)
     twin.module.to(where, memory_format=twin.layout)
     if model.compiled:

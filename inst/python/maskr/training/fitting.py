@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Sequence
 import keras
 
 from maskr import device
-from maskr.architectures import dims_of
 from maskr.datasets.loader import DataSpec, Loader
 from maskr.errors import DataError
 from maskr.model import SegModel
@@ -166,7 +165,10 @@ class Training:
         self.callbacks.append(checkpoint)
 
     def run(self) -> None:
-        """Go through the epochs, and leave the best weights, trainable and without gradients."""
+        """Go through the epochs, and leave the best weights, trainable and without gradients.
+
+        The network is in evaluation mode then, so that predictions need not change it.
+        """
         train, validation = [*self.loaders, None][:2]
         self.model.update = self.update
         # a run that had stopped early is at its end
@@ -177,6 +179,7 @@ class Training:
             self.recorder.stopped = "interrupted"
         finally:
             self.model.update = None
+            self.model.network.eval()
             self.update.finish()
             if self.freezing is not None:
                 self.freezing.finish()
@@ -228,7 +231,7 @@ def weighted(model: SegModel, class_weights: list[float] | None) -> Iterator[Non
 def placed(model: SegModel, precision: str) -> Iterator[None]:
     """The model on the session's device, computing in the wanted precision."""
     where = device.choose()
-    model.precision = device.precision(precision, where, dims_of(model.module))
+    model.precision = device.precision(precision, where, model.dims)
     usual = model.layout
     model.layout = device.trained_layout(model.module, where, model.precision)
     try:
@@ -248,7 +251,7 @@ def open_data(
 
     A model without a window takes over that of the training data.
     """
-    dims = dims_of(model.module)
+    dims = model.dims
     given = [DataSpec.from_r(data) for data in (train, validation) if data is not None]
     model.spec = with_window_of([data.images for data in given], model.spec)
     units = Units(model.spec)
