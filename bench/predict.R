@@ -1,8 +1,9 @@
 # predict() from R against plain eager PyTorch in a Python process: one image of 64 to 1024 pixels a
-# call, through five networks of two classes. In float32 on both sides, and in CPU seconds. Then what
-# such a call costs beside the network, and what "auto" changes.
+# call, through five networks of two classes. In float32 on both sides, and in CPU seconds of one
+# thread. Then what such a call costs beside the network, and what "auto" changes.
 #
 #   Rscript bench/predict.R [networks ...] [sizes ...]
+Sys.setenv(OMP_NUM_THREADS = "1")
 library(maskr)
 source("bench/shared/alternate.R")
 
