@@ -4,7 +4,8 @@
 #'
 #' A `seg_image` is a numeric array `[H, W, C]` of any number of channels, or a volume
 #' `[D, H, W, C]`, that knows where it came from and how large a pixel is. It is a plain R object:
-#' it survives [saveRDS()], and arithmetic and comparisons give plain arrays.
+#' it survives [saveRDS()], and arithmetic and comparisons give plain arrays. Of a volume
+#' `x[d, , , ]` is slice `d`, an image `[H, W, C]`; `x[d, , , , drop = FALSE]` keeps the dimension D.
 #'
 #' `as_seg_image()` turns what other packages hold into a `seg_image`: numeric, integer, logical
 #' and raw matrices and arrays, [grDevices::as.raster()] objects, native rasters, and images of the
@@ -267,8 +268,20 @@ as_seg_image.seg_image <- function(x, ...) x
   out <- NextMethod(drop = drop)
   # one index, or a matrix of indices, takes values out of the image
   if (...length() != length(dim(x)) || drop) return(out)
-  new_seg_image(bare(out), path = attr(x, "path"), spacing = attr(x, "spacing"),
-                range = attr(x, "range"), unit = attr(x, "unit"), divisor = attr(x, "divisor"))
+  out <- new_seg_image(bare(out), path = attr(x, "path"), spacing = attr(x, "spacing"),
+                       range = attr(x, "range"), unit = attr(x, "unit"),
+                       divisor = attr(x, "divisor"))
+  if (missing(drop) && length(dim(x)) == 4 && is_one_slice(...)) without_depth(out) else out
+}
+
+# Is the first index, that of a volume's slices, one number?
+is_one_slice <- function(...) !missing(..1) && length(..1) == 1 && is.numeric(..1) && ..1 >= 1
+
+# A volume of one slice as that slice.
+without_depth <- function(x) {
+  dim(x) <- dim(x)[-1]
+  attr(x, "spacing") <- attr(x, "spacing")[-1]
+  x
 }
 
 #' @export

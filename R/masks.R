@@ -5,7 +5,8 @@
 #' A `seg_mask` is an integer matrix `[H, W]` of class ids (a volume is `[D, H, W]`) that knows the
 #' names of its classes. Pixels that are to be ignored are `NA`. It is a plain R object.
 #'
-#' Indexing with one index for each dimension keeps the class, `[<-` takes class ids or class names
+#' Indexing with one index for each dimension keeps the class, and of a volume `x[d, , ]` is slice
+#' `d`, a mask `[H, W]` (`x[d, , , drop = FALSE]` keeps the dimension D). `[<-` takes class ids or class names
 #' and refuses unknown ones, and `t()`, `aperm()`, `rbind()` and `cbind()` give masks again.
 #' Arithmetic and comparisons give plain arrays. `as.data.frame()` has one row for each pixel:
 #' `row`, `col`, `class`, `label` (and `slice` for volumes). `c()` gives the ids as a plain vector.
@@ -373,7 +374,8 @@ seg_one_hot <- function(x, classes = NULL) {
   out <- NextMethod(drop = drop)
   # one index, or a matrix of indices, takes values out of the mask
   if (...length() != length(dim(x)) || drop) return(out)
-  like_mask(out, x, spacing = attr(x, "spacing"))
+  out <- like_mask(out, x, spacing = attr(x, "spacing"))
+  if (missing(drop) && length(dim(x)) == 3 && is_one_slice(...)) without_depth(out) else out
 }
 
 #' @export

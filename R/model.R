@@ -456,7 +456,8 @@ as_sources <- function(x, dims = 2, arg = "x", call = rlang::caller_env()) {
     maskr_abort("shape", c(
       "{.arg {arg}} is a volume of size {paste(dim(x), collapse = ' x ')}, and this model takes 2D
        images.",
-      i = "Segment its slices: {.code predict(model, lapply(1:{dim(x)[1]}, \\(d) x[d, , , ]))}."
+      i = "Segment slice {.code d}: {.code predict(model, x[d, , , ])}, or all slices:
+           {.code predict(model, lapply(1:{dim(x)[1]}, \\(d) x[d, , , ]))}."
     ), arg = arg, call = call)
   }
   bare_image(x, arg = arg, call = call)

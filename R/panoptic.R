@@ -175,7 +175,8 @@ check_same_size <- function(size, other, arg, call = rlang::caller_env()) {
   if (is_empty_index(...)) return(x)
   out <- NextMethod(drop = drop)
   if (...length() != length(dim(x)) || drop) return(out)
-  like_panoptic(out, x, attr(x, "spacing"))
+  out <- like_panoptic(out, x, attr(x, "spacing"))
+  if (missing(drop) && length(dim(x)) == 3 && is_one_slice(...)) without_depth(out) else out
 }
 
 #' @export

@@ -47,6 +47,21 @@ test_that("indexing all dimensions keeps an image, one index takes values", {
   expect_identical(x[], x)
 })
 
+test_that("one slice of a volume is an image in the same units", {
+  stack <- array(seq_len(3 * 4 * 5 * 2), c(3, 4, 5, 2))
+  volume <- seg_image(structure(stack / 255, divisor = 255), spacing = c(3, 1, 2), unit = "um")
+  slice <- volume[2, , , ]
+  expect_equal(as.array(slice), stack[2, , , ] / 255)
+  expect_equal(attributes(slice)[c("spacing", "divisor", "range", "unit", "class")],
+               list(spacing = c(1, 2), divisor = 255, range = c(0, 1), unit = "um",
+                    class = "seg_image"))
+  expect_identical(dim(volume[2, 2:3, , 1]), c(2L, 5L, 1L))
+  expect_identical(dim(volume[2, , , , drop = FALSE]), c(1L, 4L, 5L, 2L))
+  expect_identical(dim(volume[2:3, , , ]), c(2L, 4L, 5L, 2L))
+  expect_identical(dim(volume[, 2, , ]), c(3L, 1L, 5L, 2L))
+  expect_identical(dim(volume[-1, , , ][-1, , , ]), c(1L, 4L, 5L, 2L))
+})
+
 test_that("arithmetic, comparison and aperm give plain arrays, t() turns", {
   x <- seg_image(pixels, spacing = c(1, 2))
   expect_identical(x + 1, pixels + 1)

@@ -52,6 +52,15 @@ test_that("indexing all dimensions keeps the mask, one index takes ids", {
   expect_identical(mask[], mask)
 })
 
+test_that("one slice of a volume is a mask [H, W]", {
+  ids <- array(0:23 %% 3, c(2, 3, 4))
+  volume <- seg_mask(ids, c(background = 0, a = 1, b = 2), spacing = c(5, 1, 2))
+  expect_identical(volume[2, , ],
+                   seg_mask(ids[2, , ], c(background = 0, a = 1, b = 2), spacing = c(1, 2)))
+  expect_identical(dim(volume[2, , , drop = FALSE]), c(1L, 3L, 4L))
+  expect_identical(dim(volume[1:2, , 2]), c(2L, 3L, 1L))
+})
+
 test_that("assignment stays integer and refuses what is unknown", {
   x <- mask
   x[1, 1] <- 2

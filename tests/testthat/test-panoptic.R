@@ -65,6 +65,7 @@ test_that("volumes of objects live here", {
   x <- as_seg_panoptic(volume, class = c(nucleus = 1))
   expect_equal(attr(x, "segments")$area, c(2, 3))
   expect_identical(as.array(as_seg_mask(x) == 1), array(volume > 0 | NA, dim(volume)))
+  expect_identical(as.array(x[2, , ]), matrix(as.integer(volume[2, , ]), 2))
   expect_error(as_seg_instances(x), class = "maskr_error_shape")
 })
 

@@ -131,6 +131,27 @@ test_that("windowed slices train a model of images like windowed arrays", {
                predict(b, windowed[[4]], type = "logit", precision = "float32"), tolerance = 1e-4)
 })
 
+test_that("a slice of a volume is predicted as the errors say", {
+  skip_if_no_python("volumes")
+  folder <- ct_folder()
+  path <- file.path(folder, "ct.nii.gz")
+  slices <- ct_data(folder, window = c(-160, 240), batch_size = 2, empty = TRUE)
+  model <- seg_unet(1, organ, init_features = 2)
+  fit(model, slices, epochs = 1, precision = "float32", verbose = FALSE)
+  x <- seg_read_image(path)
+  expect_error(predict(model, x), "predict(model, x[d, , , ])", fixed = TRUE,
+               class = "maskr_error_shape")
+  expect_error(predict(model, list(x)), "Take a slice, x[d, , , ]", fixed = TRUE,
+               class = "maskr_error_shape")
+  expect_error(predict(model, path), "seg_read_image(path)[1, , , ]", fixed = TRUE,
+               class = "maskr_error_shape")
+  mask <- predict(model, x[4, , , ], precision = "float32")
+  expect_identical(dim(mask), dim(x)[2:3])
+  expect_equal(attr(mask, "spacing"), attr(x, "spacing")[-1])
+  all <- predict(model, lapply(1:8, \(d) x[d, , , ]), precision = "float32")
+  expect_identical(all[[4]], mask)
+})
+
 test_that("pictures of training show and predict images in the window", {
   skip_if_no_python("volumes")
   folder <- ct_folder()

@@ -145,8 +145,8 @@ def check_dims(image: np.ndarray, dims: int, what: str = "The image") -> None:
         )
     raise ShapeError(
         f"{what} is a volume of {by_word(image.shape[1:])} voxels, and the model takes 2D images.",
-        hint='Take its slices, as seg_data_volume(as = "slices") does, or a model of volumes such '
-        "as seg_unet3d().",
+        hint='Take a slice, x[d, , , ], or all as seg_data_volume(as = "slices") does; or build a '
+        "model of volumes such as seg_unet3d().",
         argument="x",
     )
 
