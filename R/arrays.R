@@ -66,14 +66,24 @@ check_whole_ids <- function(x, ids, arg, call) {
     return(invisible())
   }
   if (any(x != round(x), na.rm = TRUE)) {
+    by <- divisor_of_ids(x)
     maskr_abort("data", c(
       "{.arg {arg}} must hold whole class ids, and holds fractions.",
-      i = "Probabilities become a mask by a threshold: {.code x > 0.5}."
+      i = if (is.null(by)) "Probabilities become a mask by a threshold: {.code x > 0.5}.",
+      i = if (!is.null(by)) "They may be ids divided by {by}, as {.code EBImage::readImage()} divides
+                             those of a file: {.code round(x * {by})} gives them back."
     ), arg = arg, call = call)
   }
   maskr_abort("data", c(
     "{.arg {arg}} must hold class ids below 2^31, not {max(abs(x), na.rm = TRUE)}."
   ), arg = arg, call = call)
+}
+
+# By which of the largest numbers of types ids were divided; NULL if by none.
+divisor_of_ids <- function(x) {
+  if (min(x, na.rm = TRUE) < 0 || max(x, na.rm = TRUE) > 1) return(NULL)
+  is_whole <- function(x) all(abs(x - round(x)) < 1e-3, na.rm = TRUE)
+  Find(\(by) is_whole(x * by), c(255, 65535))
 }
 
 # Without class, names and the like. Assigning attributes copies once, array() twice.

@@ -131,7 +131,11 @@ check_images <- function(images, arg = "images", call = rlang::caller_env()) {
     return(images)
   }
   maskr_abort("argument", c(
-    "{.arg {arg}} must be file paths or a list of images, not {describe(images)}."
+    "{.arg {arg}} must be file paths, a list of images or an array [N, H, W, C], not
+     {describe(images)}.",
+    i = if (length(dim(images)) == 3) {
+      "Images [N, H, W] of one channel need its dimension: {.code array(x, c(dim(x), 1))}."
+    }
   ), arg = arg, call = call)
 }
 
@@ -149,7 +153,14 @@ check_targets <- function(targets, n, call = rlang::caller_env()) {
   if (length(targets) != n) {
     maskr_abort("argument", c(
       "{.arg images} and {.arg targets} must be of the same number.",
-      x = "There are {n} image{?s} and {length(targets)} target{?s}."
+      x = "There are {n} image{?s} and {length(targets)} target{?s}.",
+      i = if (n == 1) {
+        "Several images in one array are [N, H, W, C]; those of one channel need its dimension:
+         {.code array(x, c(dim(x), 1))}."
+      },
+      i = if (length(targets) == 1 && length(dim(targets[[1]])) == 3) {
+        "Several masks in one array are [N, H, W]."
+      }
     ), arg = "targets", call = call)
   }
   lapply(seq_along(targets), function(i) {

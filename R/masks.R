@@ -92,7 +92,10 @@ check_known_ids <- function(x, classes, arg = "x", call = rlang::caller_env()) {
     "{.arg {arg}} holds {cli::qty(length(unknown))}{?a class id/class ids} without a name in
      {.arg classes}.",
     x = "Unknown: {utils::head(unknown, 5)}{if (length(unknown) > 5) ', ...'}.",
-    i = "The classes are {class_words(classes)}."
+    i = "The classes are {class_words(classes)}.",
+    i = if (length(unknown) == 1 && unknown %in% c(255, 65535)) {
+      "If {unknown} is the object of a binary mask, divide by it: {.code {arg} / {unknown}}."
+    }
   ), arg = arg, call = call)
 }
 

@@ -44,7 +44,7 @@ check_objects <- function(x, arg, call) {
     return(things_alone(x))
   }
   if (is.object(x) || !is.list(x)) x <- list(x)
-  wrong <- which(!vapply(x, inherits, NA, what = c("seg_instances", "seg_panoptic")))
+  wrong <- which(!vapply(x, inherits, NA, what = c("data.frame", "seg_panoptic")))
   if (length(x) == 0 || length(wrong) > 0) {
     maskr_abort("argument", c(
       "{.arg {arg}} must hold objects: {.fn seg_instances}, {.fn seg_panoptic}, lists of them, or

@@ -407,7 +407,7 @@ thing_in <- function(x) {
     return(if (identical(x$format, "coco_panoptic")) "segments" else "objects")
   }
   one <- if (is.list(x) && !is.object(x) && length(x) > 0) x[[1]] else x
-  if (inherits(one, "seg_instances")) return("objects")
+  if (is.data.frame(one)) return("objects")
   if (inherits(one, "seg_panoptic")) "segments" else "masks"
 }
 

@@ -49,6 +49,19 @@ def test_only_frames_with_truth_are_read(tmp_path):
     assert x.instances(1)[1].tolist() == [2, 5, 900]
 
 
+def test_truth_in_a_folder_of_another_name_says_how_to_call_it(tmp_path):
+    root = sequence(tmp_path)
+    (root / "01_GT").rename(root / "GT")
+    for path in (root, root / "GT"):
+        with pytest.raises(FormatError, match=r"man_seg000\.tif is not in a folder like 01_GT/SEG"):
+            read(path, "ctc")
+    (root / "GT").rename(root / "01_GT")
+    (root / "01").rename(root / "frames")
+    with pytest.raises(FormatError, match=r"not there: .*01 with the frames t000\.tif") as caught:
+        read(root / "01_GT", "ctc")
+    assert "images = folder" in caught.value.hint
+
+
 def test_gold_goes_before_silver(tmp_path):
     root = sequence(tmp_path)
     save(root / "01_ST" / "SEG" / "man_seg001.tif", TRUTH)

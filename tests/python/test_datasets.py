@@ -31,6 +31,15 @@ def sample(height=5, width=7, value=0.25):
     return np.full((height, width), value), ids
 
 
+def test_a_mask_of_0_and_255_says_how_to_mend_it():
+    with pytest.raises(DataError, match="holds the class id 255") as caught:
+        class_indices(np.array([[0, 255, 255]]), class_lookup([0, 1]), "x")
+    assert "divide by it (x / 255)" in caught.value.hint
+    with pytest.raises(DataError) as caught:
+        class_indices(np.array([[0, 255, 7]]), class_lookup([0, 1]), "x")
+    assert "Name every class" in caught.value.hint
+
+
 def test_class_ids_become_channel_indices_and_missing_is_ignored():
     image, ids = sample()
     x, y = loader([image], [ids])[0]

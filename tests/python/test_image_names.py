@@ -35,6 +35,8 @@ def test_an_absolute_path_is_known_by_its_end(images, name):
     with pytest.raises(FormatError, match="leads out of the folder") as error:
         find_image([name.replace("a.png", "c.png")], images, "x")
     assert "C:" in error.value.text if name.startswith("C:") else True
+    assert f"looked for in {images} as " in error.value.hint
+    assert "c.png. Put the image there" in error.value.hint
 
 
 def test_a_drive_is_never_joined_onto_the_folder(tmp_path):
@@ -60,8 +62,9 @@ def test_coco(images, name):
     file = coco(images.parent, names)
     for found, _ in (read(file), read(file, images=str(images))):
         assert Path(found.folder) == images and found.images.files == ["a.png", "b.png"]
-    with pytest.raises(FormatError, match=r'the image "a\.png" twice'):
+    with pytest.raises(FormatError, match=r'the image "a\.png" twice') as error:
         read(coco(images.parent, [names[0], "E:\\other\\a.png"]))
+    assert f"two of them may lead to one file in {images}." in error.value.hint
     with pytest.raises(FormatError, match=r"images\[1\].*leads out"):
         read(coco(images.parent, [names[0], name.format("gone")]))
 

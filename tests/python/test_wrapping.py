@@ -295,6 +295,7 @@ class TestOutputs:
         two, named = make(Two().eval()), make(Named().eval())
         with pytest.raises(DataError, match=r"returns a tuple of 1 \(a tensor of") as caught:
             wrapping.wrap(two)
+        assert caught.value.text.endswith("`output` does not say which of them counts.")
         assert caught.value.argument == "output"
         assert "`output = 1`" in caught.value.hint
         with pytest.raises(DataError, match='dictionary of "logits"'):

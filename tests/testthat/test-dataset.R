@@ -56,6 +56,9 @@ test_that("what does not fit together is an error", {
   mask <- matrix(0L, 4, 6)
   expect_snapshot(error = TRUE, {
     seg_dataset(list(image, image), list(mask))
+    seg_dataset(array(0, c(2, 32, 48)), list(mask, mask))
+    seg_dataset(list(image, image), array(0L, c(32, 48, 2)))
+    seg_dataset(list(image), list(mask, mask))
     seg_dataset(list(image), "nothere.png")
     seg_dataset("nothere.png", list(mask))
     seg_dataset(list("a"), list(mask))

@@ -112,6 +112,11 @@ test_that("EBImage's images are turned", {
   expect_equal(as_seg_image(colour)[2, 3, 1, drop = TRUE], array(1:18 / 20, c(3, 2, 3))[3, 2, 1])
   expect_equal(dim(as_seg_image(stack)), c(4, 2, 3, 1))
   expect_equal(as_seg_image(stack)[3, 2, 1, 1, drop = TRUE], stack@.Data[1, 2, 3])
+  # what EBImage::readImage() makes of a label image
+  labels <- new("Image", matrix(c(0, 3, 3, 0, 12, 255), 3) / 255, colormode = 0L)
+  expect_error(as_seg_instances(labels), "round(x * 255)", fixed = TRUE, class = "maskr_error_data")
+  expect_identical(as_seg_instances(round(labels * 255))$id, c(3L, 12L, 255L))
+  expect_error(as_seg_mask(labels * 0.9), "x > 0.5", fixed = TRUE, class = "maskr_error_data")
 })
 
 test_that("magick's images are turned", {

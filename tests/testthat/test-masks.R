@@ -52,6 +52,14 @@ test_that("indexing all dimensions keeps the mask, one index takes ids", {
   expect_identical(mask[], mask)
 })
 
+test_that("a mask of 0 and 255 says how to mend it", {
+  x <- matrix(c(0, 255, 255, 0, 0, 255), 2)
+  expect_error(seg_mask(x, c(background = 0, cell = 1)), "divide by it: `x / 255`", fixed = TRUE,
+               class = "maskr_error_data")
+  expect_error(seg_metrics(x, x, classes = c(background = 0, cell = 1)), "x / 255", fixed = TRUE,
+               class = "maskr_error_data")
+})
+
 test_that("one slice of a volume is a mask [H, W]", {
   ids <- array(0:23 %% 3, c(2, 3, 4))
   volume <- seg_mask(ids, c(background = 0, a = 1, b = 2), spacing = c(5, 1, 2))

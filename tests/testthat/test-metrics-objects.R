@@ -25,6 +25,20 @@ value_of <- function(x, metric, class = NA) {
 
 twelve <- function(x) x$value[is.na(x$class)][1:12]
 
+test_that("objects that lost their class are taken, or it is said how to mend them", {
+  skip_if_no_python()
+  frame <- structure(true_cells(), class = c("tbl_df", "tbl", "data.frame"))
+  expect_equal(seg_metrics(frame, found_cells()), seg_metrics(true_cells(), found_cells()))
+  expect_equal(seg_metrics(list(frame), list(found_cells())),
+               seg_metrics(true_cells(), found_cells()))
+  bare <- as.data.frame(true_cells())
+  expect_error(seg_metrics(bare, found_cells()),
+               "as_seg_instances(truth, size = c(height, width), classes = c(name = id))",
+               fixed = TRUE, class = "maskr_error_data")
+  mended <- as_seg_instances(bare, size = c(40, 60), classes = cells)
+  expect_equal(seg_metrics(mended, found_cells()), seg_metrics(true_cells(), found_cells()))
+})
+
 test_that("a hit and a miss score as by hand", {
   skip_if_no_python()
   x <- seg_metrics(true_cells(), found_cells())

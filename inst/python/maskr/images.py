@@ -245,10 +245,12 @@ def fit_channels(image: np.ndarray, in_channels: int, what: str = "The image") -
             hint=f"Leave the last channel out with image[, , 1:{in_channels}], or build a model "
             f"with in_channels = {channels} if it is more than transparency.",
         )
+    several = " Images [N, H, W] of one channel need its dimension: array(x, c(dim(x), 1))."
     raise ShapeError(
         f"{what} has {channels} channel{'s' if channels > 1 else ''}, "
         f"and the model takes {in_channels}.",
-        hint="Choose channels with image[, , k], or build a model with other in_channels.",
+        hint="Choose channels with image[, , k], or build a model with other in_channels."
+        + (several if channels > 4 else ""),
     )
 
 

@@ -1,5 +1,6 @@
 """Masks: class ids in files and arrays. Ids are those of the files and are never shifted."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -415,6 +416,16 @@ def two_values(path: str, top: int) -> DataError:
     if top > INTEGER_TOP:
         hint = "If that is the object: as_seg_mask(seg_read_image(path)[, , 1, drop = TRUE] > 0)."
     return DataError(f"{path} holds only the values 0 and {top}.", hint=hint, argument="values")
+
+
+def binary_hint(unknown: Sequence[int]) -> str:
+    """What to do about ids that are no classes, if they are the object of a binary mask; or ""."""
+    if len(unknown) != 1 or unknown[0] not in VOIDS:
+        return ""
+    return (
+        f"If {unknown[0]} is the object of a binary mask, divide by it (x / {unknown[0]}), or read "
+        f"files by seg_read_mask(path, values = c(0, {unknown[0]})); it becomes class 1."
+    )
 
 
 def binary_top(found: np.ndarray, top: int | None) -> int | None:

@@ -51,8 +51,8 @@ def unclear(out: Output) -> DataError:
     """The error of a network whose outputs leave open which is meant."""
     names = list(by_name(out))
     return DataError(
-        f"The network returns {described(out)}. Which of them is the model's?",
-        hint=f"Choose one, such as `output = {quoted(names[0])}`." if names else "",
+        f"The network returns {described(out)}, and `output` does not say which of them counts.",
+        hint=f"Name it, such as `output = {quoted(names[0])}`." if names else "",
         argument="output",
     )
 

@@ -54,6 +54,9 @@ DEPTHS = {
 }
 """SegFormers by the depths of their stages; b0 has b1's, and half its channels."""
 
+WIDTHS = ([32, 64, 160, 256], [64, 128, 320, 512])
+"""Channels of SegFormer's stages: those of b0, and of all others."""
+
 
 @dataclass(frozen=True)
 class Folder:
@@ -174,11 +177,20 @@ def plain(value: object) -> object:
 
 def spec_of_transformers(folder: str, config: dict) -> Spec | None:
     """The network that transformers describes; None if it is not one of maskr's."""
-    variant = DEPTHS.get(tuple(config.get("depths", ())))
-    if config["model_type"] != "segformer" or variant is None:
+    if config["model_type"] != "segformer":
         return None
-    if variant == "b1" and config["hidden_sizes"][0] == 32:
+    depths, widths = (plain(config.get(key)) for key in ("depths", "hidden_sizes"))
+    variant = DEPTHS.get(tuple(depths or ()))
+    if variant == "b1" and widths == WIDTHS[0]:
         variant = "b0"
+    if variant is None or variant != "b0" and widths != WIDTHS[1]:
+        raise WeightsError(
+            f'The folder "{folder}" holds the network "segformer" of transformers with depths = '
+            f"{depths} and hidden_sizes = {widths}, which none of the variants b0 to b5 has.",
+            hint="Build it by transformers, in a module that enlarges its logits to the size of "
+            "the image, and wrap that: `seg_wrap()`.",
+            argument="weights",
+        )
     return Spec(
         "segformer",
         {"variant": variant},

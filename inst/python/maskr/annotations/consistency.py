@@ -21,7 +21,12 @@ def settled(annotations: Annotations, path: str, report: Report) -> Annotations:
     FormatError
         If two images have one file, or two classes one name.
     """
-    check_once(annotations.images.files, "image", path)
+    check_once(
+        annotations.images.files, "image", path,
+        hint="Paths of another machine are known by their ends: two of them may lead to one file "
+        f"in {annotations.folder}. Give that folder the same folders inside, or leave one image "
+        "out.",
+    )  # fmt: skip
     check_once((one.name for one in annotations.classes), "class", path)
     outside = wholly_outside(annotations)
     if not outside.any():
@@ -32,15 +37,13 @@ def settled(annotations: Annotations, path: str, report: Report) -> Annotations:
     return replace(annotations, objects=chosen(annotations.objects, ~outside))
 
 
-def check_once(names: Iterable[str], what: str, path: str) -> None:
+def check_once(names: Iterable[str], what: str, path: str, hint: str = "") -> None:
     """Refuse names that repeat."""
     twice = [name for name, n in Counter(names).items() if n > 1]
     if twice:
         raise FormatError(
             f'{path} has the {what} "{twice[0]}" twice.',
-            hint="Paths that images had on another machine are known by their ends."
-            if what == "image"
-            else "",
+            hint=hint,
             argument="path",
         )
 

@@ -61,6 +61,8 @@ def read(path: Path, options: ReadOptions, report: Report) -> Annotations:
     classes = one_class(options, READ_AS.name)
     pairs = pairs_of(path, options.images)
     if not pairs:
+        if matches(path):
+            raise misplaced(path)
         results, hint = (RESULTS, RESULTS_HINT) if is_results(path) else ("", "")
         raise FormatError(
             f"There is no man_seg file in {path}. {results}".strip(), hint=hint, argument="path"
@@ -69,6 +71,17 @@ def read(path: Path, options: ReadOptions, report: Report) -> Annotations:
     reading = reading_of(classes, options)
     reading["volumes"] = any(depth_of(pair.image, 0) > 1 for pair in pairs)
     return Annotations("ctc", place, images, no_objects(), classes, reading)
+
+
+def misplaced(path: Path) -> FormatError:
+    """The error of truth that does not lie where the challenge puts it."""
+    file = next(file for file in first_files(path) if MASK.match(file.name))
+    return FormatError(
+        f"{file} is not in a folder like 01_GT/SEG, which says to which sequence it belongs.",
+        hint="As the challenge has it, the truth of sequence 01 is 01_GT/SEG, and the frames are "
+        "in 01 beside it: rename the folders so.",
+        argument="path",
+    )
 
 
 def pairs_of(path: Path, images: str | None) -> list[Pair]:

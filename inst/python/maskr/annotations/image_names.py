@@ -43,7 +43,21 @@ def find_image(names: Iterable[str], folder: Path, record: str) -> str:
             continue
     if "\0" in given[0]:
         raise FormatError(f"The file name in {record} holds a zero byte.", argument="path")
-    return relative(given[0], folder, record)
+    try:
+        return relative(given[0], folder, record)
+    except FormatError as error:
+        if is_absolute(given[0]):
+            error.hint = (
+                f"It was looked for in {folder} as {listed(ends(given[0]))}. Put the image there, "
+                "or name the folder where it is: seg_read_annotations(path, images = folder)."
+            )
+        raise
+
+
+def listed(ends: list[str]) -> str:
+    """Write the ends of a path, of many the longest and the shortest."""
+    shown = ends if len(ends) <= 3 else [ends[0], "...", ends[-1]]
+    return ", ".join(shown)
 
 
 def slashed(name: str) -> str:

@@ -226,7 +226,8 @@ def class_indices(ids: np.ndarray, table: np.ndarray | None, name: str) -> np.nd
         raise DataError(
             f'The mask of "{name}" holds the class id {", ".join(map(str, unknown))}; '
             f"the classes have the ids {', '.join(map(str, expected))}.",
-            hint="Name every class that the masks hold in `classes`, or set `ignore`.",
+            hint=masks.binary_hint(unknown)
+            or "Name every class that the masks hold in `classes`, or set `ignore`.",
             argument="targets",
         )
     return indices

@@ -14,6 +14,7 @@ import numpy as np
 
 from maskr.arrays import IGNORE, NA_INTEGER, ids_from_doubles, same_order
 from maskr.errors import DataError, ShapeError
+from maskr.masks import binary_hint
 
 CHUNK = 1 << 18
 """Pixels that are counted at once: little enough for a core's own cache."""
@@ -29,9 +30,6 @@ HISTOGRAM_BITS = 7
 
 MAX_CLASSES = 2048
 """More ids than this are labels of objects rather than of classes; the matrix would be huge."""
-
-BINARY = (255, 65535)
-"""What other programs write for the object in masks of two values."""
 
 Ignored = tuple[int, ...]
 
@@ -286,12 +284,9 @@ def matrix(pairs: Pairs, ids: Sequence[int]) -> np.ndarray:
 
 def hint_for_unknown(ids: np.ndarray) -> str:
     """What to do about ids that are no classes."""
-    if ids.size == 1 and ids[0] in BINARY:
-        return (
-            f"If {ids[0]} is the object of a binary mask, divide by it (x / {ids[0]}), or read "
-            f"files by seg_read_mask(path, values = c(0, {ids[0]})); it becomes class 1."
-        )
-    return "Add it to `classes`, or set its pixels in the truth to NA to leave them out."
+    return binary_hint(ids) or (
+        "Add it to `classes`, or set its pixels in the truth to NA to leave them out."
+    )
 
 
 def ids_seen(found: Sequence[Pairs]) -> np.ndarray:
