@@ -12,9 +12,11 @@ from maskr.metrics import semantic
 
 CLASSES = {"background": 0, "disc": 2, "square": 7}
 NETWORKS = {
-    "unet": {"init_features": 2},
+    "deeplab": {"encoder": "mobilenet_v2"},
+    "fpn": {"encoder": "mobilenet_v2"},
     "lraspp": {},
     "segformer": {},
+    "unet": {"init_features": 2},
 }
 SIZES = st.lists(st.tuples(st.integers(1, 70), st.integers(1, 70)), min_size=1, max_size=5)
 
@@ -46,7 +48,7 @@ def check_equal(model, data, images, targets, precision):
         np.testing.assert_array_equal(column, compared["columns"][name])
 
 
-@settings(max_examples=8, deadline=None, derandomize=True)
+@settings(max_examples=30, deadline=None, derandomize=True)
 @given(name=st.sampled_from(sorted(NETWORKS)), classes=st.sampled_from([2, 3]), sizes=SIZES,
        batch_size=st.integers(1, 4), precision=st.sampled_from(["float32", "bfloat16"]))
 def test_scores_are_those_of_predicted_masks(name, classes, sizes, batch_size, precision):
