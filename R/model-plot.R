@@ -17,8 +17,8 @@
 #' @param ... Ignored.
 #' @return Invisibly, a data frame with one row for each block: `name`; `kind`, its class in Python;
 #'   `channels` and `size` of what it gives (such as `"56 x 56"`; `""` where it has none, as tokens
-#'   of a transformer); `parameters`, their number. A network in TorchScript is a
-#'   `maskr_error_data`.
+#'   of a transformer); `parameters`, their number. A network in TorchScript, or
+#'   without parameters, is a `maskr_error_data`.
 #' @concept models
 #' @export
 #' @examplesIf seg_available()
@@ -62,15 +62,21 @@ draw_blocks <- function(blocks, scale, main) {
   for (i in which(is.na(scale))) scale[[i]] <- if (i == 1) 0 else scale[[i - 1]]
   height <- 1 - pmax(scale, 0) / (max(scale, 0) + 1)
   width <- 1 + log2(pmax(blocks$channels, 1))
-  left <- cumsum(c(0, utils::head(width, -1))) + 1.5 * (seq_len(n) - 1)
-  middle <- left + width / 2
-  words <- paste0(blocks$name, ifelse(nzchar(blocks$size), paste0("  ", blocks$size), ""))
+  # blocks of few channels keep room for their words
+  room <- pmax(width + 1.5, sum(width + 1.5) / 30)
+  middle <- cumsum(room) - room / 2
+  left <- middle - width / 2
+  # a network that is one layer has no name within itself
+  words <- ifelse(nzchar(blocks$name), blocks$name, blocks$kind)
+  words <- paste0(words, ifelse(nzchar(blocks$size), paste0("  ", blocks$size), ""))
+  # a few blocks stay as slim as those of larger networks
+  ends <- sum(room) / 2 + c(-1, 1) * max(40, sum(room)) / 2
   # the words stand upright below: a letter of this size takes about a third of a line
   old <- graphics::par(mar = c(0.36 * max(nchar(words)) + 0.5, 0.5, 2.2, 0.5))
   on.exit(graphics::par(old))
-  graphics::plot(NULL, xlim = c(0, left[[n]] + width[[n]]), ylim = c(-0.5, 0.58), axes = FALSE,
-                 xlab = "", ylab = "", main = main)
-  graphics::segments(middle[-n], 0, middle[-1], 0, col = "grey60")
+  graphics::plot(NULL, xlim = ends, ylim = c(-0.5, 0.58), axes = FALSE, xlab = "", ylab = "",
+                 main = main)
+  graphics::segments(middle[[1]], 0, middle[[n]], 0, col = "grey60")
   graphics::rect(left, -height / 2, left + width, height / 2, col = block_colours(scale),
                  border = "grey30")
   graphics::text(middle, height / 2 + 0.02, blocks$channels, adj = c(0.5, 0), cex = 0.75)

@@ -93,3 +93,14 @@ test_that("networks of every family have blocks, at most 24 of them", {
   expect_identical(blocks[[3]]$channels, c(4L, 1L))
   for (one in blocks) expect_identical(utils::tail(one$channels, 1), 1L)
 })
+
+test_that("a network of one block is drawn, and one without parameters is refused", {
+  skip_if_no_python()
+  withr::local_pdf(NULL)
+  nn <- reticulate::import("torch")$nn
+  blocks <- plot(seg_wrap(nn$Conv2d(3L, 1L, 3L, padding = 1L), binary), size = c(5, 7))
+  expect_identical(blocks[c("kind", "channels", "size")],
+                   data.frame(kind = "Conv2d", channels = 1L, size = "5 x 7"))
+  expect_error(plot(seg_wrap(nn$Sequential(nn$ReLU()), binary)), "no layer with parameters",
+               class = "maskr_error_data")
+})

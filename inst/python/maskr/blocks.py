@@ -49,7 +49,7 @@ def blocks(model: SegModel, size: Sequence[int] | None = None) -> dict:
     ShapeError
         If `size` is not of the network's number of dimensions.
     DataError
-        If the network is TorchScript, whose modules can't be watched.
+        If the network is TorchScript, whose modules can't be watched, or has no parameters.
     """
     if members.is_script(model.module):
         raise DataError(
@@ -62,6 +62,11 @@ def blocks(model: SegModel, size: Sequence[int] | None = None) -> dict:
     ran = watch(model, dict(shown), size)
     modules = dict(shown)
     names = [name for name in ran if is_block(modules[name])]
+    if not names:
+        raise DataError(
+            "The network has no layer with parameters, and so no blocks to be drawn.",
+            argument="x",
+        )
     return {
         "name": names,
         "kind": [type(modules[name]).__name__ for name in names],
