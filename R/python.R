@@ -206,23 +206,19 @@ abort_from_python <- function(error, call) {
       i = "Install it; on Debian and Ubuntu: {.code apt-get install libgl1 libglib2.0-0}."
     ), call = call, python_error = error)
   }
-  if (is_out_of_memory(error)) {
+  asked <- python_file("errors")$memory_asked(error)
+  if (!is.null(asked)) {
     maskr_abort("device", c(
       "This does not fit into the memory of this machine.",
-      x = verbatim(conditionMessage(error)),
-      i = "Use smaller images or batches, or a smaller network."
+      x = if (nzchar(asked)) "At once, {asked} were asked for." else verbatim(conditionMessage(error)),
+      i = "What helps is a smaller {.arg batch_size}, smaller images, such as by
+           {.code seg_dataset(size = )}, or a smaller network."
     ), call = call, python_error = error)
   }
   # The one case in which Python's own words help: nobody foresaw it. (Python's condition itself
   # can't be the parent: rlang would look for its fields in the Python object.)
   maskr_abort("python", "Python stopped with an error that maskr did not foresee.",
               call = call, parent = simpleError(conditionMessage(error)), python_error = error)
-}
-
-# numpy has a class for it, torch on a CPU only words.
-is_out_of_memory <- function(error) {
-  "python.builtin.MemoryError" %in% class(error) ||
-    grepl("can't allocate memory|out of memory", conditionMessage(error))
 }
 
 # How a Python that lacks something is mended.

@@ -37,3 +37,17 @@ def test_each_survives_the_way_from_a_worker_process(cls):
 def test_names_say_that_they_are_errors():
     assert len(CLASSES) >= 8
     assert all(cls.__name__.endswith("Error") and cls.__doc__ for cls in CLASSES)
+
+
+@pytest.mark.parametrize(
+    ("error", "asked"),
+    [
+        (MemoryError("Unable to allocate 256. TiB for an array with shape (3, 5)"), "281,475 GB"),
+        (RuntimeError("not enough memory: you tried to allocate 12000000000 bytes."), "12 GB"),
+        (RuntimeError("CUDA out of memory. Tried to allocate 1.50 MiB. GPU 0 has"), "2 MB"),
+        (MemoryError("no more"), ""),
+        (RuntimeError("Expected 3 channels, but got 5"), None),
+    ],
+)
+def test_errors_of_memory_tell_how_much_was_asked_for(error, asked):
+    assert errors.memory_asked(error) == asked

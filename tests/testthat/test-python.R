@@ -287,6 +287,30 @@ test_that("what does not fit into memory says so, whoever ran out of it", {
   )) {
     expect_error(raised(!!code), "memory of this machine", class = "maskr_error_device")
   }
+  words <- c(
+    "1 MB" = "DefaultCPUAllocator: not enough memory: you tried to allocate 4090 bytes.",
+    "21 GB" = "CUDA out of memory. Tried to allocate 20.00 GiB. GPU 0 has a total capacity of 8",
+    "123 MB" = "(-4:Insufficient memory) Failed to allocate 123000000 bytes in function 'Alloc'"
+  )
+  for (asked in names(words)) {
+    error <- expect_error(raised(paste0("raise RuntimeError(\"", words[[asked]], "\")")),
+                          asked, fixed = TRUE, class = "maskr_error_device")
+    expect_match(conditionMessage(error), "batch_size", fixed = TRUE)
+    expect_no_match(conditionMessage(error), "tried|Tried|Failed")
+  }
+})
+
+test_that("a network that asks for more than all memory says for how much", {
+  skip_if_no_python()
+  nn <- reticulate::import("torch")$nn
+  grows <- nn$Sequential(nn$Conv2d(1L, 1L, 1L), nn$Upsample(scale_factor = 1e6))
+  model <- seg_wrap(grows, c(background = 0, nucleus = 1))
+  # 5e6 x 7e6 pixels of four bytes
+  error <- expect_error(predict(model, matrix(0.5, 5, 7), precision = "float32"),
+                        "1 image\\(s\\) of 5 x 7 pixels, which asked for 140,000 GB",
+                        class = "maskr_error_device")
+  expect_match(conditionMessage(error), "batch_size", fixed = TRUE)
+  expect_no_match(conditionMessage(error), "Allocator")
 })
 
 test_that("a file that is not there is one kind of error, whoever looks for it", {

@@ -1,5 +1,6 @@
 """The errors that cross into R, where each becomes a condition of class `maskr_error_<kind>`."""
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -59,6 +60,24 @@ class BackendError(MaskrError):
 
 class MissingPackageError(MaskrError):
     """A Python package or system library that this function needs is not installed."""
+
+
+EXHAUSTED = re.compile("(can't|cannot|not enough|out of|insufficient)( allocate)? memory", re.I)
+ALLOCATION = re.compile(r"allocate ([0-9.]+) ?(bytes|[KMGTP]i?B)")
+
+
+def memory_asked(error: BaseException) -> str | None:
+    """How much memory was asked for in vain, such as "14 GB"; "" where an error doesn't say.
+
+    None for errors of other kinds. Python has a class for it, torch on a CPU and OpenCV only words.
+    """
+    if not isinstance(error, MemoryError) and not EXHAUSTED.search(str(error)):
+        return None
+    found = ALLOCATION.search(str(error))
+    if not found:
+        return ""
+    megabytes = float(found[1]) * 1024 ** "bKMGTP".index(found[2][0]) / 1e6
+    return f"{megabytes / 1e3:,.0f} GB" if megabytes >= 1e4 else f"{max(1, megabytes):,.0f} MB"
 
 
 def unreadable(path: object, error: OSError, argument: str = "") -> FormatError:

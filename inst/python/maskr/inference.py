@@ -22,7 +22,14 @@ from maskr.arrays import IGNORE, NA_INTEGER, image_to_r, mask_to_r
 from maskr.datasets import volume
 from maskr.datasets.loader import DataSpec, Loader
 from maskr.datasets.samples import check_dims, is_part, read_with_missing, with_channels
-from maskr.errors import DataError, DeviceError, ShapeError, images_called, in_image
+from maskr.errors import (
+    DataError,
+    DeviceError,
+    ShapeError,
+    images_called,
+    in_image,
+    memory_asked,
+)
 from maskr.metrics import Accumulator, semantic
 from maskr.metrics.masks import Mask
 from maskr.metrics.results import Options
@@ -388,13 +395,15 @@ class Network:
             # inference mode would leave tensors that networks keep unfit for training
             with torch.no_grad(), device.autocast(self.where, self.precision), silent:
                 return take_tensor(self.module(x)).float()
-        except torch.OutOfMemoryError as error:  # a RuntimeError, too, so it comes first
-            raise DeviceError(
-                f"The device {self.where} ran out of memory on a batch of {len(x)} images of "
-                f"{size} {'pixels' if of_images else 'voxels'}.",
-                hint='Set `batch_size = 1`, or `seg_device("cpu")`.',
-            ) from error
         except RuntimeError as error:
+            asked = memory_asked(error)
+            if asked is not None:
+                raise DeviceError(
+                    f"The device {self.where} ran out of memory on a batch of {len(x)} image(s) of "
+                    f"{size} {'pixels' if of_images else 'voxels'}"
+                    f"{f', which asked for {asked} at once' if asked else ''}.",
+                    hint="What helps is `batch_size = 1`, smaller images, or a smaller network.",
+                ) from error
             raise ShapeError(
                 f"The network can't take images of {x.shape[1]} x {size} "
                 f"(C x {'H x W' if of_images else 'D x H x W'}): {str(error).splitlines()[0]}",
