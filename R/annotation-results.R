@@ -118,12 +118,16 @@ renumbered_files <- function(x, from, to) {
 as_seg_annotations <- function(x, ...) UseMethod("as_seg_annotations")
 
 #' @export
-as_seg_annotations.seg_annotations <- function(x, ...) x
+as_seg_annotations.seg_annotations <- function(x, ...) {
+  check_no_dots(...)
+  x
+}
 
 #' @rdname seg_annotations
 #' @export
 as_seg_annotations.default <- function(x, folder = "", ...) {
   check_no_dots(...)
+  if (missing(x)) abort_missing("x", rlang::current_env())
   kinds <- c("seg_instances", "seg_mask", "seg_panoptic")
   named <- is.list(x) && !is.data.frame(x) && length(x) > 0 && length(names(x)) == length(x) &&
     all(nzchar(names(x)))

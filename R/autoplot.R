@@ -18,6 +18,7 @@ NULL
 #' @rdname autoplot.seg
 #' @exportS3Method ggplot2::autoplot
 autoplot.seg_image <- function(object, limits = NULL, slice = NULL, ...) {
+  check_no_dots(...)
   size <- dim(slice_image(object, slice))[1:2]
   gg_canvas(size, shown_image(gg_grid(size), object, limits, slice))
 }
@@ -25,6 +26,7 @@ autoplot.seg_image <- function(object, limits = NULL, slice = NULL, ...) {
 #' @rdname autoplot.seg
 #' @exportS3Method ggplot2::autoplot
 autoplot.seg_mask <- function(object, image = NULL, alpha = 0.5, limits = NULL, slice = NULL, ...) {
+  check_no_dots(...)
   ids <- slice_mask(object, slice)
   image <- image_under(image, dim(object))
   key <- mask_key(ids, attr(object, "classes"), attr(object, "palette"), !is.null(image))
@@ -36,6 +38,7 @@ autoplot.seg_mask <- function(object, image = NULL, alpha = 0.5, limits = NULL, 
 #' @exportS3Method ggplot2::autoplot
 autoplot.seg_panoptic <- function(object, image = NULL, alpha = 0.5, limits = NULL, slice = NULL,
                                   ...) {
+  check_no_dots(...)
   ids <- slice_mask(object, slice)
   image <- image_under(image, dim(object))
   segments <- attr(object, "segments")
@@ -47,6 +50,7 @@ autoplot.seg_panoptic <- function(object, image = NULL, alpha = 0.5, limits = NU
 #' @exportS3Method ggplot2::autoplot
 autoplot.seg_instances <- function(object, image = NULL, alpha = 0.3, labels = NULL, by = NULL,
                                    limits = NULL, ...) {
+  check_no_dots(...)
   check_instances(object)
   size <- attr(object, "size")
   image <- image_under(image, size)

@@ -9,7 +9,7 @@
 #' @param metric A score that it holds, such as `"dice"`; by default the first that classes have.
 #' @param type `"difference"`, the default where there is one, or `"scores"`.
 #' @param main Title.
-#' @param ... Not used.
+#' @param ... Must be empty.
 #' @return `plot()` returns `x` invisibly, `autoplot()` a ggplot.
 #' @concept metrics
 #' @export
@@ -20,6 +20,7 @@
 #' far <- seg_metrics(truth, shifted(4), per_image = TRUE)
 #' plot(seg_compare(near = near, far = far))
 plot.seg_comparison <- function(x, metric = NULL, type = NULL, main = NULL, ...) {
+  check_no_dots(...)
   shown <- compared_rows(x, metric, type)
   draw_compared(shown, main)
   invisible(x)
@@ -28,6 +29,7 @@ plot.seg_comparison <- function(x, metric = NULL, type = NULL, main = NULL, ...)
 #' @rdname plot.seg_comparison
 #' @exportS3Method ggplot2::autoplot
 autoplot.seg_comparison <- function(object, metric = NULL, type = NULL, ...) {
+  check_no_dots(...)
   shown <- compared_rows(object, metric, type)
   rows <- shown$rows
   rows$name <- factor(rows$name, rev(unique(rows$name)))

@@ -167,7 +167,7 @@ print.seg_cv <- function(x, digits = 3, ...) {
 #' @param x,object What [seg_cv()] returns.
 #' @param metric A score that it holds, such as `"iou"` or `"dice"`.
 #' @param main Title.
-#' @param ... Ignored.
+#' @param ... Must be empty.
 #' @return `plot()` returns `x` invisibly, `autoplot()` a ggplot.
 #' @concept training
 #' @export
@@ -176,13 +176,17 @@ print.seg_cv <- function(x, digits = 3, ...) {
 #' build <- \() seg_unet(in_channels = 1, classes = scenes$classes, init_features = 2)
 #' plot(seg_cv(build, scenes, folds = 2, epochs = 1), metric = "dice")
 plot.seg_cv <- function(x, metric = NULL, main = NULL, ...) {
+  check_no_dots(...)
   draw_intervals(cv_rows(x, metric), main)
   invisible(x)
 }
 
 #' @rdname plot.seg_cv
 #' @exportS3Method ggplot2::autoplot
-autoplot.seg_cv <- function(object, metric = NULL, ...) gg_intervals(cv_rows(object, metric))
+autoplot.seg_cv <- function(object, metric = NULL, ...) {
+  check_no_dots(...)
+  gg_intervals(cv_rows(object, metric))
+}
 
 # What is drawn: a summary row for each class and their mean, and the values of the folds.
 cv_rows <- function(x, metric, call = rlang::caller_env()) {

@@ -31,7 +31,8 @@ new_seg_history <- function(columns, best_epoch, monitor) {
 #' @param x,object A `seg_history`.
 #' @param y Ignored.
 #' @param metrics Names of the metrics to show; by default all but the learning rate.
-#' @param ... For `plot()`, arguments of [graphics::matplot()]; else ignored.
+#' @param ... For `plot()`, arguments of [graphics::matplot()]; for
+#'   `autoplot()` it must be empty, else it is not used.
 #' @return `plot()` and `print()` return their argument invisibly, `autoplot()` a ggplot, and
 #'   `summary()` a list of class `summary.seg_history`: `epochs`, `best_epoch`, `monitor`,
 #'   `metrics` (a data frame with the columns `metric`, `data`, `best` and `last`: the values in
@@ -213,6 +214,7 @@ is_rate <- function(metrics, values) identical(metrics, "learning_rate") && all(
 #' @rdname seg_history
 #' @exportS3Method ggplot2::autoplot
 autoplot.seg_history <- function(object, metrics = NULL, ...) {
+  check_no_dots(...)
   metrics <- check_metrics(metrics, object)
   frame <- as.data.frame(object)
   frame <- frame[frame$metric %in% metrics, ]

@@ -24,7 +24,7 @@
 #'   value.
 #' @param affine A 4 x 4 matrix from voxel indices to mm, as in NIfTI, or `NULL`.
 #' @param path The file that the image came from, or `NULL`.
-#' @param ... Not used.
+#' @param ... Must be empty.
 #' @return A `seg_image`: a double array of 3 or 4 dimensions with the attributes `range`, and
 #'   `spacing`, `unit` (where it is not mm), `affine` and `path` where they are known. Wrong
 #'   dimensions are a `maskr_error_shape`, infinite values a `maskr_error_data`.
@@ -42,6 +42,7 @@
 #' dim(image)
 #' plot(image)
 seg_image <- function(x, spacing = NULL, range = NULL, affine = NULL, path = NULL, unit = NULL) {
+  if (missing(x)) abort_missing("x", rlang::current_env())
   if (is_foreign(x)) {
     x <- own_image(x)
     range <- range %||% attr(x, "range")
@@ -255,12 +256,16 @@ as_seg_image <- function(x, ...) UseMethod("as_seg_image")
 
 #' @export
 as_seg_image.default <- function(x, ...) {
+  check_no_dots(...)
   x <- own_image(x)
   if (inherits(x, "seg_image")) x else seg_image(x)
 }
 
 #' @export
-as_seg_image.seg_image <- function(x, ...) x
+as_seg_image.seg_image <- function(x, ...) {
+  check_no_dots(...)
+  x
+}
 
 #' @export
 `[.seg_image` <- function(x, ..., drop = FALSE) {

@@ -246,7 +246,7 @@ check_one_class <- function(class, call = rlang::caller_env()) {
 #'   by default its attributes. The columns `class` (or `label`) and `rle` must be there, the
 #'   others are made where they are missing. For a `seg_instances`, `classes` gives new names to its
 #'   class ids.
-#' @param ... Not used.
+#' @param ... Must be empty.
 #' @return A [seg_instances()]; `id` is the object's number in the matrix.
 #' @concept types
 #' @export
@@ -258,6 +258,7 @@ as_seg_instances <- function(x, ...) UseMethod("as_seg_instances")
 #' @rdname as_seg_instances
 #' @export
 as_seg_instances.default <- function(x, class = c(object = 1), ...) {
+  check_no_dots(...)
   labels <- bare_mask(x)
   if (length(dim(labels)) != 2) {
     maskr_abort("shape", c(
@@ -272,6 +273,7 @@ as_seg_instances.default <- function(x, class = c(object = 1), ...) {
 
 #' @export
 as_seg_instances.seg_instances <- function(x, classes = NULL, ...) {
+  check_no_dots(...)
   check_instances(x)
   if (is.null(classes)) return(x)
   classes <- check_classes(classes)
@@ -292,6 +294,7 @@ as_seg_instances.seg_mask <- function(x, ...) {
 #' @rdname as_seg_instances
 #' @export
 as_seg_instances.seg_panoptic <- function(x, ...) {
+  check_no_dots(...)
   if (length(dim(x)) != 2) {
     maskr_abort("shape", "Instances are 2D only, and {.arg x} is {size_words(dim(x))}.", arg = "x")
   }
@@ -311,6 +314,7 @@ as_seg_instances.seg_panoptic <- function(x, ...) {
 #' @rdname as_seg_instances
 #' @export
 as_seg_instances.data.frame <- function(x, size = NULL, classes = NULL, ...) {
+  check_no_dots(...)
   x <- narrow_columns(x)
   size <- check_size(size %||% attr(x, "size"), null = FALSE, arg = "size")
   classes <- check_classes(classes %||% attr(x, "classes"), null = FALSE)

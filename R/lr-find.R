@@ -126,6 +126,7 @@ plot.seg_lr_find <- function(x, y, ...) {
 #' @rdname seg_lr_find
 #' @exportS3Method ggplot2::autoplot
 autoplot.seg_lr_find <- function(object, ...) {
+  check_no_dots(...)
   frame <- data.frame(
     learning_rate = rep(object$learning_rate, 2), loss = c(object$loss, object$smoothed),
     kind = rep(c("each batch", "smoothed"), each = nrow(object))

@@ -27,7 +27,7 @@
 #'   of the truth (the diagonal is the recall); `"prediction"`, each predicted class (the diagonal
 #'   is the precision); or `"all"` pixels. A class without pixels to refer to is left white.
 #' @param main Title.
-#' @param ... Not used.
+#' @param ... Must be empty.
 #' @return `plot()` returns `x` invisibly, `autoplot()` a ggplot. A picture that the result has no
 #'   material for is a `maskr_error_data` that says how to get it.
 #' @concept metrics
@@ -40,6 +40,7 @@
 #' plot(scores, "scores", metric = "dice")
 plot.seg_metrics <- function(x, type = NULL, metric = NULL,
                              normalise = c("truth", "prediction", "all"), main = NULL, ...) {
+  check_no_dots(...)
   shown <- shown_scores(x, type, metric, normalise)
   switch(
     shown$type,
@@ -57,6 +58,7 @@ plot.seg_metrics <- function(x, type = NULL, metric = NULL,
 #' @exportS3Method ggplot2::autoplot
 autoplot.seg_metrics <- function(object, type = NULL, metric = NULL,
                                  normalise = c("truth", "prediction", "all"), ...) {
+  check_no_dots(...)
   shown <- shown_scores(object, type, metric, normalise)
   switch(
     shown$type,

@@ -36,7 +36,7 @@
 #' @param limits,main As in [plot()][plot.seg] of objects.
 #' @param slice Which slice of a volume; by default the middle.
 #' @param n How many of the objects in error to print, from 0 up.
-#' @param ... Not used.
+#' @param ... Must be empty in pictures, else not used.
 #' @return A data frame of class `seg_errors` with a row for each object, the truth before the
 #'   prediction of each image:
 #'   - `image`: its name, or else its number.
@@ -77,6 +77,8 @@
 #' plot(errors, image = scene$images[[1]])
 #' plot(errors[errors$error == "merged", ], image = scene$images[[1]])
 seg_errors <- function(truth, prediction, iou = 0.5) {
+  if (missing(truth)) abort_missing("truth", rlang::current_env())
+  if (missing(prediction)) abort_missing("prediction", rlang::current_env())
   iou <- check_positive(iou, max = 1)
   pairs <- paired_objects(truth, prediction)
   call <- rlang::current_env()
@@ -318,6 +320,7 @@ summary.seg_errors <- function(object, ...) {
 #' @export
 plot.seg_errors <- function(x, image = NULL, which = 1, legend = TRUE, limits = NULL, slice = NULL,
                             main = NULL, ...) {
+  check_no_dots(...)
   at <- check_error_image(which, attr(x, "images"))
   legend <- check_flag(legend)
   objects <- drawn_objects(x, at, slice)
@@ -400,6 +403,7 @@ error_key <- function(objects) {
 #' @rdname seg_errors
 #' @exportS3Method ggplot2::autoplot
 autoplot.seg_errors <- function(object, ...) {
+  check_no_dots(...)
   counts <- summary(object)
   bars <- do.call(rbind, lapply(error_kinds, \(kind) {
     data.frame(counts[c("label", "data")], error = kind, objects = counts[[kind]])

@@ -19,7 +19,7 @@
 #' @param class For an array of object numbers: the class of all objects, one named id.
 #' @param instances For a mask: [seg_instances()] to lay over it as things; their classes are
 #'   matched by name and added where the mask lacks them.
-#' @param ... Not used.
+#' @param ... Must be empty.
 #' @return A `seg_panoptic` with the attributes `segments` (data frame `id, class, label, isthing,
 #'   score, area`, and `iscrowd` where there is a crowd) and `classes`. `as_seg_mask()` makes a mask
 #'   of its classes, `as_seg_instances()` objects of its things.
@@ -104,6 +104,7 @@ as_seg_panoptic <- function(x, ...) UseMethod("as_seg_panoptic")
 #' @rdname seg_panoptic
 #' @export
 as_seg_panoptic.default <- function(x, class = c(object = 1), ...) {
+  check_no_dots(...)
   x <- bare_mask(x)
   class <- check_one_class(class)
   ids <- sort(setdiff(unique(as.vector(x)), c(0L, NA)))
@@ -112,11 +113,15 @@ as_seg_panoptic.default <- function(x, class = c(object = 1), ...) {
 }
 
 #' @export
-as_seg_panoptic.seg_panoptic <- function(x, ...) x
+as_seg_panoptic.seg_panoptic <- function(x, ...) {
+  check_no_dots(...)
+  x
+}
 
 #' @rdname seg_panoptic
 #' @export
 as_seg_panoptic.seg_instances <- function(x, ...) {
+  check_no_dots(...)
   check_instances(x)
   rows <- py_call("instances", "r_flatten", instance_columns(x), as.list(attr(x, "size")))
   ids <- if (anyDuplicated(x$id) || any(x$id < 1)) seq_len(nrow(x)) else x$id
@@ -128,6 +133,7 @@ as_seg_panoptic.seg_instances <- function(x, ...) {
 #' @rdname seg_panoptic
 #' @export
 as_seg_panoptic.seg_mask <- function(x, instances = NULL, ...) {
+  check_no_dots(...)
   classes <- attr(x, "classes")
   ids <- match(x, classes)
   stuff <- data.frame(id = seq_along(classes), class = unname(classes), isthing = FALSE, score = NA)

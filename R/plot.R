@@ -25,7 +25,7 @@
 #'   it uses little of that, its 0.1 and 99.9 per cent quantiles.
 #' @param slice Which slice of a volume; by default the middle.
 #' @param main A title.
-#' @param ... Not used.
+#' @param ... Must be empty.
 #' @return `x`, invisibly. An `image` of another size is a `maskr_error_shape`.
 #' @concept types
 #' @name plot.seg
@@ -39,6 +39,7 @@ NULL
 #' @rdname plot.seg
 #' @export
 plot.seg_image <- function(x, limits = NULL, slice = NULL, main = NULL, ...) {
+  check_no_dots(...)
   scene <- open_scene(dim(slice_image(x, slice))[1:2], main = main)
   on.exit(close_scene(scene))
   draw_raster(scene, shown_image(scene, x, limits, slice))
@@ -49,6 +50,7 @@ plot.seg_image <- function(x, limits = NULL, slice = NULL, main = NULL, ...) {
 #' @export
 plot.seg_mask <- function(x, image = NULL, alpha = 0.5, legend = TRUE, limits = NULL, slice = NULL,
                           main = NULL, ...) {
+  check_no_dots(...)
   alpha <- check_number(alpha, 0, 1)
   ids <- slice_mask(x, slice)
   image <- image_under(image, dim(x))
@@ -67,6 +69,7 @@ plot.seg_mask <- function(x, image = NULL, alpha = 0.5, legend = TRUE, limits = 
 #' @export
 plot.seg_panoptic <- function(x, image = NULL, alpha = 0.5, legend = TRUE, limits = NULL,
                               slice = NULL, main = NULL, ...) {
+  check_no_dots(...)
   alpha <- check_number(alpha, 0, 1)
   ids <- slice_mask(x, slice)
   image <- image_under(image, dim(x))
@@ -85,6 +88,7 @@ plot.seg_panoptic <- function(x, image = NULL, alpha = 0.5, legend = TRUE, limit
 #' @export
 plot.seg_instances <- function(x, image = NULL, alpha = 0.3, legend = NULL, labels = NULL,
                                by = NULL, limits = NULL, main = NULL, ...) {
+  check_no_dots(...)
   check_instances(x)
   alpha <- check_number(alpha, 0, 1)
   size <- attr(x, "size")

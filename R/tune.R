@@ -87,6 +87,7 @@ seg_tune <- function(model_fn, dataset, grid, folds = NULL, validation_data = NU
 #' @rdname seg_tune
 #' @export
 seg_best <- function(x) {
+  if (missing(x)) abort_missing("x", rlang::current_env())
   if (!inherits(x, "seg_tune")) {
     maskr_abort("argument", "{.arg x} must be what {.fn seg_tune} returns, not {describe(x)}.",
                 arg = "x")
@@ -225,6 +226,9 @@ new_seg_tune <- function(tried, columns, score, level) {
 
 # `rows`: for each combination its arguments; `columns`: a data frame of them.
 check_grid <- function(grid, model_fn, call = rlang::caller_env()) {
+  if (missing(grid)) {
+    abort_missing("grid", call, "It is for example {.code list(learning_rate = c(0.01, 0.001))}.")
+  }
   names <- rlang::names2(grid)
   reserved <- c("value", "sd", "lower", "upper", "folds", "seconds", "rank", "error")
   known <- names(formals(args(model_fn)))
@@ -359,7 +363,7 @@ as.data.frame.seg_tune <- function(x, ...) {
 #'
 #' @param x,object What [seg_tune()] returns.
 #' @param main Title.
-#' @param ... Ignored.
+#' @param ... Must be empty.
 #' @return `plot()` returns `x` invisibly, `autoplot()` a ggplot.
 #' @concept training
 #' @export
@@ -370,13 +374,17 @@ as.data.frame.seg_tune <- function(x, ...) {
 #' }
 #' plot(seg_tune(build, scenes, list(init_features = c(2, 4)), folds = 2, epochs = 1))
 plot.seg_tune <- function(x, main = NULL, ...) {
+  check_no_dots(...)
   draw_intervals(tune_rows(x), main)
   invisible(x)
 }
 
 #' @rdname plot.seg_tune
 #' @exportS3Method ggplot2::autoplot
-autoplot.seg_tune <- function(object, ...) gg_intervals(tune_rows(object))
+autoplot.seg_tune <- function(object, ...) {
+  check_no_dots(...)
+  gg_intervals(tune_rows(object))
+}
 
 # The combinations that have a score, as draw_intervals() takes them.
 tune_rows <- function(x, call = rlang::caller_env()) {

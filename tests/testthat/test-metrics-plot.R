@@ -19,7 +19,7 @@ test_that("every class has its name where there is room, else every so manieth",
 
 test_that("scores of objects without any value say so when they are drawn", {
   skip_if_no_python()
-  none <- as_seg_instances(matrix(0L, 10, 12), classes = c(cell = 1))
+  none <- as_seg_instances(matrix(0L, 10, 12), class = c(cell = 1))
   scores <- seg_metrics(none, none, metrics = "coco")
   withr::local_pdf(NULL)
   expect_error(plot(scores), "no value that is defined", class = "maskr_error_data")

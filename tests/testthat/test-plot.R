@@ -94,3 +94,26 @@ test_that("ggplot2 draws all of them", {
   x <- as_seg_instances(as.matrix(mask))
   expect_silent(drawn(print(ggplot2::autoplot(x, image = picture))))
 })
+
+test_that("pictures and conversions refuse arguments that they do not have", {
+  skip_if_no_python()
+  withr::local_pdf(NULL)
+  classes <- c(background = 0, nucleus = 1)
+  mask <- seg_mask(matrix(c(0, 1, 1, 0, 0, 1), 2), classes)
+  objects <- as_seg_instances(as.matrix(mask), class = c(nucleus = 1))
+  scores <- seg_metrics(mask, mask)
+  pictures <- list(
+    \() plot(mask, type = "l"), \() plot(seg_image(matrix(0, 2, 3)), type = "l"),
+    \() plot(objects, type = "l"), \() plot(as_seg_panoptic(objects), type = "l"),
+    \() plot(seg_compare(a = scores, b = scores), typ0 = "l"),
+    \() plot(seg_errors(objects, objects), type = "l"), \() ggplot2::autoplot(mask, type = "l"),
+    \() ggplot2::autoplot(objects, type = "l"), \() plot(scores, col = "red"),
+    \() as_seg_panoptic(objects, type = "l"), \() as_seg_image(matrix(0, 2, 3), type = "l"),
+    \() as_seg_instances(as.matrix(mask), classes = classes, type = "l")
+  )
+  for (draw in pictures) {
+    expect_error((!!draw)(), "There (is no argument|are no arguments)",
+                 class = "maskr_error_argument")
+  }
+  expect_error(plot(mask, imag3 = NULL), "Did you mean `image`")
+})
