@@ -114,6 +114,7 @@ read_annotations <- function(path, format, options, call = rlang::caller_env()) 
 seg_write_annotations <- function(x, path, format, classes = NULL, like = NULL, copy_images = TRUE,
                                   verbose = NULL) {
   check_verbose(verbose)
+  if (missing(x)) abort_missing("x", rlang::current_env())
   x <- as_seg_annotations(x)
   check_annotations(x)
   path <- check_new_path(path)

@@ -43,6 +43,7 @@
 #' seg_box_iou(a, b)
 #' seg_box_iou(a, b, "giou")
 seg_box_iou <- function(a, b = a, type = c("iou", "giou", "diou", "ciou")) {
+  if (missing(a)) abort_missing("a", rlang::current_env())
   type <- check_choice(type, c("iou", "giou", "diou", "ciou"))
   a <- box_matrix(a)
   b <- box_matrix(b)

@@ -83,6 +83,7 @@ seg_tensorboard <- function(folder) {
 #' @rdname seg_callbacks
 #' @export
 seg_pictures <- function(images, folder, n = 4, view = interactive()) {
+  if (missing(images)) abort_missing("images", rlang::current_env())
   images <- if (is_scenes(images)) seg_dataset(images) else images
   new_seg_callback(
     "pictures",

@@ -111,15 +111,18 @@ range_words <- function(min, max) {
   ""
 }
 
-# One of `choices`; the whole vector of choices (an untouched default) means its first.
-check_choice <- function(x, choices, arg = rlang::caller_arg(x), call = rlang::caller_env()) {
+# One of `choices`; the whole vector of choices (an untouched default) means its first. `elsewhere`
+# are choices by the names that other packages give them.
+check_choice <- function(x, choices, arg = rlang::caller_arg(x), call = rlang::caller_env(),
+                         elsewhere = NULL) {
   if (missing(x)) {
     abort_missing(arg, call, "It is one of {.or {.val {choices}}}.", environment())
   }
   if (identical(x, choices)) return(choices[[1]])
   if (is.character(x) && length(x) == 1 && x %in% choices) return(unname(x))
   maskr_abort("argument", c(
-    "{.arg {arg}} must be one of {.or {.val {choices}}}, not {describe(x)}."
+    "{.arg {arg}} must be one of {.or {.val {choices}}}, not {describe(x)}.",
+    i = if (isTRUE(x %in% names(elsewhere))) "Here it is {.val {elsewhere[[x]]}}."
   ), arg = arg, call = call)
 }
 
@@ -157,15 +160,35 @@ check_no_dots <- function(..., call = rlang::caller_env()) {
     ), call = call)
   }
   known <- setdiff(names(formals(rlang::caller_fn())), "...")
-  near <- known[utils::adist(given[[1]], known) <= max(1, nchar(given[[1]]) / 5)]
   maskr_abort("argument", c(
     "There {cli::qty(given)}{?is no argument/are no arguments} {.arg {given}} here.",
-    i = if (length(near) > 0) "Did you mean {.arg {near[[1]]}}?",
-    i = if ("learning_rate" %in% given) "The learning rate is set by {.fn compile}.",
-    i = if ("class_weight" %in% given) {
-      "Weigh classes by the loss: {.code seg_loss(\"cross_entropy\", class_weights = )}."
-    }
+    argument_hint(given[[1]], known)
   ), arg = given[[1]], call = call)
+}
+
+# What other packages call an argument that we have, and what they have as one where we don't.
+names_elsewhere <- list(
+  newdata = c("x", "dataset"), data = c("x", "dataset"), lr = "learning_rate",
+  class_weight = "class_weights", val_data = "validation_data", valid_data = "validation_data"
+)
+hints_elsewhere <- c(
+  validation_split = "Split the data: {.code parts <- seg_split(data)}, then
+                      {.code fit(model, parts$train, validation_data = parts$valid)}.",
+  learning_rate = "The learning rate is set by {.fn compile}.",
+  optimizer = "The optimizer is set by {.fn compile}.",
+  loss = "The loss is set by {.fn compile}.",
+  metrics = "The metrics are set by {.fn compile}.",
+  class_weights = "Classes are weighted by {.code fit(class_weights = )} or a {.fn seg_loss}.",
+  shuffle = "{.fn seg_dataset} has {.arg shuffle}."
+)
+
+# What was meant by the argument `given`, among the `known` ones or elsewhere.
+argument_hint <- function(given, known) {
+  ours <- if (given %in% names(names_elsewhere)) names_elsewhere[[given]] else given
+  near <- known[utils::adist(given, known) <= max(1, nchar(given) / 5)]
+  meant <- c(intersect(ours, known), near)
+  if (length(meant) > 0) return(c(i = paste0("Did you mean {.arg ", meant[[1]], "}?")))
+  if (any(ours %in% names(hints_elsewhere))) c(i = hints_elsewhere[[ours]])
 }
 
 # The arguments of what was chosen by `name`, such as a loss. `known` holds a check for each, a

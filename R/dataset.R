@@ -52,6 +52,7 @@ seg_dataset <- function(images, targets = NULL, classes = NULL, size = NULL,
                         resize = c("pad", "crop", "stretch"), augment = NULL, batch_size = 8,
                         shuffle = TRUE, sample_weights = NULL, threads = NULL, cache = FALSE,
                         ignore = 255, values = NULL) {
+  if (missing(images)) abort_missing("images", rlang::current_env())
   instances <- NULL
   if (is_scenes(images)) {
     instances <- images$instances
@@ -272,6 +273,7 @@ summary.seg_dataset <- function(object, ...) print(object)
 
 # A seg_dataset from whatever a verb was given as data.
 as_dataset <- function(x, y, batch_size, classes, call = rlang::caller_env(), arg = "x") {
+  if (missing(x)) abort_missing(arg, call, "It is for example a {.fn seg_dataset}.")
   if (inherits(x, "seg_dataset")) {
     if (!is.null(y)) {
       maskr_abort("argument", "{.arg y} must be NULL where {.arg x} is a dataset.",
@@ -307,11 +309,22 @@ in_terms_of <- function(names, call, expr) {
 
 check_brings_masks <- function(x, arg, call) {
   if (is_scenes(x) || inherits(x, "seg_annotations")) return(invisible())
+  if (!may_be_images(x)) {
+    maskr_abort("argument", c(
+      "{.arg {arg}} must be a {.fn seg_dataset}, what {.fn seg_example} returns or images with
+       their masks, not {describe(x)}.",
+      i = if (arg == "validation_data" && is.numeric(x)) hints_elsewhere[["validation_split"]]
+    ), arg = arg, call = call)
+  }
   what <- if (arg == "validation_data") "{.code list(images, masks)}" else "{.arg y}"
   maskr_abort("argument", c(
     "{.arg {arg}} holds images alone, and their masks are missing.",
     i = paste0("Give the masks as ", what, ", or a {.fn seg_dataset} of both.")
   ), arg = if (arg == "validation_data") arg else "y", call = call)
+}
+
+may_be_images <- function(x) {
+  if (is.character(x)) all(file.exists(x)) else is.list(x) || is_foreign(x) || !is.null(dim(x))
 }
 
 # Images or masks as a list, or paths. `n` is the number of images that masks belong to.

@@ -3,6 +3,7 @@
 # `x` as a `seg_image`, if it is an image of another package; anything else as it is.
 own_image <- function(x, arg = rlang::caller_arg(x), call = rlang::caller_env()) {
   force(arg)
+  if (missing(x)) abort_missing(arg, call)
   kind <- foreign_kind(x)
   if (is.null(kind)) return(plain_number(x))
   if (kind %in% names(no_images)) abort_foreign(kind, no_images[[kind]], arg, call)
@@ -21,6 +22,7 @@ own_image <- function(x, arg = rlang::caller_arg(x), call = rlang::caller_env())
 # classes, else a plain array. Anything else as it is.
 own_mask <- function(x, arg = rlang::caller_arg(x), call = rlang::caller_env()) {
   force(arg)
+  if (missing(x)) abort_missing(arg, call)
   kind <- foreign_kind(x)
   if (is.null(kind)) return(plain_number(x))
   if (kind %in% names(no_masks)) abort_foreign(kind, no_masks[[kind]], arg, call)

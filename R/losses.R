@@ -226,6 +226,11 @@ loss_arguments <- local({
 # The function carries only what it needs, so that saveRDS() writes little.
 new_seg_loss <- function(terms) {
   fun <- function(truth, prob) {
+    call <- rlang::current_env()
+    if (missing(truth)) abort_missing("truth", call, "It is a mask, such as {.fn seg_mask} makes.")
+    if (missing(prob)) {
+      abort_missing("prob", call, "It is what {.code predict(model, image, type = \"prob\")} gives.")
+    }
     classes <- attr(truth, "classes")
     truth <- class_index(truth)
     prob <- bare_probabilities(channels_by_name(prob, classes), truth)

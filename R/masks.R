@@ -241,6 +241,7 @@ classes_with_values <- function(classes, values, call = rlang::caller_env()) {
 #' @rdname seg_read_mask
 #' @export
 seg_write_mask <- function(x, path, bits = NULL) {
+  if (missing(x)) abort_missing("x", rlang::current_env())
   x <- as_seg_mask(x)
   path <- path.expand(check_string(path))
   if (!is.null(bits) && !(is.numeric(bits) && length(bits) == 1 && bits %in% c(8, 16, 32))) {
@@ -362,6 +363,7 @@ as_seg_mask.seg_panoptic <- function(x, ...) {
 #' mask <- seg_mask(matrix(c(0, 1, 1, 0, 1, 0), 2), c(background = 0, nucleus = 1))
 #' seg_one_hot(mask)[, , "nucleus"]
 seg_one_hot <- function(x, classes = NULL) {
+  if (missing(x)) abort_missing("x", rlang::current_env())
   x <- as_seg_mask(x)
   classes <- check_classes(classes) %||% attr(x, "classes")
   check_known_ids(x, classes)

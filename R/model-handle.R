@@ -3,11 +3,32 @@
 
 refuse_to_compute <- function(operation, x) {
   check_alive(x, "object", NULL)
-  what <- if (inherits(x, "seg_detector")) "detector" else "model"
+  detector <- inherits(x, "seg_detector")
   maskr_abort("argument", c(
-    "{.code {operation}} is not defined for a {what}.",
-    i = "Compute with what {.fn predict} returns: {.code predict(model, image, type = \"prob\")}."
+    "{.code {operation}} is not defined for a {if (detector) 'detector' else 'model'}.",
+    i = if (detector) {
+      "Compute with the objects that {.fn predict} returns: {.code predict(detector, image)}."
+    } else {
+      "Compute with what {.fn predict} returns: {.code predict(model, image, type = \"prob\")}."
+    }
   ), call = NULL)
+}
+
+# Functions of base R that would take a handle for a vector, a list or a table.
+refused <- c(
+  "[", "[[", "[<-", "[[<-", "mean", "unique", "rep", "t", "as.list", "as.vector", "as.numeric",
+  "as.integer", "as.logical", "as.matrix", "as.array", "as.data.frame"
+)
+
+refuse_on_handles <- function() {
+  refuse <- function(name) function(x, ...) {
+    refuse_to_compute(if (startsWith(name, "[")) name else paste0(name, "()"), x)
+  }
+  # methods of as.numeric() go by another name
+  generics <- replace(refused, refused == "as.numeric", "as.double")
+  for (class in c("seg_model", "seg_detector")) {
+    Map(\(generic, name) registerS3method(generic, class, refuse(name)), generics, refused)
+  }
 }
 
 #' @export
@@ -34,24 +55,45 @@ Summary.seg_model <- function(..., na.rm = FALSE) refuse_to_compute(paste0(.Gene
 #' @export
 Summary.seg_detector <- Summary.seg_model
 
-#' @export
-`[.seg_model` <- function(x, ...) refuse_to_compute("[", x)
-
-#' @export
-`[.seg_detector` <- `[.seg_model`
-
-#' @export
-`[[.seg_model` <- function(x, ...) refuse_to_compute("[[", x)
-
-#' @export
-`[[.seg_detector` <- `[[.seg_model`
-
 # Python's attributes; of a lost model reticulate gives NULL.
 #' @export
 `$.seg_model` <- function(x, name) {
   check_alive(x, "object", NULL)
+  check_attribute(x, name)
   NextMethod()
 }
 
 #' @export
 `$.seg_detector` <- `$.seg_model`
+
+# A name that nothing reads would be set without any effect.
+#' @export
+`$<-.seg_model` <- function(x, name, value) {
+  check_alive(x, "object", NULL)
+  check_attribute(x, name)
+  NextMethod()
+}
+
+#' @export
+`$<-.seg_detector` <- `$<-.seg_model`
+
+check_attribute <- function(x, name) {
+  if (reticulate::py_has_attr(x, name)) return(invisible())
+  detector <- inherits(x, "seg_detector")
+  maskr_abort("argument", c(
+    "The {if (detector) 'detector' else 'model'} has no attribute {.field {name}} in Python.",
+    i = if (!detector && name == "optimizer") "It has an optimizer once {.fn compile} was called."
+  ), arg = name, call = NULL)
+}
+
+# Python can call a model, with tensors; R's arrays are for predict().
+#' @exportS3Method reticulate::py_to_r_wrapper
+py_to_r_wrapper.seg_model <- function(x) {
+  function(...) {
+    if (...length() > 0 && inherits(..1, "python.builtin.object")) return(x(...))
+    maskr_abort("argument", c(
+      "A model is not called like a function, except with tensors of Python.",
+      i = "Segment images by {.fn predict}: {.code predict(model, image)}."
+    ), call = NULL)
+  }
+}

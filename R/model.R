@@ -12,7 +12,7 @@
 #' @param x,object A `seg_model`.
 #' @param size `c(height, width)` in pixels that the table's output shapes are for, of volumes
 #'   `c(depth, height, width)`; `NULL` is 224 x 224, of volumes 32 x 32 x 32.
-#' @param ... Ignored.
+#' @param ... Must be empty for `summary()`, else not used.
 #' @return `print()` returns its argument invisibly. `summary()` gives a list of class
 #'   `summary.seg_model`: `text` (the table of layers that the Python package torchinfo makes),
 #'   `architecture` and `arguments` (what the network is, as text), `parameters` and `trainable`
@@ -54,6 +54,7 @@ model_class_words <- function(model) {
 #' @rdname seg_model
 #' @export
 summary.seg_model <- function(object, size = NULL, ...) {
+  check_no_dots(...)
   check_model(object)
   size <- check_any_size(size)
   structure(py_call("summaries", "table", object, if (!is.null(size)) as.list(size)),
@@ -248,11 +249,6 @@ fit.seg_model <- function(object, x, y = NULL, validation_data = NULL, epochs = 
   check_verbose(verbose)
   check_no_dots(...)
   check_model(object)
-  if (missing(x)) {
-    maskr_abort("argument", c(
-      "{.arg x} is missing: the data to train on.", i = "It is for example a {.fn seg_dataset}."
-    ), arg = "x")
-  }
   arguments <- fit_arguments(
     object, x, y, validation_data, epochs, batch_size, monitor, restore_best, precision, callbacks,
     verbose, class_weights, freeze_epochs, resume, deterministic, seed
@@ -321,6 +317,7 @@ weights_for_fit <- function(x, train, classes, verbose, call = rlang::caller_env
 
 # Images and masks may also come as a list of both.
 training_dataset <- function(x, y, batch_size, classes, call = rlang::caller_env(), arg = "x") {
+  if (missing(x)) abort_missing(arg, call, "It is for example a {.fn seg_dataset}.")
   pair <- is.null(y) && is.list(x) && !inherits(x, "seg_dataset") && !is_scenes(x) &&
     !is_foreign(x) && length(x) == 2 && may_be_masks(x[[2]])
   if (pair) return(as_dataset(x[[1]], x[[2]], batch_size, classes, call, arg))
@@ -407,7 +404,8 @@ predict.seg_model <- function(object, x, type = c("mask", "prob", "logit"), thre
   check_verbose(verbose)
   check_no_dots(...)
   check_model(object)
-  type <- check_choice(type, c("mask", "prob", "logit"))
+  type <- check_choice(type, c("mask", "prob", "logit"),
+                       elsewhere = c(class = "mask", response = "prob", link = "logit"))
   threshold <- check_number(threshold, min = 0, max = 1)
   precision <- check_choice(precision, c("auto", "float32", "bfloat16", "float16"))
   batch_size <- check_whole(batch_size, min = 1, null = TRUE)
@@ -431,6 +429,7 @@ predict.seg_model <- function(object, x, type = c("mask", "prob", "logit"), thre
 # Images for prediction: `images` (paths or arrays), and whether one result is expected. With
 # `dims = 3` they are volumes.
 as_sources <- function(x, dims = 2, arg = "x", call = rlang::caller_env()) {
+  if (missing(x)) abort_missing(arg, call, "It is an image, several, or paths of their files.")
   if (inherits(x, "seg_dataset")) return(list(images = x$images, single = FALSE))
   x <- own_image(x, arg, call)
   if (is.character(x)) {
@@ -568,6 +567,9 @@ seg_evaluate <- function(model, dataset, y = NULL, ..., per_image = FALSE, metri
 
 # A list of two may be images and masks.
 check_has_masks <- function(dataset, call = rlang::caller_env()) {
+  if (missing(dataset)) {
+    abort_missing("dataset", call, "It is for example a {.fn seg_dataset}.")
+  }
   listed <- is.list(dataset) && !is.object(dataset) && !is_scenes(dataset)
   if (!is.character(dataset) && !(listed && length(dataset) != 2)) return(invisible())
   maskr_abort("argument", c(

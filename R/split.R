@@ -38,6 +38,7 @@
 seg_split <- function(x, prop = c(train = 0.8, valid = 0.2), group = NULL, stratify = TRUE,
                       verbose = NULL) {
   check_verbose(verbose)
+  if (missing(x)) abort_missing("x", rlang::current_env())
   if (is_scenes(x)) x <- seg_dataset(x)
   x <- plain_number(x)
   if (is.numeric(x)) x <- seq_len(check_whole(x, min = 1))
@@ -106,6 +107,8 @@ seg_oversample <- function(x, threshold = 0.2, verbose = NULL) {
 
 # A dataset of whatever has targets to be counted.
 counted_dataset <- function(x, arg = rlang::caller_arg(x), call = rlang::caller_env()) {
+  force(arg)
+  if (missing(x)) abort_missing(arg, call, "It is for example a {.fn seg_dataset}.")
   if (inherits(x, "seg_dataset")) return(x)
   if (is_scenes(x) || inherits(x, "seg_annotations")) return(seg_dataset(x))
   maskr_abort("argument", "{.arg {arg}} must be a {.fn seg_dataset}, not {describe(x)}.",

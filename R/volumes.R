@@ -83,6 +83,7 @@ seg_data_volume <- function(root, split = NULL, ..., targets = NULL, classes = N
                             patch = c(64, 64, 64), overlap = 0, number = NULL, window = NULL,
                             empty = FALSE, ignore = 255, values = NULL, verbose = NULL) {
   check_verbose(verbose)
+  if (missing(root)) abort_missing("root", rlang::current_env())
   as <- check_choice(as, c("slices", "patches"))
   axis <- check_whole(axis, min = 1, max = 3)
   classes <- classes_with_values(check_classes(classes, min = 2), values)

@@ -157,6 +157,9 @@ fit.seg_detector <- function(object, data, validation_data = NULL, epochs = 50, 
                              batch_size = NULL, ..., verbose = NULL) {
   check_verbose(verbose)
   check_detector(object)
+  if (missing(data)) {
+    abort_missing("data", rlang::current_env(), "They are for example a {.fn seg_dataset}.")
+  }
   size <- check_size(size) %||% dataset_field(data, "size")
   batch_size <- batch_size %||% dataset_field(data, "batch_size") %||% 8
   settings <- c(
@@ -178,6 +181,15 @@ fit.seg_detector <- function(object, data, validation_data = NULL, epochs = 50, 
   if (result$interrupted) say_interrupted(result$best_epoch)
   monitor <- if (result$validated) "mask_ap + box_ap" else "epoch"
   invisible(new_seg_history(result$columns, result$best_epoch, monitor))
+}
+
+#' @export
+compile.seg_detector <- function(object, ...) {
+  check_detector(object)
+  maskr_abort("argument", c(
+    "A detector is not compiled: {.fn fit} takes the settings of its training.",
+    i = "For example {.code fit(detector, data, lr0 = 0.001)}, see {.code ?fit.seg_detector}."
+  ), arg = "object")
 }
 
 say_interrupted <- function(best_epoch) {
@@ -204,7 +216,8 @@ check_yolo_settings <- function(x, call = rlang::caller_env()) {
     unknown[!nzchar(unknown)] <- "without a name"
     maskr_abort("argument", c(
       "There {?is/are} no setting{?s} {.arg {unknown}} of training.",
-      i = "There are {.arg {yolo_settings}}."
+      i = "There are {.arg {yolo_settings}}.",
+      i = if ("validation_split" %in% unknown) hints_elsewhere[["validation_split"]]
     ), arg = unknown[[1]], call = call)
   }
   for (name in names(x)) {

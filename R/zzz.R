@@ -6,5 +6,6 @@
   } else {
     setHook(packageEvent("reticulate", "onLoad"), function(...) declare_python())
   }
+  refuse_on_handles()
   setHook("reticulate.onPyInit", function(...) protect_blas())
 }

@@ -45,12 +45,31 @@ test_that("an argument that is left out is named, with what it could be", {
     layers = \() seg_freeze(model), classes = \() seg_instances(), folder = \() seg_checkpoint(),
     path = \() seg_read_mask(), root = \() seg_data_yolo(), model_fn = \() seg_cv()
   )
+  loss <- seg_loss("dice")
+  truth <- matrix(c(0, 1, 1, 0, 0, 1), 2)
+  calls <- c(calls, list(
+    truth = \() loss(), prob = \() loss(truth), x = \() predict(model), x = \() fit(model),
+    dataset = \() seg_evaluate(model), x = \() seg_lr_find(model), x = \() seg_train_script(model),
+    dataset = \() seg_cv(\() model), grid = \() seg_tune(\() model),
+    prediction = \() seg_errors(truth)
+  ))
   for (i in seq_along(calls)) {
     error <- expect_error(calls[[!!i]](), "is missing", class = "maskr_error_argument")
     expect_identical(error$arg, names(calls)[[i]])
   }
   expect_error(seg_loss(), "bce.*tversky")
   expect_error(seg_schedule(), "cosine.*plateau")
+})
+
+test_that("every function whose first argument is needed says so", {
+  skip_if_no_python()
+  exported <- grep("^(as_)?seg_", getNamespaceExports("maskr"), value = TRUE)
+  for (name in exported) {
+    verb <- getExportedValue("maskr", name)
+    first <- utils::head(formals(args(verb)), 1)
+    if (length(first) == 0 || names(first) == "..." || !identical(first[[1]], quote(expr = ))) next
+    expect_error(verb(), class = "maskr_error", info = name)
+  }
 })
 
 test_that("every verb with `verbose` refuses what is neither TRUE, FALSE nor NULL", {
@@ -98,4 +117,30 @@ test_that("things are described in a few words", {
   expect_identical(describe(data.frame(x = 1:3)), "a data frame of 3 rows")
   expect_identical(describe(print), "a function")
   expect_identical(describe(list(1)), "an object of class list")
+})
+
+test_that("arguments by the names of other packages are answered with ours", {
+  skip_if_no_python()
+  scenes <- seg_example("nuclei", n = 2, size = c(32, 48), seed = 1)
+  image <- scenes$images[[1]]
+  model <- seg_unet(1, scenes$classes, init_features = 2)
+  calls <- list(
+    "Did you mean `x`" = \() predict(model, newdata = image),
+    "Did you mean `x`" = \() fit(model, data = scenes),
+    "Did you mean `dataset`" = \() seg_evaluate(model, newdata = scenes),
+    "Did you mean `learning_rate`" = \() compile(model, lr = 0.1),
+    "rate is set by `compile()`" = \() fit(model, scenes, lr = 0.1),
+    "optimizer is set by `compile()`" = \() fit(model, scenes, optimizer = "sgd"),
+    "Did you mean `class_weights`" = \() fit(model, scenes, class_weight = c(a = 1)),
+    "seg_split(data)" = \() fit(model, scenes, validation_split = 0.2),
+    "seg_split(data)" = \() fit(model, scenes, validation_data = 0.2),
+    "`validation_data` must be a `seg_dataset()`" = \() fit(model, scenes, validation_data = "x"),
+    "Here it is \"mask\"" = \() predict(model, image, type = "class"),
+    "Here it is \"prob\"" = \() predict(model, image, type = "response")
+  )
+  for (i in seq_along(calls)) {
+    expect_error(calls[[!!i]](), names(calls)[[i]], fixed = TRUE, class = "maskr_error_argument")
+  }
+  error <- expect_error(predict(model, image, type = "x"), class = "maskr_error_argument")
+  expect_no_match(conditionMessage(error), "Here it is")
 })

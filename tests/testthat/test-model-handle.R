@@ -19,7 +19,9 @@ test_that("arithmetic and indices of a model are refused in R's words", {
   for (compute in list(
     \() model + 1, \() 1 + model, \() -model, \() model * 2, \() model > 1, \() !model,
     \() log(model), \() round(model), \() sum(model), \() range(model), \() model[1],
-    \() model[[1]]
+    \() model[[1]], \() model[1] <- 1, \() model[["spec"]] <- 1, \() mean(model),
+    \() as.list(model), \() as.numeric(model), \() as.vector(model), \() as.data.frame(model),
+    \() as.matrix(model), \() lapply(model, identity), \() unique(model)
   )) {
     expect_error(compute(), "not defined for a model.*predict", class = "maskr_error_argument")
   }
@@ -32,15 +34,51 @@ test_that("arithmetic and indices of a model are refused in R's words", {
 test_that("a detector is refused alike", {
   skip_if_no_python("yolo")
   detector <- suppressMessages(seg_yolo("yolov8n-seg.yaml"))
-  for (compute in list(\() detector + 1, \() log(detector), \() sum(detector), \() detector[[1]])) {
-    expect_error(compute(), "not defined for a detector", class = "maskr_error_argument")
+  for (compute in list(
+    \() detector + 1, \() log(detector), \() sum(detector), \() detector[[1]], \() mean(detector),
+    \() detector[[1]] <- 1, \() as.list(detector), \() as.numeric(detector)
+  )) {
+    error <- expect_error(compute(), "not defined for a detector", class = "maskr_error_argument")
+    expect_match(conditionMessage(error), "predict(detector, image)", fixed = TRUE)
+    expect_no_match(conditionMessage(error), "type", fixed = TRUE)
   }
+  expect_error(compile(detector), "fit\\(\\)", class = "maskr_error_argument")
+  expect_error(predict(detector), "`x` is missing", class = "maskr_error_argument")
+  expect_error(detector$nothing, "no attribute nothing", class = "maskr_error_argument")
   expect_error(plot(detector), "predict\\(detector, image\\)", class = "maskr_error_argument")
   expect_true(detector == detector)
   lost <- through_rds(detector)
   expect_error(lost$name, "seg_save", class = "maskr_error_session")
   expect_error(lost == detector, class = "maskr_error_session")
   expect_error(plot(lost), class = "maskr_error_session")
+})
+
+test_that("a name as a function is told, as.numeric() too", {
+  model <- small_model()
+  expect_error(as.numeric(model), "as.numeric()", fixed = TRUE)
+  expect_error(model[[1]] <- 1, "[[<-", fixed = TRUE)
+})
+
+test_that("attributes that a model lacks are refused, and compile() named for the optimizer", {
+  model <- small_model()
+  expect_error(model$optimizer, "compile\\(\\)", class = "maskr_error_argument")
+  expect_error(model$nothing, "no attribute nothing", class = "maskr_error_argument")
+  expect_error(model$learning_rate <- 0.1, "no attribute learning_rate",
+               class = "maskr_error_argument")
+  compile(model, "sgd", learning_rate = 0.25)
+  expect_equal(as.numeric(model$optimizer$learning_rate$numpy()), 0.25)
+  model$trainable <- FALSE
+  expect_false(model$trainable)
+})
+
+test_that("a model is called with tensors alone", {
+  model <- small_model()
+  image <- matrix(0, 32, 48)
+  for (call in list(\() model(), \() model(image), \() model(x = list(image)))) {
+    expect_error(call(), "predict\\(model, image\\)", class = "maskr_error_argument")
+  }
+  x <- reticulate::import("torch")$zeros(1L, 1L, 32L, 48L)
+  expect_identical(dim(model(x)$detach()$numpy()), c(1L, 1L, 32L, 48L))
 })
 
 test_that("what readRDS() gives in the same session says that the model is lost", {
@@ -103,4 +141,20 @@ test_that("a network of one block is drawn, and one without parameters is refuse
                    data.frame(kind = "Conv2d", channels = 1L, size = "5 x 7"))
   expect_error(plot(seg_wrap(nn$Sequential(nn$ReLU()), binary)), "no layer with parameters",
                class = "maskr_error_data")
+})
+
+test_that("autoplot() draws the same blocks by ggplot2, and refuses a detector", {
+  skip_if_not_installed("ggplot2")
+  withr::local_pdf(NULL)
+  model <- small_model()
+  picture <- ggplot2::autoplot(model, size = c(48, 64), main = "Mine")
+  blocks <- plot(model, size = c(48, 64))
+  expect_identical(picture$data[names(blocks)], blocks)
+  expect_identical(picture$labels$title, "Mine")
+  expect_silent(print(picture))
+  expect_error(ggplot2::autoplot(model, sizes = 3), "Did you mean `size`",
+               class = "maskr_error_argument")
+  skip_if_no_python("yolo")
+  detector <- suppressMessages(seg_yolo("yolov8n-seg.yaml"))
+  expect_error(ggplot2::autoplot(detector), "no picture", class = "maskr_error_argument")
 })
