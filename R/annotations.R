@@ -257,7 +257,7 @@ image_rows <- function(x, i, call = rlang::caller_env()) {
   if (is.character(i)) return(unique(find_images(i, x, arg = "i", call = call)))
   rows <- seq_len(nrow(x$images))
   if (is.logical(i) && length(i) == length(rows) && !anyNA(i)) return(rows[i])
-  once <- is.numeric(i) && !anyNA(i) && !anyDuplicated(i) && (all(i > 0) || all(i < 0))
+  once <- is_numbers(i) && !anyNA(i) && !anyDuplicated(i) && (all(i > 0) || all(i < 0))
   if (once && all(abs(i) %in% rows)) return(rows[i])
   maskr_abort("argument", c(
     "{.arg i} must be row numbers from 1 to {length(rows)}, each once, a logical vector of that
@@ -279,7 +279,7 @@ class_ids_of <- function(x, j, call = rlang::caller_env()) {
 find_image <- function(image, x, arg = "image", call = rlang::caller_env()) {
   image <- plain_number(image)
   files <- x$images$file
-  rows <- if (is.numeric(image) && length(image) == 1) {
+  rows <- if (is_numbers(image) && length(image) == 1) {
     which(x$images$id == image)
   } else if (is.character(image) && length(image) == 1) {
     matches <- list(which(files == image), which(basename(files) == basename(image)),

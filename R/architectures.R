@@ -133,7 +133,7 @@ is_said <- function(name, frame) !eval(call("missing", as.name(name)), frame)
 check_wholes <- function(x, n, min = 1, null = FALSE, arg = rlang::caller_arg(x),
                          call = rlang::caller_env()) {
   if (null && is.null(x)) return(NULL)
-  ok <- is.numeric(x) && length(x) == n && all(is.finite(x)) && all(x == round(x)) && all(x >= min)
+  ok <- is_numbers(x) && length(x) == n && all(is.finite(x)) && all(x == round(x)) && all(x >= min)
   if (ok) return(as.list(as.integer(x)))
   maskr_abort("argument", c(
     "{.arg {arg}} must be {n} whole numbers of at least {min}{if (null) ', or NULL'}.",
@@ -143,7 +143,7 @@ check_wholes <- function(x, n, min = 1, null = FALSE, arg = rlang::caller_arg(x)
 
 # One of a few whole numbers.
 check_one_of <- function(x, choices, arg = rlang::caller_arg(x), call = rlang::caller_env()) {
-  if (is.numeric(x) && length(x) == 1 && x %in% choices) return(as.integer(x))
+  if (is_numbers(x) && length(x) == 1 && x %in% choices) return(as.integer(x))
   maskr_abort("argument", "{.arg {arg}} must be {.or {choices}}, not {describe(x)}.",
               arg = arg, call = call)
 }

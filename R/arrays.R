@@ -5,7 +5,7 @@
 bare_image <- function(x, arg = rlang::caller_arg(x), call = rlang::caller_env()) {
   force(arg)
   x <- own_image(x, arg, call)
-  if (!(is.numeric(x) || is.logical(x) || is.raw(x)) || !length(dim(x)) %in% 2:3) {
+  if (!(is_numbers(x) || is.logical(x) || is.raw(x)) || !length(dim(x)) %in% 2:3) {
     maskr_abort("shape", c(
       "{.arg {arg}} must be an image: a numeric matrix [H, W] or array [H, W, C].",
       x = "It is {describe(x)}."
@@ -23,7 +23,7 @@ bare_image <- function(x, arg = rlang::caller_arg(x), call = rlang::caller_env()
 bare_mask <- function(x, arg = rlang::caller_arg(x), call = rlang::caller_env()) {
   force(arg)
   x <- own_mask(x, arg, call)
-  if (is.factor(x) || !(is.numeric(x) || is.logical(x) || is.raw(x)) ||
+  if (is.factor(x) || !(is_numbers(x) || is.logical(x) || is.raw(x)) ||
         !length(dim(x)) %in% 2:3) {
     maskr_abort("shape", c(
       "{.arg {arg}} must be a mask: a matrix [H, W] (or array [D, H, W]) of class ids.",

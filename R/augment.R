@@ -190,10 +190,10 @@ check_step_names <- function(given, call = rlang::caller_env()) {
 check_step <- function(x, name, call = rlang::caller_env()) {
   if (isFALSE(x)) return(NULL)
   if (isTRUE(x)) x <- list()
-  if (is.numeric(x) && length(x) == 1 && is.null(names(x))) x <- list(p = x)
+  if (is_numbers(x) && length(x) == 1 && is.null(names(x))) x <- list(p = x)
   known <- augment_steps[[name]]
   # most likely meant as the step's first setting
-  meant <- if (is.numeric(x) && length(x) == 2 && length(known) > 1) {
+  meant <- if (is_numbers(x) && length(x) == 2 && length(known) > 1) {
     range <- paste0("c(", paste(format(x, trim = TRUE), collapse = ", "), ")")
     paste0(name, " = list(", names(known)[[2]], " = ", range, ")")
   }
@@ -232,7 +232,7 @@ check_cutout <- function(settings, call) {
 # Two numbers: a range, or a height and width.
 check_setting <- function(x, about, arg, call) {
   x <- x %||% about$default
-  ok <- is.numeric(x) && length(x) %in% 1:2 && all(is.finite(x)) && all(x >= about$min) &&
+  ok <- is_numbers(x) && length(x) %in% 1:2 && all(is.finite(x)) && all(x >= about$min) &&
     all(x <= about$max) && (!about$whole || all(x == round(x)))
   if (ok && about$kind == "size") return(as.double(check_extent(rep_len(x, 2), arg, call)))
   if (ok && x[[1]] <= x[[length(x)]]) return(rep_len(as.double(x), 2))

@@ -77,10 +77,10 @@ box_matrix <- function(x, arg = rlang::caller_arg(x), call = rlang::caller_env()
   names <- box_names(x)
   if (length(dim(x)) == 2 && ncol(x) == 4) check_box_columns(x, arg, call)
   if (all(box_columns %in% colnames(x))) x <- x[, box_columns, drop = FALSE]
-  if (is.data.frame(x) && all(vapply(x, is.numeric, NA))) {
+  if (is.data.frame(x) && all(vapply(x, is_numbers, NA))) {
     x <- matrix(as.double(unlist(x)), nrow(x), ncol(x))
   }
-  if (!is.numeric(x) || !is.matrix(x) || ncol(x) != 4) {
+  if (!is_numbers(x) || !is.matrix(x) || ncol(x) != 4) {
     maskr_abort("argument", c(
       "{.arg {arg}} must be instances, or a numeric matrix or data frame with the columns
        {.field xmin}, {.field ymin}, {.field xmax} and {.field ymax}.",

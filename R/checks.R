@@ -22,7 +22,7 @@ describe <- function(x) {
   }
   if (is.function(x)) return("a function")
   if (is.character(x) && length(x) == 1 && !is.na(x)) return(paste0("\"", x, "\""))
-  if (is.numeric(x) && length(x) == 1) return(paste("the number", format(x)))
+  if (is_numbers(x) && length(x) == 1) return(paste("the number", format(x)))
   if (is.atomic(x) && length(x) %in% 1:8) {
     values <- deparse(as.vector(x))
     if (length(values) == 1) return(values)
@@ -68,7 +68,7 @@ check_number <- function(x, min = -Inf, max = Inf, null = FALSE, arg = rlang::ca
   if (missing(x)) abort_missing(arg, call)
   if (null && is.null(x)) return(x)
   n <- plain_number(x)
-  ok <- is.numeric(n) && length(n) == 1 && !is.na(n) && n >= min && n <= max
+  ok <- is_numbers(n) && length(n) == 1 && !is.na(n) && n >= min && n <= max
   if (ok) return(as.double(n))
   maskr_abort("argument", c(
     "{.arg {arg}} must be one number{range_words(min, max)}{if (null) ' or NULL'}.",
@@ -81,7 +81,7 @@ check_positive <- function(x, max = Inf, arg = rlang::caller_arg(x),
                            call = rlang::caller_env()) {
   if (missing(x)) abort_missing(arg, call)
   n <- plain_number(x)
-  if (is.numeric(n) && length(n) == 1 && is.finite(n) && n > 0 && n <= max) return(as.double(n))
+  if (is_numbers(n) && length(n) == 1 && is.finite(n) && n > 0 && n <= max) return(as.double(n))
   maskr_abort("argument", c(
     "{.arg {arg}} must be one number above 0{if (is.finite(max)) paste(' and at most', max)}.",
     x = "It is {describe(x)}."
@@ -94,7 +94,7 @@ check_whole <- function(x, min = -Inf, max = Inf, null = FALSE, arg = rlang::cal
   if (missing(x)) abort_missing(arg, call)
   if (null && is.null(x)) return(x)
   n <- plain_number(x)
-  whole <- is.numeric(n) && length(n) == 1 && is.finite(n) && n == round(n)
+  whole <- is_numbers(n) && length(n) == 1 && is.finite(n) && n == round(n)
   large <- whole && abs(n) > .Machine$integer.max
   if (whole && !large && n >= min && n <= max) return(as.integer(n))
   maskr_abort("argument", c(
@@ -130,7 +130,7 @@ check_choice <- function(x, choices, arg = rlang::caller_arg(x), call = rlang::c
 check_size <- function(x, null = TRUE, arg = rlang::caller_arg(x), call = rlang::caller_env()) {
   if (null && is.null(x)) return(NULL)
   n <- plain_number(x)
-  ok <- is.numeric(n) && length(n) %in% 1:2 && all(is.finite(n)) && all(n >= 1) &&
+  ok <- is_numbers(n) && length(n) %in% 1:2 && all(is.finite(n)) && all(n >= 1) &&
     all(n == round(n))
   if (ok) return(as.integer(check_extent(rep_len(n, 2), arg, call)))
   maskr_abort("argument", c(
@@ -284,7 +284,7 @@ check_classes <- function(x, min = 1, null = TRUE, arg = "classes", call = rlang
   if (null && is.null(x)) return(NULL)
   x <- plain_number(x)
   hint <- c(i = "Write for example {.code {arg} = c(background = 0, nucleus = 1)}.")
-  if (!is.numeric(x) || is.null(names(x)) || anyNA(x) || any(x != round(x)) || any(x < 0)) {
+  if (!is_numbers(x) || is.null(names(x)) || anyNA(x) || any(x != round(x)) || any(x < 0)) {
     maskr_abort("argument", c(
       "{.arg {arg}} must be a named vector of class ids (whole numbers from 0 up).",
       x = "It is {describe(x)}{if (is.null(names(x))) ' without names'}.", hint

@@ -80,7 +80,7 @@ check_beta <- function(beta, method, call = rlang::caller_env()) {
     maskr_abort("argument", "{.arg beta} belongs to {.code method = \"effective\"}.",
                 arg = "beta", call = call)
   }
-  if (is.numeric(beta) && length(beta) == 1 && !is.na(beta) && beta >= 0 && beta < 1) return(beta)
+  if (is_numbers(beta) && length(beta) == 1 && !is.na(beta) && beta >= 0 && beta < 1) return(beta)
   maskr_abort("argument", "{.arg beta} must be one number from 0 to below 1, not {describe(beta)}.",
               arg = "beta", call = call)
 }

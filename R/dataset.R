@@ -194,7 +194,7 @@ check_target_names <- function(targets, classes, call = rlang::caller_env()) {
 check_sample_weights <- function(x, n, call = rlang::caller_env()) {
   if (is.null(x)) return(NULL)
   x <- plain_number(x)
-  if (is.numeric(x) && length(x) == n && all(is.finite(x)) && all(x >= 0) && any(x > 0)) {
+  if (is_numbers(x) && length(x) == n && all(is.finite(x)) && all(x >= 0) && any(x > 0)) {
     return(as.double(x))
   }
   maskr_abort("argument", c(
@@ -225,7 +225,7 @@ check_samples <- function(i, names, arg = "i", call = rlang::caller_env()) {
   n <- length(names)
   i <- plain_number(i)
   at <- stats::setNames(seq_len(n), names)
-  ok <- is.numeric(i) && !anyNA(i) && all(i == round(i)) && all(i != 0) && all(abs(i) <= n) &&
+  ok <- is_numbers(i) && !anyNA(i) && all(i == round(i)) && all(i != 0) && all(abs(i) <= n) &&
     (all(i > 0) || all(i < 0)) || is.logical(i) && length(i) == n && !anyNA(i) ||
     is.character(i) && all(i %in% names)
   chosen <- if (ok) unname(at[i])
@@ -313,7 +313,7 @@ check_brings_masks <- function(x, arg, call) {
     maskr_abort("argument", c(
       "{.arg {arg}} must be a {.fn seg_dataset}, what {.fn seg_example} returns or images with
        their masks, not {describe(x)}.",
-      i = if (arg == "validation_data" && is.numeric(x)) hints_elsewhere[["validation_split"]]
+      i = if (arg == "validation_data" && is_numbers(x)) hints_elsewhere[["validation_split"]]
     ), arg = arg, call = call)
   }
   what <- if (arg == "validation_data") "{.code list(images, masks)}" else "{.arg y}"

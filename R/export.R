@@ -88,7 +88,7 @@ check_export_path <- function(path, call = rlang::caller_env()) {
 # Two or three lengths in pixels; how many, the network knows.
 check_lengths <- function(size, call = rlang::caller_env()) {
   if (is.null(size)) return(NULL)
-  ok <- is.numeric(size) && length(size) %in% 2:3 && all(is.finite(size)) && all(size >= 1) &&
+  ok <- is_numbers(size) && length(size) %in% 2:3 && all(is.finite(size)) && all(size >= 1) &&
     all(size == round(size))
   if (ok) return(as.integer(check_extent(size, "size", call)))
   maskr_abort("argument", c(

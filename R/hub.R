@@ -161,7 +161,7 @@ check_output <- function(output, call = rlang::caller_env()) {
   if (is.null(output)) return(NULL)
   one <- length(output) == 1 && !is.na(output)
   if (one && is.character(output)) return(output)
-  if (one && is.numeric(output) && output >= 1 && output == round(output)) {
+  if (one && is_numbers(output) && output >= 1 && output == round(output)) {
     return(as.integer(output))
   }
   maskr_abort("argument", c(

@@ -84,7 +84,7 @@ new_seg_image <- function(x, path = NULL, spacing = NULL, affine = NULL, range =
 image_array <- function(x, arg = "x", call = rlang::caller_env()) {
   x <- plain_number(x)
   size <- dim(x)
-  ok <- (is.numeric(x) || is.logical(x) || is.raw(x)) && !is.factor(x)
+  ok <- (is_numbers(x) || is.logical(x) || is.raw(x)) && !is.factor(x)
   if (!ok || !length(size) %in% 2:4) {
     maskr_abort("shape", c(
       "{.arg {arg}} must be a numeric matrix [H, W], array [H, W, C] or volume [D, H, W, C].",
@@ -103,7 +103,7 @@ guess_range <- function(x, limits = value_range(x)) {
 }
 
 check_range <- function(range, call = rlang::caller_env()) {
-  if (is.numeric(range) && length(range) == 2 && all(is.finite(range)) && diff(range) >= 0) {
+  if (is_numbers(range) && length(range) == 2 && all(is.finite(range)) && diff(range) >= 0) {
     return(as.double(range))
   }
   maskr_abort("argument", c(
@@ -114,7 +114,7 @@ check_range <- function(range, call = rlang::caller_env()) {
 
 check_spacing <- function(spacing, n, call = rlang::caller_env()) {
   if (is.null(spacing)) return(NULL)
-  if (is.numeric(spacing) && length(spacing) == n && all(is.finite(spacing)) && all(spacing > 0)) {
+  if (is_numbers(spacing) && length(spacing) == n && all(is.finite(spacing)) && all(spacing > 0)) {
     return(as.double(spacing))
   }
   axes <- if (n == 3) "c(D, H, W)" else "c(H, W)"
@@ -132,7 +132,7 @@ check_unit <- function(unit, call = rlang::caller_env()) {
 
 check_affine <- function(affine, call = rlang::caller_env()) {
   if (is.null(affine)) return(NULL)
-  if (is.numeric(affine) && identical(dim(affine), c(4L, 4L))) return(affine)
+  if (is_numbers(affine) && identical(dim(affine), c(4L, 4L))) return(affine)
   maskr_abort("argument", c(
     "{.arg affine} must be a 4 x 4 matrix.", x = "It is {describe(affine)}."
   ), arg = "affine", call = call)
@@ -242,7 +242,7 @@ check_one_path <- function(path, arg = "path", call = rlang::caller_env()) {
 
 check_pages <- function(pages, call = rlang::caller_env()) {
   if (is.null(pages)) return(NULL)
-  ok <- is.numeric(pages) && length(pages) > 0 && all(is.finite(pages)) && all(pages >= 1) &&
+  ok <- is_numbers(pages) && length(pages) > 0 && all(is.finite(pages)) && all(pages >= 1) &&
     all(pages == round(pages))
   if (ok) return(as.list(as.integer(pages)))
   maskr_abort("argument", c(
@@ -280,7 +280,7 @@ as_seg_image.seg_image <- function(x, ...) {
 }
 
 # Is the first index, that of a volume's slices, one number?
-is_one_slice <- function(...) !missing(..1) && length(..1) == 1 && is.numeric(..1) && ..1 >= 1
+is_one_slice <- function(...) !missing(..1) && length(..1) == 1 && is_numbers(..1) && ..1 >= 1
 
 # A volume of one slice as that slice.
 without_depth <- function(x) {

@@ -107,7 +107,7 @@ stack_masks <- function(masks, call = rlang::caller_env()) {
   }
   masks <- plain_number(masks)
   if (is.matrix(masks)) dim(masks) <- c(dim(masks), 1)
-  ok <- (is.logical(masks) || is.numeric(masks)) && length(dim(masks)) == 3 && length(masks) > 0
+  ok <- (is.logical(masks) || is_numbers(masks)) && length(dim(masks)) == 3 && length(masks) > 0
   if (!ok) {
     maskr_abort("shape", c(
       "{.arg masks} must be a logical array [H, W, N] or a list of logical matrices.",
@@ -123,7 +123,7 @@ stack_masks <- function(masks, call = rlang::caller_env()) {
 
 check_object_classes <- function(class, n, classes, call = rlang::caller_env()) {
   class <- plain_number(class)
-  ids <- if (is.numeric(class)) class else unname(classes[as.character(class)])
+  ids <- if (is_numbers(class)) class else unname(classes[as.character(class)])
   if (!length(ids) %in% c(1, n) || anyNA(ids) || !all(ids %in% classes)) {
     maskr_abort("data", c(
       "{.arg class} must name one of {.arg classes} for each of the {n} objects.",
@@ -135,7 +135,7 @@ check_object_classes <- function(class, n, classes, call = rlang::caller_env()) 
 
 check_scores <- function(score, n, call = rlang::caller_env()) {
   if (is.null(score)) return(NULL)
-  if (is.numeric(score) && length(score) == n && !any(score < 0 | score > 1, na.rm = TRUE)) {
+  if (is_numbers(score) && length(score) == n && !any(score < 0 | score > 1, na.rm = TRUE)) {
     return(as.list(as.double(score)))
   }
   maskr_abort("argument", c(
@@ -145,7 +145,7 @@ check_scores <- function(score, n, call = rlang::caller_env()) {
 
 check_boxes <- function(boxes, n, call = rlang::caller_env()) {
   if (is.null(boxes)) return(NULL)
-  if (is.numeric(boxes) && identical(dim(boxes), c(as.integer(n), 4L)) && !anyNA(boxes)) {
+  if (is_numbers(boxes) && identical(dim(boxes), c(as.integer(n), 4L)) && !anyNA(boxes)) {
     return(matrix(as.double(boxes), n, 4))
   }
   maskr_abort("shape", c(
@@ -370,7 +370,7 @@ as.array.seg_instances <- function(x, ..., which = NULL) {
 check_which <- function(which, n, call = rlang::caller_env()) {
   if (is.null(which)) return(seq_len(n))
   if (is.logical(which) && length(which) == n && !anyNA(which)) return(base::which(which))
-  ok <- is.numeric(which) && all(is.finite(which)) && all(which == round(which)) &&
+  ok <- is_numbers(which) && all(is.finite(which)) && all(which == round(which)) &&
     all(which >= 1 & which <= n)
   if (ok) return(as.integer(which))
   maskr_abort("argument", c(

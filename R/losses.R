@@ -167,7 +167,7 @@ seg_loss <- function(name, ..., weight = 1) {
 }
 
 check_at_least_0 <- function(x, arg = rlang::caller_arg(x), call = rlang::caller_env()) {
-  if (is.numeric(x) && length(x) == 1 && is.finite(x) && x >= 0) return(as.double(x))
+  if (is_numbers(x) && length(x) == 1 && is.finite(x) && x >= 0) return(as.double(x))
   maskr_abort("argument", c(
     "{.arg {arg}} must be one number of at least 0.",
     x = "It is {describe(x)}."
@@ -177,7 +177,7 @@ check_at_least_0 <- function(x, arg = rlang::caller_arg(x), call = rlang::caller
 # One number per class; names, where there are any, are matched to the model's classes later.
 check_class_weights <- function(x, arg, call) {
   names <- names(x)
-  if (!is.numeric(x) || length(x) < 2 || !all(is.finite(x)) || any(x < 0) || !any(x > 0)) {
+  if (!is_numbers(x) || length(x) < 2 || !all(is.finite(x)) || any(x < 0) || !any(x > 0)) {
     maskr_abort("argument", c(
       "{.arg {arg}} must be numbers of at least 0, one per class.",
       x = "It is {describe(x)}."
@@ -229,7 +229,7 @@ new_seg_loss <- function(terms) {
     call <- rlang::current_env()
     if (missing(truth)) abort_missing("truth", call, "It is a mask, such as {.fn seg_mask} makes.")
     if (missing(prob)) {
-      abort_missing("prob", call, "It is what {.code predict(model, image, type = \"prob\")} gives.")
+      abort_missing("prob", call, "It is what {.code predict(type = \"prob\")} returns.")
     }
     classes <- attr(truth, "classes")
     truth <- class_index(truth)
@@ -259,7 +259,7 @@ channels_by_name <- function(prob, classes, call = rlang::caller_env()) {
 # Probabilities of an image or, where the truth is a volume, of a volume.
 bare_probabilities <- function(prob, truth, call = rlang::caller_env()) {
   if (length(dim(truth)) == 2) return(bare_image(prob, call = call))
-  if (!is.numeric(prob) || !length(dim(prob)) %in% 3:4) {
+  if (!is_numbers(prob) || !length(dim(prob)) %in% 3:4) {
     maskr_abort("shape", c(
       "{.arg prob} must be numbers of size [D, H, W] or [D, H, W, K], as {.arg truth} is a volume.",
       x = "It is {describe(prob)}."

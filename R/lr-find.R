@@ -84,7 +84,7 @@ suggestion_words <- function(x) {
 }
 
 check_rates <- function(from, to, call = rlang::caller_env()) {
-  ok <- is.numeric(from) && is.numeric(to) && length(from) == 1 && length(to) == 1 &&
+  ok <- is_numbers(from) && is_numbers(to) && length(from) == 1 && length(to) == 1 &&
     is.finite(from) && is.finite(to) && from > 0 && to > from
   if (ok) return(invisible())
   maskr_abort("argument", c(

@@ -197,7 +197,7 @@ check_values <- function(values, call = rlang::caller_env()) {
   if (is.null(values)) return(NULL)
   check_value_names(names(values), call)
   values <- plain_number(values)
-  ok <- is.numeric(values) && length(values) >= 2 && all(is.finite(values)) &&
+  ok <- is_numbers(values) && length(values) >= 2 && all(is.finite(values)) &&
     all(values == round(values)) && !anyDuplicated(values)
   if (ok) return(as.list(as.integer(values)))
   maskr_abort("argument", c(
@@ -244,7 +244,7 @@ seg_write_mask <- function(x, path, bits = NULL) {
   if (missing(x)) abort_missing("x", rlang::current_env())
   x <- as_seg_mask(x)
   path <- path.expand(check_string(path))
-  if (!is.null(bits) && !(is.numeric(bits) && length(bits) == 1 && bits %in% c(8, 16, 32))) {
+  if (!is.null(bits) && !(is_numbers(bits) && length(bits) == 1 && bits %in% c(8, 16, 32))) {
     maskr_abort("argument", "{.arg bits} must be 8, 16, 32 or NULL, not {describe(bits)}.",
                 arg = "bits")
   }
@@ -394,7 +394,7 @@ seg_one_hot <- function(x, classes = NULL) {
 check_new_ids <- function(value, classes, call = rlang::caller_env()) {
   value <- if (is.factor(value)) as.character(value) else plain_number(value)
   ids <- if (is.character(value)) unname(classes[value]) else as.vector(value)
-  whole <- is.numeric(ids) && !any(ids != round(ids), na.rm = TRUE) || all(is.na(value))
+  whole <- is_numbers(ids) && !any(ids != round(ids), na.rm = TRUE) || all(is.na(value))
   unknown <- if (is.character(value)) {
     setdiff(value[!is.na(value)], names(classes))
   } else {

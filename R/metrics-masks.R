@@ -111,7 +111,7 @@ geometric <- function(more) {
 
 check_thresholds <- function(x, call) {
   x <- x %||% seq(0, 1, 0.05)
-  if (is.numeric(x) && length(x) > 0 && !anyNA(x) && all(x >= 0 & x <= 1)) return(sort(unique(x)))
+  if (is_numbers(x) && length(x) > 0 && !anyNA(x) && all(x >= 0 & x <= 1)) return(sort(unique(x)))
   maskr_abort("argument", c(
     "{.arg thresholds} must be numbers from 0 to 1, such as {.code seq(0, 1, 0.05)}.",
     x = "It is {describe(x)}."
@@ -120,7 +120,7 @@ check_thresholds <- function(x, call) {
 
 # A length, or a share of the image's diagonal such as "0.75%".
 check_reach <- function(x, arg, call) {
-  if (is.numeric(x) && length(x) == 1 && is.finite(x) && x >= 0) return(as.double(x))
+  if (is_numbers(x) && length(x) == 1 && is.finite(x) && x >= 0) return(as.double(x))
   share <- "^[0-9]*[.]?[0-9]+ *%$"
   if (is.character(x) && length(x) == 1 && grepl(share, trimws(x))) return(trimws(x))
   maskr_abort("argument", c(

@@ -76,7 +76,7 @@ check_score_range <- function(score, arg, call) {
 mend_objects <- function(x) {
   if (inherits(x, "seg_mask")) return("A mask of classes does not tell objects apart.")
   if (is.character(x)) return("Read files of objects by {.fn seg_read_annotations}.")
-  if (is.numeric(x) && length(dim(x)) == 2) "{.fn as_seg_instances} makes objects of numbers."
+  if (is_numbers(x) && length(dim(x)) == 2) "{.fn as_seg_instances} makes objects of numbers."
 }
 
 # Stuff is no object.

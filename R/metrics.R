@@ -515,7 +515,7 @@ resampling <- function(level) list(level = level, replicates = 1000L, seed = dra
 check_ci <- function(x, call = rlang::caller_env()) {
   if (isFALSE(x)) return(NULL)
   if (isTRUE(x)) return(0.95)
-  if (is.numeric(x) && length(x) == 1 && !is.na(x) && x > 0 && x < 1) return(as.double(x))
+  if (is_numbers(x) && length(x) == 1 && !is.na(x) && x > 0 && x < 1) return(as.double(x))
   maskr_abort("argument", c(
     "{.arg ci} must be TRUE, FALSE or the level of the intervals, such as 0.9.",
     x = "It is {describe(x)}."

@@ -21,8 +21,9 @@ refused <- c(
 )
 
 refuse_on_handles <- function() {
-  refuse <- function(name) function(x, ...) {
-    refuse_to_compute(if (startsWith(name, "[")) name else paste0(name, "()"), x)
+  refuse <- function(name) {
+    operation <- if (startsWith(name, "[")) name else paste0(name, "()")
+    function(x, ...) refuse_to_compute(operation, x)
   }
   # methods of as.numeric() go by another name
   generics <- replace(refused, refused == "as.numeric", "as.double")

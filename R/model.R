@@ -164,7 +164,7 @@ check_decay <- function(ema, call = rlang::caller_env()) {
 
 check_layer_rates <- function(x, call = rlang::caller_env()) {
   if (is.null(x)) return(NULL)
-  ok <- is.numeric(x) && length(x) > 0 && all(nzchar(rlang::names2(x))) && all(is.finite(x)) &&
+  ok <- is_numbers(x) && length(x) > 0 && all(nzchar(rlang::names2(x))) && all(is.finite(x)) &&
     all(x > 0) && !anyDuplicated(names(x))
   if (ok) return(as.list(x))
   maskr_abort("argument", c(
@@ -305,10 +305,10 @@ weights_for_fit <- function(x, train, classes, verbose, call = rlang::caller_env
                            call = call)
     x <- seg_class_weights(train, method, verbose = if (is.function(verbose)) FALSE else verbose)
   }
-  if (!is.numeric(x) || is.null(names(x)) || anyNA(x) || any(x < 0) || !any(x > 0)) {
+  if (!is_numbers(x) || is.null(names(x)) || anyNA(x) || any(x < 0) || !any(x > 0)) {
     maskr_abort("argument", c(
       "{.arg class_weights} must be numbers of at least 0 named by class, or a method.",
-      x = "It is {describe(x)}{if (is.numeric(x) && is.null(names(x))) ' without names'}.",
+      x = "It is {describe(x)}{if (is_numbers(x) && is.null(names(x))) ' without names'}.",
       i = "Methods are {.val median}, {.val inverse} and {.val effective}."
     ), arg = "class_weights", call = call)
   }

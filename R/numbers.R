@@ -1,9 +1,9 @@
 # Numbers of the class integer64, which bit64 defines and packages such as data.table, arrow and DBI
 # hand out: whole numbers in the bits of doubles. Taken for doubles, 1 would be 4.9e-324.
 
-# In this package such a vector is no number, wherever it is asked; its values are taken by
-# plain_number() where whole numbers are usual.
-is.numeric <- function(x) base::is.numeric(x) && !is_integer64(x)
+# R calls such a vector numeric. In this package that is asked by is_numbers(), for which it holds
+# none; its values are taken by plain_number() where whole numbers are usual.
+is_numbers <- function(x) is.numeric(x) && !is_integer64(x) # nolint: undesirable_function_linter.
 
 is_integer64 <- function(x) inherits(x, "integer64")
 

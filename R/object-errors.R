@@ -235,7 +235,7 @@ as_objects <- function(x, class, arg, call) {
     check_instances(x, arg = arg, call = call)
     return(x)
   }
-  if (!is.numeric(x) && !is.logical(x) || !length(dim(x)) %in% 2:3 || inherits(x, "seg_mask")) {
+  if (!is_numbers(x) && !is.logical(x) || !length(dim(x)) %in% 2:3 || inherits(x, "seg_mask")) {
     maskr_abort("argument", c(
       "{.arg {arg}} must be {.fn seg_instances}, {.fn seg_panoptic}, or an array of object numbers
        [H, W] or [D, H, W], a list of these, or {.cls seg_annotations}.",
@@ -348,7 +348,7 @@ error_colours <- c(
 
 check_error_image <- function(which, images, call = rlang::caller_env()) {
   if (is.character(which) && length(which) == 1 && which %in% images) return(match(which, images))
-  if (is.numeric(which)) {
+  if (is_numbers(which)) {
     return(check_whole(which, min = 1, max = length(images), arg = "which", call = call))
   }
   maskr_abort("argument", c(

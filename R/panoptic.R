@@ -87,7 +87,7 @@ check_segments <- function(segments, x, classes, call = rlang::caller_env()) {
 with_crowds <- function(segments, iscrowd, call = rlang::caller_env()) {
   segments$iscrowd <- NULL
   if (is.null(iscrowd)) return(segments)
-  if (!(is.logical(iscrowd) || is.numeric(iscrowd)) || !all(iscrowd %in% 0:1)) {
+  if (!(is.logical(iscrowd) || is_numbers(iscrowd)) || !all(iscrowd %in% 0:1)) {
     maskr_abort("data", "The column {.field iscrowd} of {.arg segments} must be TRUE or FALSE.",
                 arg = "segments", call = call)
   }
@@ -189,7 +189,7 @@ check_same_size <- function(size, other, arg, call = rlang::caller_env()) {
 `[<-.seg_panoptic` <- function(x, ..., value) {
   out <- bare(x)
   known <- c(0L, attr(x, "segments")$id)
-  if (!is.numeric(value) || !all(value %in% known)) {
+  if (!is_numbers(value) || !all(value %in% known)) {
     maskr_abort("data", c(
       "Only the ids of the segments can be assigned, and 0 for void.",
       x = "Given: {.val {utils::head(setdiff(value, known), 5)}}."

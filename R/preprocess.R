@@ -30,7 +30,7 @@ seg_preprocess <- function(channels = c("rgb", "bgr"),
                            percentiles = c(1, 99.8), mean = NULL, std = NULL, window = NULL) {
   channels <- check_choice(channels, c("rgb", "bgr"))
   per_image <- check_choice(per_image, c("none", "standardise", "percentile"))
-  if (!is.numeric(percentiles) || length(percentiles) != 2 || anyNA(percentiles) ||
+  if (!is_numbers(percentiles) || length(percentiles) != 2 || anyNA(percentiles) ||
         percentiles[1] < 0 || percentiles[2] > 100 || percentiles[1] >= percentiles[2]) {
     maskr_abort("argument", c(
       "{.arg percentiles} must be two rising numbers from 0 to 100.",
@@ -84,7 +84,7 @@ check_preprocess <- function(x, null = FALSE, arg = rlang::caller_arg(x),
 }
 
 check_per_channel <- function(x, arg = rlang::caller_arg(x), call = rlang::caller_env()) {
-  if (is.null(x) || (is.numeric(x) && length(x) > 0 && all(is.finite(x)))) return(invisible(x))
+  if (is.null(x) || (is_numbers(x) && length(x) > 0 && all(is.finite(x)))) return(invisible(x))
   maskr_abort("argument", "{.arg {arg}} must be finite numbers, not {describe(x)}.",
               arg = arg, call = call)
 }

@@ -210,7 +210,8 @@ abort_from_python <- function(error, call) {
   if (!is.null(asked)) {
     maskr_abort("device", c(
       "This does not fit into the memory of this machine.",
-      x = if (nzchar(asked)) "At once, {asked} were asked for." else verbatim(conditionMessage(error)),
+      x = if (nzchar(asked)) "At once, {asked} were asked for.",
+      x = if (!nzchar(asked)) verbatim(conditionMessage(error)),
       i = "What helps is a smaller {.arg batch_size}, smaller images, such as by
            {.code seg_dataset(size = )}, or a smaller network."
     ), call = call, python_error = error)

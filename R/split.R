@@ -41,7 +41,7 @@ seg_split <- function(x, prop = c(train = 0.8, valid = 0.2), group = NULL, strat
   if (missing(x)) abort_missing("x", rlang::current_env())
   if (is_scenes(x)) x <- seg_dataset(x)
   x <- plain_number(x)
-  if (is.numeric(x)) x <- seq_len(check_whole(x, min = 1))
+  if (is_numbers(x)) x <- seq_len(check_whole(x, min = 1))
   prop <- check_proportions(prop)
   parts <- deal_out(x, prop, group, stratify, verbose, call = rlang::current_env())
   lapply(stats::setNames(seq_along(prop), names(prop)), \(part) x[which(parts == part)])
@@ -60,7 +60,7 @@ deal_out <- function(x, prop, group, stratify, verbose, call) {
     strata <- unclass(table(factor(x$objects$image_id, x$images$id), x$objects$class)) > 0
     read <- FALSE
   }
-  data <- if (read && !is.character(x) && !is.numeric(x)) counted_dataset(x)
+  data <- if (read && !is.character(x) && !is_numbers(x)) counted_dataset(x)
   parts <- py_call(
     "datasets.split", "r_split", length(names), as.list(unname(prop)), draw_seed(),
     if (!is.null(groups)) as.list(match(groups, unique(groups)) - 1L),
@@ -124,7 +124,7 @@ truth_for_python <- function(x) {
 sample_names <- function(x, call = rlang::caller_env()) {
   if (inherits(x, "seg_dataset")) return(names(x$images))
   if (inherits(x, "seg_annotations")) return(basename(x$images$file))
-  if (is.numeric(x)) return(as.character(x))
+  if (is_numbers(x)) return(as.character(x))
   if (is.character(x) && length(x) > 0 && !anyNA(x)) return(basename(x))
   maskr_abort("argument", c(
     "{.arg x} must be a {.fn seg_dataset}, annotations, paths or a number of images.",
@@ -134,7 +134,7 @@ sample_names <- function(x, call = rlang::caller_env()) {
 
 check_proportions <- function(prop, call = rlang::caller_env()) {
   names <- rlang::names2(prop)
-  ok <- is.numeric(prop) && length(prop) > 1 && all(is.finite(prop)) && all(prop > 0) &&
+  ok <- is_numbers(prop) && length(prop) > 1 && all(is.finite(prop)) && all(prop > 0) &&
     abs(sum(prop) - 1) < 1e-6 && all(nzchar(names)) && !anyDuplicated(names)
   if (ok) return(prop / sum(prop))
   maskr_abort("argument", c(

@@ -201,7 +201,7 @@ check_volumes <- function(x, arg = rlang::caller_arg(x), call = rlang::caller_en
 check_window <- function(window, call = rlang::caller_env()) {
   if (is.null(window)) return(NULL)
   window <- plain_number(window)
-  ok <- is.numeric(window) && length(window) == 2 && all(is.finite(window)) && diff(window) > 0
+  ok <- is_numbers(window) && length(window) == 2 && all(is.finite(window)) && diff(window) > 0
   if (ok) return(as.double(window))
   maskr_abort("argument", c(
     "{.arg window} must be two rising numbers, the values that become 0 and 1.",
@@ -211,7 +211,7 @@ check_window <- function(window, call = rlang::caller_env()) {
 
 check_patch <- function(patch, arg = "patch", call = rlang::caller_env()) {
   patch <- plain_number(patch)
-  ok <- is.numeric(patch) && length(patch) %in% c(1, 3) && all(is.finite(patch)) &&
+  ok <- is_numbers(patch) && length(patch) %in% c(1, 3) && all(is.finite(patch)) &&
     all(patch >= 1) && all(patch == round(patch))
   if (ok) return(as.integer(check_extent(rep_len(patch, 3), arg, call)))
   maskr_abort("argument", c(

@@ -222,7 +222,7 @@ check_yolo_settings <- function(x, call = rlang::caller_env()) {
   }
   for (name in names(x)) {
     value <- x[[name]]
-    if (length(value) != 1 || is.na(value) || !(is.numeric(value) || is.logical(value) ||
+    if (length(value) != 1 || is.na(value) || !(is_numbers(value) || is.logical(value) ||
                                                   is.character(value))) {
       maskr_abort("argument", "{.arg {name}} must be one value, not {describe(value)}.",
                   arg = name, call = call)
@@ -307,7 +307,7 @@ named_ids <- function(names, ids) stats::setNames(as.integer(unlist(ids)), unlis
 # Names stay names, numbers become ids.
 check_wanted_classes <- function(x, arg = "classes", call = rlang::caller_env()) {
   if (is.null(x)) return(NULL)
-  ok <- length(x) > 0 && !anyNA(x) && (is.character(x) || is.numeric(x) && all(x == round(x)))
+  ok <- length(x) > 0 && !anyNA(x) && (is.character(x) || is_numbers(x) && all(x == round(x)))
   if (!ok) {
     maskr_abort("argument", c(
       "{.arg {arg}} must be names or ids of classes, or NULL for all.", x = "It is {describe(x)}."

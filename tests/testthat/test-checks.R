@@ -67,7 +67,8 @@ test_that("every function whose first argument is needed says so", {
   for (name in exported) {
     verb <- getExportedValue("maskr", name)
     first <- utils::head(formals(args(verb)), 1)
-    if (length(first) == 0 || names(first) == "..." || !identical(first[[1]], quote(expr = ))) next
+    needed <- names(first) != "..." && identical(first[[1]], rlang::missing_arg())
+    if (!isTRUE(needed)) next
     expect_error(verb(), class = "maskr_error", info = name)
   }
 })
