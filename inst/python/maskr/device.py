@@ -169,3 +169,11 @@ def layout(module: torch.nn.Module) -> torch.memory_format:
     matrices = [layer for layer in layers if isinstance(layer, torch.nn.Linear)]
     within = [sum(layer.weight.numel() for layer in of) for of in (convolutions, matrices)]
     return torch.channels_last if within[0] >= within[1] else torch.contiguous_format
+
+
+def laid_out(module: torch.nn.Module) -> torch.nn.Module:
+    """The network itself, its weights now in the order of memory that `layout()` says.
+
+    To be called when it is built, before anybody holds views of tensors that are replaced here.
+    """
+    return module.to(memory_format=layout(module))

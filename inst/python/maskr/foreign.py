@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from torch import nn
 
+from maskr import device
 from maskr.adapters import OneChannel, adapted
 from maskr.errors import DataError
 from maskr.model import SegModel
@@ -25,7 +26,7 @@ def foreign_model(module: nn.Module, spec: Spec) -> SegModel:
         If the number of channels is not that of the classes, the activation is another, or there
         is no such output.
     """
-    module = adapted(module, spec.output)
+    module = device.laid_out(adapted(module, spec.output))
     given = spec.in_channels
     spec = replace(spec, in_channels=given or first_channels(module))
     if spec.in_channels is None:

@@ -41,7 +41,8 @@ class SegModel(keras.Model):
     dims
         2 for a network of images, 3 for one of volumes.
     layout
-        The order of memory in which images go through the network, see `device.layout()`.
+        The order of memory in which images go through the network, see `device.layout()`. Whoever
+        builds a network lays its weights out alike; a model leaves them as they are.
     team
         The processes that share each batch (`training.distributed.Team`); None is this one alone.
     """
@@ -56,10 +57,8 @@ class SegModel(keras.Model):
         self.recipe: object | None = None
         self.update: Callable[[], None] | None = None
         self.team: Team | None = None
-        # here, before anybody holds a view of a tensor that would be laid out anew later
         self.layout = device.layout(module)
         self.dims = architectures.dims_of(module)
-        module.to(memory_format=self.layout)
         self.network = TorchModuleWrapper(module, name="network", dtype="float32")
         self.built = True
 
@@ -72,7 +71,7 @@ class SegModel(keras.Model):
             module = architectures.build(
                 spec.architecture, spec.in_channels, spec.out_channels, **spec.arguments
             )
-        return cls(module.eval(), spec)
+        return cls(device.laid_out(module.eval()), spec)
 
     @property
     def module(self) -> torch.nn.Module:

@@ -35,8 +35,6 @@ def save(model: SegModel, path: str) -> None:
         If the folder doesn't exist or can't be written to.
     """
     uncompiled = SegModel(model.module, model.spec)
-    # which lays the network's weights out for prediction; a model in training goes on as it was
-    model.module.to(memory_format=model.layout)
     atomically(path, uncompiled.save)
 
 
