@@ -137,5 +137,5 @@ live_detector <- function(folder) {
   )
 }
 
-# The whole suite runs beside keras3's methods where this is asked for.
+# A whole run of tests beside keras3's methods, as tools/test.R does it.
 if (nzchar(Sys.getenv("MASKR_TEST_KERAS3"))) act_as_keras3()
