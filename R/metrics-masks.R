@@ -288,10 +288,11 @@ countable_probabilities <- function(x, truth, classes, image, call) {
         i = "For several classes the last dimension of {.arg prediction} is that of the classes."
       ), arg = "prediction", call = call)
     }
-    if (anyNA(x) || min(x) < 0 || max(x) > 1) {
+    span <- range(x, 0, na.rm = TRUE)
+    if (span[1] < 0 || span[2] > 1) {
       maskr_abort("data", c(
         "{image}The probabilities in {.arg prediction} must lie between 0 and 1.",
-        x = if (anyNA(x)) "Some are missing." else "They go from {min(x)} to {max(x)}."
+        x = "They go from {min(x, na.rm = TRUE)} to {max(x, na.rm = TRUE)}."
       ), arg = "prediction", call = call)
     }
     return(array(c(1 - x, x), c(dim(x), 2)))

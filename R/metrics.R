@@ -138,9 +138,9 @@
 #' | given | result |
 #' |---|---|
 #' | `NA` in the truth | the pixel is left out, as are void pixels of panoptic results |
-#' | `NA` in the prediction | `maskr_error_data` |
+#' | `NA` in the prediction, as [predict()] gives it where the image is missing | the same |
 #' | an id that is not among `classes`, or has two names | `maskr_error_data` |
-#' | probabilities that are missing or outside 0..1 | `maskr_error_data` |
+#' | probabilities outside 0..1, or missing for some classes of a pixel only | `maskr_error_data` |
 #' | names of images that cannot be paired | `maskr_error_data`, panoptic `maskr_error_argument` |
 #' | different sizes | `maskr_error_shape` |
 #' | `ci` with fewer than two images | `maskr_error_data` |
@@ -154,8 +154,8 @@
 #'   are an error. Otherwise it belongs to the one in the same place. Both have one size.
 #'   - Masks of class ids: a [seg_mask()], a matrix `[H, W]` (or array `[D, H, W]`) of whole
 #'     numbers or logical values (0 and 1), or the path of a mask file as [seg_read_mask()]
-#'     reads it by default; also several paths, or a folder. `NA` in the truth leaves a pixel
-#'     out; in the prediction it is an error.
+#'     reads it by default; also several paths, or a folder. `NA` in either leaves a pixel out;
+#'     `n` counts those that are left.
 #'   - Masks of class names: factors or character matrices, of the same sizes. Their ids are those
 #'     of the names in `classes`, or in a [seg_mask()] beside them; if all masks hold names, 0, 1,
 #'     and so on in the order of the levels, first those of the truth (characters are sorted).

@@ -427,7 +427,7 @@ def test_what_is_wrong_is_said():
         values(as_instances(TRUTH), as_instances(PREDICTION.T))
     with pytest.raises(ShapeError, match="2D only"):
         values(as_instances(TRUTH), PREDICTION[None])
-    with pytest.raises(DataError, match="prediction holds missing"):
+    with pytest.raises(DataError, match="prediction holds -1, which is no"):
         values(TRUTH, np.full_like(TRUTH, IGNORE))
     with pytest.raises(DataError, match="whole labels"):
         values(TRUTH, PREDICTION.astype(float))

@@ -174,5 +174,5 @@ def test_contract(family, rng):
         family.count(np.zeros((6, 5), int), masks.Mask(good.ids, probabilities=wrong))
     with pytest.raises(DataError, match="3 channels, and there are 2"):
         of_probabilities(probabilities, [0, 1])
-    with pytest.raises(DataError, match="missing values"):
+    with pytest.raises(DataError, match="missing for a part of the classes"):
         of_probabilities(np.where(probabilities > 0.9, np.nan, probabilities), range(3))

@@ -255,14 +255,22 @@ def test_all_ignored_is_undefined():
     assert all(np.isnan(found[name]).all() for name in NAMES)
 
 
+def test_pixels_that_the_prediction_lacks_are_as_if_ignored():
+    lost = np.zeros(TRUTH.shape, dtype=bool)
+    lost[2:, 4:] = True
+    found = scores(TRUTH, np.where(lost, IGNORE, PREDICTION))
+    expected = scores(np.where(lost, IGNORE, TRUTH), PREDICTION)
+    for name in NAMES:
+        np.testing.assert_array_equal(found[name], expected[name])
+    assert found["assd"][1] < scores(TRUTH, PREDICTION)["assd"][1]
+
+
 def test_bad_masks_are_refused():
     family = Surface([0, 1])
     with pytest.raises(ShapeError, match="differ in size"):
         family.count(TRUTH, PREDICTION.T)
     with pytest.raises(DataError, match="class id 7, not among"):
         family.count(TRUTH, PREDICTION * 7)
-    with pytest.raises(DataError, match="missing values"):
-        family.count(TRUTH, np.where(PREDICTION == 1, IGNORE, 0))
 
 
 def test_images_are_averaged_where_defined_and_one_infinite_makes_all_so():

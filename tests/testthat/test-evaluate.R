@@ -17,6 +17,27 @@ test_that("scores are those of predicted masks to the last digit, at any size", 
   }
 })
 
+test_that("pixels that images lack count nowhere, in no family of metrics", {
+  skip_if_no_python()
+  set.seed(7)
+  classes <- c(background = 0, disc = 2, square = 7)
+  model <- seg_unet(3, classes, init_features = 4)
+  sizes <- list(c(24, 35), c(40, 17))
+  images <- lapply(sizes, function(size) array(runif(prod(size) * 3), c(size, 3)))
+  images[[1]][3:12, 20:30, ] <- NA
+  images[[2]][1, 1, 2] <- NaN
+  masks <- lapply(sizes, function(size) matrix(sample(c(0, 2, 7), prod(size), TRUE), size[1]))
+  families <- c("iou", "boundary_iou", "hd95", "average_precision", "ece")
+  evaluated <- seg_evaluate(model, images, masks, metrics = families)
+  prob <- predict(model, images, type = "prob")
+  compared <- seg_metrics(masks, prob, classes, metrics = families)
+  expect_equal(evaluated$value, compared$value, tolerance = 1e-12)
+  expect_identical(evaluated$n, compared$n)
+  expect_equal(evaluated$n[1], 24 * 35 + 40 * 17 - 10 * 11 - 1)
+  plain <- seg_metrics(masks, predict(model, images), classes)
+  expect_identical(seg_evaluate(model, images, masks)$value, plain$value)
+})
+
 test_that("weights that change in place count in the next prediction", {
   skip_if_no_python()
   set.seed(6)

@@ -27,8 +27,6 @@ test_that("doubles count as integers do, in every family", {
 test_that("doubles that are no class ids are named", {
   skip_if_no_python()
   expect_snapshot(error = TRUE, {
-    seg_metrics(truth, replace(prediction, 3, NA))
-    seg_metrics(truth, replace(prediction, 3, NaN))
     seg_metrics(truth, replace(prediction, 3, 2^31))
     seg_metrics(truth, replace(prediction, 3, -2^31))
     seg_metrics(replace(truth, 3, Inf), prediction)
@@ -37,16 +35,20 @@ test_that("doubles that are no class ids are named", {
     seg_metrics(truth, replace(prediction, 3, -1L), metrics = "hd95")
     seg_metrics(truth, replace(prediction, 3, -7))
   })
-  for (bad in list(NA, 0.5, 2^31, -1)) {
+  for (bad in list(0.5, 2^31, -1)) {
     expect_error(seg_metrics(truth, replace(prediction, 3, bad)), class = "maskr_error_data")
   }
 })
 
-test_that("ignored pixels of a predicted file are missing", {
+test_that("pixels that a prediction or its file lacks are left out", {
   skip_if_no_python()
   file <- withr::local_tempfile(fileext = ".png")
   seg_write_mask(seg_mask(truth, classes), file)
-  expect_error(seg_metrics(prediction, file), "missing values", class = "maskr_error_data")
+  expected <- seg_metrics(replace(prediction, is.na(truth), NA), replace(truth, is.na(truth), 0),
+                          classes)
+  expect_identical(seg_metrics(prediction, file, classes)$value, expected$value)
+  expect_identical(seg_metrics(prediction, truth, classes)$value, expected$value)
+  expect_identical(sum(seg_metrics(truth, truth, classes)$n[1]), sum(!is.na(truth)) + 0)
   expect_error(seg_metrics(file, replace(prediction, 3, -1)), "holds -1",
                class = "maskr_error_data")
 })
@@ -116,7 +118,7 @@ test_that("errors name the image", {
     seg_metrics(images(truth, truth), images(prediction, t(prediction)))
     seg_metrics(images(truth, truth), images(prediction, prediction + 3), classes)
     seg_metrics(images(truth > 0, truth > 0), images(probable, 3 * probable), thresholds = 0.5)
-    seg_metrics(list(truth > 0, truth > 0), list(probable, NA * probable), thresholds = 0.5)
+    seg_metrics(list(truth > 0, truth > 0), list(probable, 3 * probable), thresholds = 0.5)
   })
   of_size <- \(...) as_seg_instances(replace(matrix(0L, ...), 5:6, 1L))
   expect_error(seg_metrics(images(of_size(4, 5), of_size(4, 5)),

@@ -248,12 +248,10 @@ test_that("what decides the scores is kept with them", {
 test_that("errors say what was wrong and how to mend it", {
   skip_if_no_python()
   expect_error(seg_metrics(truth, t(prediction)), class = "maskr_error_shape")
-  expect_error(seg_metrics(truth, truth), class = "maskr_error_data")
   expect_error(seg_metrics("nowhere.png", truth), class = "maskr_error_file")
   expect_error(seg_metrics(list(c("a.png", "b.png")), truth), class = "maskr_error")
   expect_snapshot(error = TRUE, {
     seg_metrics(truth, t(prediction))
-    seg_metrics(truth, truth)
     seg_metrics(truth, prediction, c(background = 0, cell = 1))
     seg_metrics(list(truth, truth), list(prediction, prediction + 3), classes)
     seg_metrics(truth - 1, prediction)

@@ -35,8 +35,9 @@ Ignored = tuple[int, ...]
 
 
 class Missing(NamedTuple):
-    """Values that stand for no class id: pixels of the truth that have one do not count, in the
-    prediction they are an error.
+    """Values of truth and of prediction that stand for no class id: such pixels do not count.
+
+    A prediction lacks the pixels that its image lacks.
     """
 
     truth: Ignored = (IGNORE, NA_INTEGER)
@@ -67,7 +68,8 @@ def count(
     ids
         The class ids that may occur, in the order of the matrix.
     ignore
-        Values in `truth` whose pixels are not counted.
+        Values in `truth` whose pixels are not counted; of the prediction these are IGNORE and
+        NA_INTEGER.
 
     Returns
     -------
@@ -79,17 +81,15 @@ def count(
     ShapeError
         If the shapes differ.
     DataError
-        If an id is not among `ids`, or the prediction holds missing values.
+        If an id is not among `ids`.
     """
-    return matrix(count_pairs(truth, prediction, ignore), ids)
+    return matrix(count_pairs(truth, prediction, Missing(ignore)), ids)
 
 
-def count_pairs(
-    truth: np.ndarray, prediction: np.ndarray, ignore: Ignored = (IGNORE, NA_INTEGER)
-) -> Pairs:
+def count_pairs(truth: np.ndarray, prediction: np.ndarray, missing: Missing) -> Pairs:
     """Which class ids occur together, and how often; arguments and errors as `count()`."""
     truth = whole_numbers(truth, "truth")
-    return pairs_of_masks(truth, whole_numbers(prediction, "prediction"), Missing(ignore))
+    return pairs_of_masks(truth, whole_numbers(prediction, "prediction"), missing)
 
 
 @contextmanager
@@ -236,28 +236,23 @@ def merge(found: list[Pairs]) -> Pairs:
 def without_ignored(
     truth: np.ndarray, prediction: np.ndarray, lengths: np.ndarray | None, missing: Missing
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-    """The pixels or runs whose truth counts; a negative id that is left is an error."""
-    lowest = int(prediction.min())
-    if lowest < 0:
-        lost = lowest in missing.prediction
-        raise DataError(
-            "The prediction holds missing values (NA)."
-            if lost
-            else f"The prediction holds {lowest}, which is no class id.",
-            hint="Every pixel must be predicted; only the truth may leave pixels out by NA."
-            if lost
-            else "Class ids are whole numbers from 0 up.",
-            argument="prediction",
-        )
-    counted = np.logical_and.reduce([truth != value for value in missing.truth])
-    truth, prediction = truth[counted], prediction[counted]
-    if truth.size > 0 and truth.min() < 0:
-        raise DataError(
-            f"The truth holds {truth.min()}, which is no class id.",
-            hint="Class ids are whole numbers from 0 up; NA leaves a pixel out.",
-            argument="truth",
-        )
-    return truth, prediction, None if lengths is None else lengths[counted]
+    """The pixels or runs that count in both; a negative id that is left is an error."""
+    there = [
+        np.logical_and.reduce([x != value for value in values])
+        for x, values in zip((truth, prediction), missing, strict=True)
+    ]
+    for name, x, counted in zip(missing._fields, (truth, prediction), there, strict=True):
+        lowest = x.min(where=counted, initial=0)
+        if lowest < 0:
+            said = "NA" if lowest == NA_INTEGER else lowest
+            raise DataError(
+                f"The {name} holds {said}, which is no class id.",
+                hint="Class ids are whole numbers from 0 up; NA leaves a pixel out.",
+                argument=name,
+            )
+    counted = there[0] & there[1]
+    lengths = None if lengths is None else lengths[counted]
+    return truth[counted], prediction[counted], lengths
 
 
 def matrix(pairs: Pairs, ids: Sequence[int]) -> np.ndarray:

@@ -23,7 +23,7 @@ class Mask:
         float64 `[H, W, K]` or `[D, H, W, K]`, in the order of the K classes; None where the mask
         holds ids only.
     ignore
-        Values of `ids` whose pixels are not counted, where this is the truth.
+        Values of `ids` whose pixels are not counted.
     """
 
     ids: np.ndarray
@@ -68,7 +68,7 @@ class Mask:
 
     @property
     def counted(self) -> np.ndarray:
-        """Which pixels count, bool in the memory order of `ids`, where this is the truth."""
+        """Which pixels count, bool in the memory order of `ids`."""
         counted = np.ones_like(self.ids, dtype=bool)
         for value in self.ignore:
             counted &= self.ids != value
@@ -80,17 +80,21 @@ def of_probabilities(
 ) -> Mask:
     """The mask of the most probable classes; of two, the second from one half on.
 
+    Pixels whose probabilities are all missing are missing.
+
     Raises
     ------
     DataError
         As `check_probabilities()`.
     """
     check_probabilities(probabilities, ids)
+    missing = np.isnan(probabilities[..., 0])
     ids = np.asarray(ids, dtype=np.int32)
     if ids.size == 2:
         chosen = ids[(probabilities[..., 1] >= probabilities[..., 0]).view(np.uint8)]
     else:
         chosen = ids[probabilities.argmax(axis=-1)]
+    chosen[missing] = NA_INTEGER
     return Mask(chosen, spacing, probabilities)
 
 
@@ -100,7 +104,8 @@ def check_probabilities(probabilities: np.ndarray, ids: Sequence[int]) -> None:
     Raises
     ------
     DataError
-        If a value is missing or outside 0..1, or there are not as many channels as classes.
+        If a value is outside 0..1, some but not all of a pixel's are missing, or there are not as
+        many channels as classes.
     """
     if probabilities.shape[-1] != len(ids):
         raise DataError(
@@ -112,12 +117,20 @@ def check_probabilities(probabilities: np.ndarray, ids: Sequence[int]) -> None:
     if probabilities.size == 0:
         return
     lowest, highest = probabilities.min(), probabilities.max()
-    # NaN fails every comparison
+    if np.isnan(lowest):
+        missing = np.isnan(probabilities)
+        if (missing.any(axis=-1) != missing.all(axis=-1)).any():
+            raise DataError(
+                "The probabilities of some pixels are missing for a part of the classes.",
+                hint="A pixel that is left out has NA for every class.",
+                argument="prediction",
+            )
+        if missing.all():
+            return
+        lowest, highest = np.nanmin(probabilities), np.nanmax(probabilities)
     if not (lowest >= 0 and highest <= 1):
         raise DataError(
-            "The probabilities hold missing values."
-            if np.isnan(lowest)
-            else f"The probabilities hold values from {lowest:g} to {highest:g}.",
+            f"The probabilities hold values from {lowest:g} to {highest:g}.",
             hint="They must lie between 0 and 1; logits become such by a sigmoid or softmax.",
             argument="prediction",
         )

@@ -12,7 +12,7 @@ import numpy as np
 
 from maskr.errors import DataError, ShapeError
 from maskr.instances import Instances, measure
-from maskr.metrics.confusion import count_pairs, ids_called, size_of
+from maskr.metrics.confusion import Missing, count_pairs, ids_called, size_of
 from maskr.metrics.objects import Objects, of_argument
 from maskr.metrics.runs import shared_pixels
 from maskr.panoptic import Panoptic
@@ -195,7 +195,7 @@ def of_labels(
     """Compare objects of label images or volumes."""
     arrays = [x.ids if isinstance(x, Panoptic) else np.asarray(x) for x in (truth, prediction)]
     with ids_called("label", "the background"):
-        found = count_pairs(*arrays)
+        found = count_pairs(*arrays, Missing(prediction=()))
     pixels = found.pixels.astype(np.float64)
     left, rows = side_of(truth, found.truth, pixels, class_ids)
     right, columns = side_of(prediction, found.prediction, pixels, class_ids)

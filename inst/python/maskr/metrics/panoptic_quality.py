@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from maskr.errors import DataError, ShapeError
-from maskr.metrics.confusion import Pairs, count_pairs, ids_called, listing
+from maskr.metrics.confusion import Missing, Pairs, count_pairs, ids_called, listing
 from maskr.metrics.family import CLASS, Additive, Score, Scores, mean_defined, ratio
 
 if TYPE_CHECKING:
@@ -168,7 +168,7 @@ class PanopticQuality(Additive):
 def pairs_of_segments(truth: np.ndarray, prediction: np.ndarray) -> Pairs:
     """As `count_pairs()`, of segment ids."""
     with ids_called("segment id", "void"):
-        return count_pairs(truth, prediction, ())
+        return count_pairs(truth, prediction, Missing((), ()))
 
 
 def check_segments(x: "Panoptic | Segments", what: str) -> None:

@@ -88,7 +88,7 @@ class Thresholds(Additive):
             As `checked()`.
         """
         truth, prediction = checked(truth, prediction, self.class_ids)
-        counted = truth.counted
+        counted = truth.counted & prediction.counted
         out = np.zeros(self.shape)
         for k in self.swept:
             for ids, values in chunks(truth.ids, prediction.probabilities[..., k], counted):
@@ -177,7 +177,8 @@ class Calibration(Additive):
         right = truth.ids == prediction.ids
         confidences = prediction.probabilities.max(axis=-1)
         out = np.zeros(self.shape)
-        for hits, confidence in chunks(right, confidences, truth.counted):
+        counted = truth.counted & prediction.counted
+        for hits, confidence in chunks(right, confidences, counted):
             place = np.searchsorted(self.edges[1:-1], confidence, side="left")
             out[0] += np.bincount(place, minlength=self.bins)
             out[1] += np.bincount(place, weights=confidence, minlength=self.bins)

@@ -157,7 +157,8 @@ class Semantic(Additive):
             As `confusion.count()`.
         """
         truth, prediction = Mask.of(truth), Mask.of(prediction)
-        return matrix(count_pairs(truth.ids, prediction.ids, truth.ignore), self.class_ids)
+        missing = Missing(truth.ignore, prediction.ignore)
+        return matrix(count_pairs(truth.ids, prediction.ids, missing), self.class_ids)
 
     def count_all(self, truths: Sequence, predictions: Sequence) -> list[np.ndarray]:
         """Count several images, some at once."""

@@ -71,7 +71,7 @@ class Pair:
         arrays = [whole_numbers(one.ids, name) for one, name in zip(masks, NAMES, strict=True)]
         confusion.count(*arrays, ids, masks[0].ignore)
         spacing = spacing_of(*masks)
-        counted = masks[0].counted
+        counted = masks[0].counted & masks[1].counted
         if arrays[0].flags.f_contiguous:
             arrays, counted, spacing = [x.T for x in arrays], counted.T, spacing[::-1]
         return cls(*(positions(x, ids, counted) for x in arrays), spacing, len(ids))
