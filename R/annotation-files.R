@@ -154,7 +154,7 @@ check_colours <- function(x, arg = rlang::caller_arg(x), call = rlang::caller_en
   }
   maskr_abort("argument", c(
     "{.arg {arg}} must be colours named by class, such as {.code c(road = \"#804080\")}.",
-    x = "It is {describe(x)}."
+    x = "You supplied {describe(x)}."
   ), arg = arg, call = call)
 }
 
@@ -174,7 +174,7 @@ with_ids_of <- function(x, like, call = rlang::caller_env()) {
 check_result_ids <- function(x, call = rlang::caller_env()) {
   if (x$format != "memory" || !is.null(numbers_in_names(x$images$file))) return(invisible())
   maskr_abort("data", c(
-    "Results name images by their ids, and {.val {x$images$file[[1]]}} has none: its name is no
+    "Results name images by their ids, and {.val {x$images$file[[1]]}} has none: its name is not a
      number.",
     i = "Give the annotations that they are to be compared with:
          {.code like = \"instances.json\"}."

@@ -135,7 +135,7 @@ as_seg_annotations.default <- function(x, folder = "", ...) {
     maskr_abort("argument", c(
       "{.arg x} must be a list of instances, masks or panoptic segmentations, named by the images'
        files.",
-      x = "It is {describe(x)}{if (is.list(x) && !named) ' without names'}.",
+      x = "You supplied {describe(x)}{if (is.list(x) && !named) ' without names'}.",
       i = "{.code predict(object, paths)} gives such a list for two or more paths; write
            {.code list(\"file.jpg\" = mask)} for one."
     ), arg = "x")
@@ -185,7 +185,11 @@ check_text <- function(x, arg = rlang::caller_arg(x), call = rlang::caller_env()
 crowds_of <- function(x, objects) {
   segments <- attr(x, "segments")
   # tibbles warn of `$` with a column that is not there
-  iscrowd <- if (is.data.frame(x)) x[["iscrowd"]] else segments$iscrowd[match(objects$id, segments$id)]
+  iscrowd <- if (is.data.frame(x)) {
+    x[["iscrowd"]]
+  } else {
+    segments$iscrowd[match(objects$id, segments$id)]
+  }
   as.logical(iscrowd %||% rep(FALSE, nrow(objects)))
 }
 

@@ -163,7 +163,7 @@ check_annotations <- function(x, arg = rlang::caller_arg(x), call = rlang::calle
   problem <- annotations_problem(x)
   if (is.null(problem)) return(invisible(x))
   maskr_abort("data", c(
-    "{.arg {arg}} is no complete set of annotations: {problem}.",
+    "{.arg {arg}} is not a complete set of annotations: {problem}.",
     i = "{.fn seg_read_annotations} and {.fn as_seg_annotations} make one."
   ), arg = arg, call = call)
 }
@@ -262,7 +262,7 @@ image_rows <- function(x, i, call = rlang::caller_env()) {
   maskr_abort("argument", c(
     "{.arg i} must be row numbers from 1 to {length(rows)}, each once, a logical vector of that
      length, or names of files.",
-    x = "It is {describe(i)}."
+    x = "You supplied {describe(i)}."
   ), arg = "i", call = call)
 }
 
@@ -270,7 +270,7 @@ class_ids_of <- function(x, j, call = rlang::caller_env()) {
   ids <- if (is.character(j)) annotation_classes(x)[j] else plain_number(j)
   if (!anyNA(ids) && all(ids %in% x$classes$id)) return(ids)
   maskr_abort("data", c(
-    "{.arg j} must be names or ids of classes.", x = "It is {describe(j)}.",
+    "{.arg j} must be names or ids of classes.", x = "You supplied {describe(j)}.",
     i = "The classes are {class_words(annotation_classes(x))}."
   ), arg = "j", call = call)
 }

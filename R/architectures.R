@@ -137,7 +137,7 @@ check_wholes <- function(x, n, min = 1, null = FALSE, arg = rlang::caller_arg(x)
   if (ok) return(as.list(as.integer(x)))
   maskr_abort("argument", c(
     "{.arg {arg}} must be {n} whole numbers of at least {min}{if (null) ', or NULL'}.",
-    x = "It is {describe(x)}."
+    x = "You supplied {describe(x)}."
   ), arg = arg, call = call)
 }
 

@@ -8,7 +8,7 @@ bare_image <- function(x, arg = rlang::caller_arg(x), call = rlang::caller_env()
   if (!(is_numbers(x) || is.logical(x) || is.raw(x)) || !length(dim(x)) %in% 2:3) {
     maskr_abort("shape", c(
       "{.arg {arg}} must be an image: a numeric matrix [H, W] or array [H, W, C].",
-      x = "It is {describe(x)}."
+      x = "You supplied {describe(x)}."
     ), arg = arg, call = call)
   }
   check_has_pixels(x, arg, call)
@@ -27,7 +27,7 @@ bare_mask <- function(x, arg = rlang::caller_arg(x), call = rlang::caller_env())
         !length(dim(x)) %in% 2:3) {
     maskr_abort("shape", c(
       "{.arg {arg}} must be a mask: a matrix [H, W] (or array [D, H, W]) of class ids.",
-      x = "It is {describe(x)}.",
+      x = "You supplied {describe(x)}.",
       i = if (is.factor(x)) "Use {.fn as_seg_mask} for factors."
     ), arg = arg, call = call)
   }
@@ -70,8 +70,10 @@ check_whole_ids <- function(x, ids, arg, call) {
     maskr_abort("data", c(
       "{.arg {arg}} must hold whole class ids, and holds fractions.",
       i = if (is.null(by)) "Probabilities become a mask by a threshold: {.code x > 0.5}.",
-      i = if (!is.null(by)) "They may be ids divided by {by}, as {.code EBImage::readImage()} divides
-                             those of a file: {.code round(x * {by})} gives them back."
+      i = if (!is.null(by)) {
+        "They may be ids divided by {by}, as {.code EBImage::readImage()} divides those of a file:
+         {.code round(x * {by})} gives them back."
+      }
     ), arg = arg, call = call)
   }
   maskr_abort("data", c(

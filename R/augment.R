@@ -86,7 +86,7 @@ seg_augment <- function(preset = NULL, ...) {
   if (length(steps) == 0) {
     maskr_abort("argument", c(
       "There must be at least one step.",
-      i = "Write for example {.code seg_augment(flip_horizontal = 0.5)} or
+      i = "For example, write {.code seg_augment(flip_horizontal = 0.5)} or
            {.code seg_augment(\"light\")}."
     ), arg = "...")
   }
@@ -200,7 +200,8 @@ check_step <- function(x, name, call = rlang::caller_env()) {
   if (!is.list(x) || is.object(x) || !all(nzchar(rlang::names2(x))) || anyDuplicated(names(x))) {
     maskr_abort("argument", c(
       "{.arg {name}} must be TRUE, FALSE, a probability, or a named list of {.arg {names(known)}}.",
-      x = "It is {if (is.list(x)) 'a list without names, or with one twice' else describe(x)}.",
+      x = if (is.list(x)) "You supplied a list without names, or with one twice.",
+      x = if (!is.list(x)) "You supplied {describe(x)}.",
       i = if (!is.null(meant)) "Did you mean {.code {meant}}?"
     ), arg = name, call = call)
   }
@@ -240,7 +241,7 @@ check_setting <- function(x, about, arg, call) {
   number <- if (about$whole) "whole number" else "number"
   maskr_abort("argument", c(
     "{.arg {arg}} must be one {number} or {.code {form}}, each{range_words(about$min, about$max)}.",
-    x = "It is {describe(x)}."
+    x = "You supplied {describe(x)}."
   ), arg = arg, call = call)
 }
 
@@ -278,7 +279,7 @@ check_augment <- function(x, images, targets, instances, call = rlang::caller_en
   if (!inherits(x, "seg_augment")) {
     maskr_abort("argument", c(
       "{.arg augment} must come from {.fn seg_augment}, be the name of a preset, or NULL.",
-      x = "It is {describe(x)}.",
+      x = "You supplied {describe(x)}.",
       i = "The presets are {.val {names(augment_presets)}}."
     ), arg = "augment", call = call)
   }

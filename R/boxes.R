@@ -27,7 +27,7 @@
 #' @param type `"iou"`, `"giou"`, `"diou"` or `"ciou"`.
 #' @return A numeric matrix with one row for each box of `a` and one column for each of `b`, named
 #'   by the ids of instances or the row names. Two boxes without area have 0. A box that ends
-#'   before it begins, and missing values, are a `maskr_error_data`; what is no table of boxes is a
+#'   before it begins, and missing values, are a `maskr_error_data`; what is not a table of boxes is
 #'   `maskr_error_argument`.
 #' @references Rezatofighi, H., Tsoi, N., Gwak, J., Sadeghian, A., Reid, I. and Savarese, S. (2019)
 #'   Generalized intersection over union. CVPR, 658-666. \doi{10.1109/CVPR.2019.00075}
@@ -84,7 +84,7 @@ box_matrix <- function(x, arg = rlang::caller_arg(x), call = rlang::caller_env()
     maskr_abort("argument", c(
       "{.arg {arg}} must be instances, or a numeric matrix or data frame with the columns
        {.field xmin}, {.field ymin}, {.field xmax} and {.field ymax}.",
-      x = "It is {describe(x)}."
+      x = "You supplied {describe(x)}."
     ), arg = arg, call = call)
   }
   check_box_order(x, arg, call)

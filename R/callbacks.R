@@ -137,7 +137,7 @@ check_foreign_callback <- function(x, call) {
   if (inherits(x, "python.builtin.object")) return(x)
   maskr_abort("argument", c(
     "{.arg callbacks} must be those of {.code ?seg_callbacks} or Keras's own, not {describe(x)}.",
-    i = "Write for example {.code callbacks = seg_early_stopping()}."
+    i = "For example, write {.code callbacks = seg_early_stopping()}."
   ), arg = "callbacks", call = call)
 }
 

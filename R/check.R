@@ -10,7 +10,7 @@
 #' |---|---|---|
 #' | `image`, `mask` | error | a file that cannot be read, or not as an image or mask |
 #' | `size` | error | an image and a mask of different size |
-#' | `class ids` | error | ids in a mask that are no class |
+#' | `class ids` | error | ids in a mask that are not classes |
 #' | `values` | error | a mask in memory that holds only 0 and 255 |
 #' | `class names` | error | a class id with one name here and another in an earlier dataset |
 #' | `units` | error | an image of 0..255 among others of 0..1; a warning where all are so |
@@ -31,7 +31,7 @@
 #'
 #' Images are the same where all decoded pixels are; they are alike where the slopes of their
 #' 17 x 17 thumbnails have a cosine of at least 0.95. Within a dataset that has groups,
-#' such as the slices of volumes, likeness is no finding.
+#' such as the slices of volumes, likeness is not a finding.
 #'
 #' @param ... A [seg_dataset()], or what makes one: [seg_example()], [seg_annotations]. Several of
 #'   them, or a named list such as [seg_split()] returns, are also searched for images that are in

@@ -15,7 +15,7 @@ maskr_abort <- function(kind, message, arg = NULL, ..., call = rlang::caller_env
 describe <- function(x) {
   if (is.null(x)) return("NULL")
   if (is_integer64(x)) return("a vector of class integer64; as.numeric() makes numbers of it")
-  if (is.data.frame(x)) return(paste0("a data frame of ", nrow(x), " rows"))
+  if (is.data.frame(x)) return(cli::format_inline("a data frame of {nrow(x)} row{?s}"))
   if (!is.null(dim(x))) {
     kind <- if (inherits(x, "seg_image")) "image" else typeof(x)
     return(paste0("an array of type ", kind, " and size ", paste(dim(x), collapse = " x ")))
@@ -28,6 +28,7 @@ describe <- function(x) {
     if (length(values) == 1) return(values)
   }
   if (is.atomic(x)) return(paste0("a ", mode(x), " vector of length ", length(x)))
+  if (is.list(x) && !is.object(x)) return(cli::format_inline("a list of length {length(x)}"))
   paste0("an object of class ", class(x)[[1]])
 }
 
@@ -72,7 +73,7 @@ check_number <- function(x, min = -Inf, max = Inf, null = FALSE, arg = rlang::ca
   if (ok) return(as.double(n))
   maskr_abort("argument", c(
     "{.arg {arg}} must be one number{range_words(min, max)}{if (null) ' or NULL'}.",
-    x = "It is {describe(x)}."
+    x = "You supplied {describe(x)}."
   ), arg = arg, call = call)
 }
 
@@ -84,7 +85,7 @@ check_positive <- function(x, max = Inf, arg = rlang::caller_arg(x),
   if (is_numbers(n) && length(n) == 1 && is.finite(n) && n > 0 && n <= max) return(as.double(n))
   maskr_abort("argument", c(
     "{.arg {arg}} must be one number above 0{if (is.finite(max)) paste(' and at most', max)}.",
-    x = "It is {describe(x)}."
+    x = "You supplied {describe(x)}."
   ), arg = arg, call = call)
 }
 
@@ -99,7 +100,7 @@ check_whole <- function(x, min = -Inf, max = Inf, null = FALSE, arg = rlang::cal
   if (whole && !large && n >= min && n <= max) return(as.integer(n))
   maskr_abort("argument", c(
     "{.arg {arg}} must be one whole number{range_words(min, max)}{if (null) ' or NULL'}.",
-    x = "It is {describe(x)}.",
+    x = "You supplied {describe(x)}.",
     i = if (large) "R's whole numbers end at {(.Machine$integer.max)}."
   ), arg = arg, call = call)
 }
@@ -135,7 +136,7 @@ check_size <- function(x, null = TRUE, arg = rlang::caller_arg(x), call = rlang:
   if (ok) return(as.integer(check_extent(rep_len(n, 2), arg, call)))
   maskr_abort("argument", c(
     "{.arg {arg}} must be {.code c(height, width)} in whole pixels.",
-    x = "It is {describe(x)}."
+    x = "You supplied {describe(x)}."
   ), arg = arg, call = call)
 }
 
@@ -280,20 +281,20 @@ check_new_path <- function(path, arg = "path", call = rlang::caller_env()) {
 
 # Classes: a named vector of distinct whole class ids, such as c(background = 0, nucleus = 1).
 check_classes <- function(x, min = 1, null = TRUE, arg = "classes", call = rlang::caller_env()) {
-  if (missing(x)) abort_missing(arg, call, "It is for example c(background = 0, nucleus = 1).")
+  if (missing(x)) abort_missing(arg, call, "For example, write c(background = 0, nucleus = 1).")
   if (null && is.null(x)) return(NULL)
   x <- plain_number(x)
-  hint <- c(i = "Write for example {.code {arg} = c(background = 0, nucleus = 1)}.")
+  hint <- c(i = "For example, write {.code {arg} = c(background = 0, nucleus = 1)}.")
   if (!is_numbers(x) || is.null(names(x)) || anyNA(x) || any(x != round(x)) || any(x < 0)) {
     maskr_abort("argument", c(
       "{.arg {arg}} must be a named vector of class ids (whole numbers from 0 up).",
-      x = "It is {describe(x)}{if (is.null(names(x))) ' without names'}.", hint
+      x = "You supplied {describe(x)}{if (is.null(names(x))) ' without names'}.", hint
     ), arg = arg, call = call)
   }
   if (anyDuplicated(x) || anyDuplicated(names(x)) || !all(nzchar(names(x)))) {
     maskr_abort("argument", c(
       "{.arg {arg}} must give each class one name and one id of its own.",
-      x = "It is {.code {deparse(x, width.cutoff = 80)[[1]]}}.", hint
+      x = "You supplied {.code {deparse(x, width.cutoff = 80)[[1]]}}.", hint
     ), arg = arg, call = call)
   }
   if (length(x) < min) {

@@ -64,7 +64,7 @@ new_seg_comparison <- function(frame, results, level) {
 }
 
 check_results <- function(results, call = rlang::caller_env()) {
-  hint <- c(i = "Write for example {.code seg_compare(unet = a, fcn = b)}.")
+  hint <- c(i = "For example, write {.code seg_compare(unet = a, fcn = b)}.")
   names <- rlang::names2(results)
   if (length(results) < 2 || !all(nzchar(names)) || anyDuplicated(names)) {
     maskr_abort("argument", c("Two or more results are needed, each with a name of its own.", hint),

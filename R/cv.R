@@ -146,7 +146,7 @@ format.seg_cv <- function(x, digits = 3, ...) {
   cells <- rbind(columns, matrix(cells, nrow = nrow(rows)))
   cells <- apply(cells, 2, format, justify = "right")
   c(
-    paste0("<seg_cv> ", length(unique(folds)), " folds, ", length(folds), " images"),
+    cli::pluralize("<seg_cv> {length(unique(folds))} folds, {length(folds)} image{?s}"),
     paste(format(c("", words)), apply(cells, 1, paste, collapse = "  ")),
     paste0("lower and upper: ", 100 * attr(x, "level"), " % over folds, which are not ",
            "independent; pooled: all pixels in one count")
@@ -218,7 +218,7 @@ given_folds <- function(folds, dataset, groups, call) {
     maskr_abort("argument", c(
       "{.arg folds} must be a number, or the fold of each of the {length(dataset)} images, at least
        two different ones.",
-      x = "It is {describe(folds)}."
+      x = "You supplied {describe(folds)}."
     ), arg = "folds", call = call)
   }
   if (!is.null(groups)) {
@@ -244,7 +244,7 @@ check_function <- function(x, arg = rlang::caller_arg(x), call = rlang::caller_e
   maskr_abort("argument", c(
     "{.arg {arg}} must be a function that returns a new model, not
      {if (inherits(x, 'seg_model')) 'a model' else describe(x)}.",
-    i = "Write for example {.code \\() seg_unet(classes = c(background = 0, cell = 1))}."
+    i = "For example, write {.code \\() seg_unet(classes = c(background = 0, cell = 1))}."
   ), arg = arg, call = call)
 }
 

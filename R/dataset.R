@@ -148,7 +148,7 @@ check_targets <- function(targets, n, call = rlang::caller_env()) {
   if (!is.list(targets) || is.data.frame(targets) || is_foreign(targets)) {
     maskr_abort("argument", c(
       "{.arg targets} must be file paths, or a list of masks or instances.",
-      x = "It is {describe(targets)}."
+      x = "You supplied {describe(targets)}."
     ), arg = "targets", call = call)
   }
   if (length(targets) != n) {
@@ -199,7 +199,7 @@ check_sample_weights <- function(x, n, call = rlang::caller_env()) {
   }
   maskr_abort("argument", c(
     "{.arg sample_weights} must be one number of at least 0 per image ({n}).",
-    x = "It is {describe(x)}."
+    x = "You supplied {describe(x)}."
   ), arg = "sample_weights", call = call)
 }
 
@@ -246,7 +246,7 @@ format.seg_dataset <- function(x, ...) {
   given <- paste0(x$size[1], " x ", x$size[2], " (", x$resize, ")")
   size <- if (is.null(x$size)) "their own" else given
   c(
-    paste0("<seg_dataset> ", length(x$images), " images"),
+    cli::pluralize("<seg_dataset> {length(x$images)} image{?s}"),
     paste0("images:  ", kind(x$images)),
     paste0("targets: ", if (inherits(unclass(x$targets)[[1]], "seg_instances")) "instances, ",
            kind(x$targets)),
@@ -273,7 +273,7 @@ summary.seg_dataset <- function(object, ...) print(object)
 
 # A seg_dataset from whatever a verb was given as data.
 as_dataset <- function(x, y, batch_size, classes, call = rlang::caller_env(), arg = "x") {
-  if (missing(x)) abort_missing(arg, call, "It is for example a {.fn seg_dataset}.")
+  if (missing(x)) abort_missing(arg, call, "For example, give a {.fn seg_dataset}.")
   if (inherits(x, "seg_dataset")) {
     if (!is.null(y)) {
       maskr_abort("argument", "{.arg y} must be NULL where {.arg x} is a dataset.",

@@ -57,6 +57,6 @@ check_example_size <- function(size, call = rlang::caller_env()) {
   if (all(size >= 32)) return(size)
   maskr_abort("argument", c(
     "{.arg size} must be at least 32 pixels each way, to leave room for objects.",
-    x = "It is {size[[1]]} x {size[[2]]}."
+    x = "You supplied {size[[1]]} x {size[[2]]}."
   ), arg = "size", call = call)
 }

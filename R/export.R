@@ -93,7 +93,7 @@ check_lengths <- function(size, call = rlang::caller_env()) {
   if (ok) return(as.integer(check_extent(size, "size", call)))
   maskr_abort("argument", c(
     "{.arg size} must be {.code c(height, width)} in whole pixels, or NULL.",
-    x = "It is {describe(size)}."
+    x = "You supplied {describe(size)}."
   ), arg = "size", call = call)
 }
 

@@ -5,7 +5,8 @@
 #' A `seg_image` is a numeric array `[H, W, C]` of any number of channels, or a volume
 #' `[D, H, W, C]`, that knows where it came from and how large a pixel is. It is a plain R object:
 #' it survives [saveRDS()], and arithmetic and comparisons give plain arrays. Of a volume
-#' `x[d, , , ]` is slice `d`, an image `[H, W, C]`; `x[d, , , , drop = FALSE]` keeps the dimension D.
+#' `x[d, , , ]` is slice `d`, an image `[H, W, C]`; with `drop = FALSE` it stays a volume of one
+#' slice.
 #'
 #' `as_seg_image()` turns what other packages hold into a `seg_image`: numeric, integer, logical
 #' and raw matrices and arrays, [grDevices::as.raster()] objects, native rasters, and images of the
@@ -88,7 +89,7 @@ image_array <- function(x, arg = "x", call = rlang::caller_env()) {
   if (!ok || !length(size) %in% 2:4) {
     maskr_abort("shape", c(
       "{.arg {arg}} must be a numeric matrix [H, W], array [H, W, C] or volume [D, H, W, C].",
-      x = "It is {describe(x)}."
+      x = "You supplied {describe(x)}."
     ), arg = arg, call = call)
   }
   check_has_pixels(x, arg, call)
@@ -108,7 +109,7 @@ check_range <- function(range, call = rlang::caller_env()) {
   }
   maskr_abort("argument", c(
     "{.arg range} must be two numbers, the values of black and white.",
-    x = "It is {describe(range)}."
+    x = "You supplied {describe(range)}."
   ), arg = "range", call = call)
 }
 
@@ -120,7 +121,7 @@ check_spacing <- function(spacing, n, call = rlang::caller_env()) {
   axes <- if (n == 3) "c(D, H, W)" else "c(H, W)"
   maskr_abort("argument", c(
     "{.arg spacing} must be {n} positive numbers {.code {axes}}, the size of a pixel.",
-    x = "It is {describe(spacing)}."
+    x = "You supplied {describe(spacing)}."
   ), arg = "spacing", call = call)
 }
 
@@ -134,7 +135,7 @@ check_affine <- function(affine, call = rlang::caller_env()) {
   if (is.null(affine)) return(NULL)
   if (is_numbers(affine) && identical(dim(affine), c(4L, 4L))) return(affine)
   maskr_abort("argument", c(
-    "{.arg affine} must be a 4 x 4 matrix.", x = "It is {describe(affine)}."
+    "{.arg affine} must be a 4 x 4 matrix.", x = "You supplied {describe(affine)}."
   ), arg = "affine", call = call)
 }
 
@@ -167,10 +168,11 @@ check_affine <- function(affine, call = rlang::caller_env()) {
 #'
 #' @section NIfTI and DICOM:
 #' They need `seg_install(extras = "volumes")`, which also brings what decodes DICOM that is
-#' compressed by JPEG, JPEG Lossless, JPEG-LS or JPEG 2000 (GDCM). A NIfTI file is a volume `[D, H, W, C]`, where D, H
-#' and W are the file's third, second and first axis (k, j and i): nothing is mirrored, so
-#' `x[k + 1, j + 1, i + 1, ]` is the voxel that other programs call (i, j, k). A fourth axis (time,
-#' or several scans of one body) becomes the channels, a file of two axes an image `[H, W, C]`.
+#' compressed by JPEG, JPEG Lossless, JPEG-LS or JPEG 2000 (GDCM). A NIfTI file is a volume
+#' `[D, H, W, C]`, where D, H and W are the file's third, second and first axis (k, j and i):
+#' nothing is mirrored, so `x[k + 1, j + 1, i + 1, ]` is the voxel that other programs call
+#' (i, j, k). A fourth axis (time, or several scans of one body) becomes the channels, a file of two
+#' axes an image `[H, W, C]`.
 #'
 #' The attribute `spacing` is `c(D, H, W)` in mm. The attribute `affine` is the file's own 4 x 4
 #' matrix: `affine %*% c(i, j, k, 1)`, with indices from 0 in the order of the file, so
@@ -246,7 +248,7 @@ check_pages <- function(pages, call = rlang::caller_env()) {
     all(pages == round(pages))
   if (ok) return(as.list(as.integer(pages)))
   maskr_abort("argument", c(
-    "{.arg pages} must be whole numbers from 1 up, or NULL.", x = "It is {describe(pages)}."
+    "{.arg pages} must be whole numbers from 1 up, or NULL.", x = "You supplied {describe(pages)}."
   ), arg = "pages", call = call)
 }
 

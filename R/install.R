@@ -62,7 +62,7 @@ check_requirements <- function(packages, call = rlang::caller_env()) {
   if (is.character(packages) && !anyNA(packages) && all(nzchar(packages))) return(packages)
   maskr_abort("argument", c(
     "{.arg packages} must be pip requirements such as {.val scikit-learn>=1.5}.",
-    x = "It is {describe(packages)}."
+    x = "You supplied {describe(packages)}."
   ), arg = "packages", call = call)
 }
 

@@ -111,7 +111,7 @@ stack_masks <- function(masks, call = rlang::caller_env()) {
   if (!ok) {
     maskr_abort("shape", c(
       "{.arg masks} must be a logical array [H, W, N] or a list of logical matrices.",
-      x = "It is {describe(masks)}."
+      x = "You supplied {describe(masks)}."
     ), arg = "masks", call = call)
   }
   if (anyNA(masks) || !is.logical(masks) && !all(masks %in% 0:1)) {
@@ -127,7 +127,7 @@ check_object_classes <- function(class, n, classes, call = rlang::caller_env()) 
   if (!length(ids) %in% c(1, n) || anyNA(ids) || !all(ids %in% classes)) {
     maskr_abort("data", c(
       "{.arg class} must name one of {.arg classes} for each of the {n} objects.",
-      x = "It is {describe(class)}.", i = "The classes are {class_words(classes)}."
+      x = "You supplied {describe(class)}.", i = "The classes are {class_words(classes)}."
     ), arg = "class", call = call)
   }
   rep_len(as.integer(ids), n)
@@ -139,7 +139,8 @@ check_scores <- function(score, n, call = rlang::caller_env()) {
     return(as.list(as.double(score)))
   }
   maskr_abort("argument", c(
-    "{.arg score} must be {n} number{?s} from 0 to 1, or NULL.", x = "It is {describe(score)}."
+    "{.arg score} must be {n} number{?s} from 0 to 1, or NULL.",
+    x = "You supplied {describe(score)}."
   ), arg = "score", call = call)
 }
 
@@ -150,7 +151,7 @@ check_boxes <- function(boxes, n, call = rlang::caller_env()) {
   }
   maskr_abort("shape", c(
     "{.arg boxes} must be a numeric matrix of {n} row{?s}: xmin, ymin, xmax, ymax.",
-    x = "It is {describe(boxes)}."
+    x = "You supplied {describe(boxes)}."
   ), arg = "boxes", call = call)
 }
 
@@ -159,7 +160,7 @@ check_instances <- function(x, arg = rlang::caller_arg(x), call = rlang::caller_
   problem <- instances_problem(x)
   if (is.null(problem)) return(invisible(x))
   maskr_abort("data", c(
-    "{.arg {arg}} is no complete set of instances: {problem}.",
+    "{.arg {arg}} is not a complete set of instances: {problem}.",
     i = "Some data frame functions drop attributes or columns. Bring them back with
          {.code as_seg_instances({arg}, size = c(height, width), classes = c(name = id))}."
   ), arg = arg, call = call)
@@ -207,8 +208,8 @@ instances_for_python <- function(x, classes, call = rlang::caller_env()) {
 #'
 #' @param path One file.
 #' @param class The class of all objects: one named id.
-#' @param ignore A value that is no object, such as 255 for the borders in Pascal VOC's files; by
-#'   default `NULL`.
+#' @param ignore A value that is not an object, such as 255 for the borders in Pascal VOC's files;
+#'   by default `NULL`.
 #' @return A [seg_instances()] whose `id` is the object's number in the file. A file of several
 #'   pages is a `maskr_error_shape`; one that holds only 0 and 255 is a binary mask and a
 #'   `maskr_error_data`.
@@ -231,13 +232,13 @@ check_one_class <- function(class, call = rlang::caller_env()) {
   if (length(class) == 1) return(class)
   maskr_abort("argument", c(
     "{.arg class} must be one named class id, not {length(class)}.",
-    i = "Write for example {.code class = c(nucleus = 1)}."
+    i = "For example, write {.code class = c(nucleus = 1)}."
   ), arg = "class", call = call)
 }
 
 #' Objects from label images, panoptic results and data frames
 #'
-#' @param x An integer matrix `[H, W]` of object numbers (0 and `NA` are no object), a
+#' @param x An integer matrix `[H, W]` of object numbers (0 and `NA` are not objects), a
 #'   [seg_panoptic()] image (its things become objects), a data frame with the columns of
 #'   [seg_instances()], or a `seg_instances`. A [seg_mask()] holds classes, not objects, and is
 #'   refused.
@@ -375,7 +376,7 @@ check_which <- function(which, n, call = rlang::caller_env()) {
   if (ok) return(as.integer(which))
   maskr_abort("argument", c(
     "{.arg which} must be row numbers from 1 to {n}, or a logical vector of that length.",
-    x = "It is {describe(which)}."
+    x = "You supplied {describe(which)}."
   ), arg = "which", call = call)
 }
 

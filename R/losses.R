@@ -78,7 +78,7 @@
 #' * `"lovasz"`: `per_image = FALSE`; `TRUE` is the mean over images. Its errors are
 #'   `max(0, 1 - z (2 g - 1))` for two classes and `abs(p - g)` for more.
 #'
-#' `"generalised_dice"` (Sudre 2017) has no arguments and is no mean: it is
+#' `"generalised_dice"` (Sudre 2017) has no arguments and is not a mean: it is
 #' `1 - 2 sum(w TP) / sum(w (2 TP + FP + FN))`, sums over classes (both of two), with
 #' `w = 1 / sum(g)^2`. `"bce_dice"` is the sum of `"bce"`, with its `class_weights`, and `"dice"`,
 #' with its `smooth`.
@@ -170,7 +170,7 @@ check_at_least_0 <- function(x, arg = rlang::caller_arg(x), call = rlang::caller
   if (is_numbers(x) && length(x) == 1 && is.finite(x) && x >= 0) return(as.double(x))
   maskr_abort("argument", c(
     "{.arg {arg}} must be one number of at least 0.",
-    x = "It is {describe(x)}."
+    x = "You supplied {describe(x)}."
   ), arg = arg, call = call)
 }
 
@@ -180,7 +180,7 @@ check_class_weights <- function(x, arg, call) {
   if (!is_numbers(x) || length(x) < 2 || !all(is.finite(x)) || any(x < 0) || !any(x > 0)) {
     maskr_abort("argument", c(
       "{.arg {arg}} must be numbers of at least 0, one per class.",
-      x = "It is {describe(x)}."
+      x = "You supplied {describe(x)}."
     ), arg = arg, call = call)
   }
   if (!is.null(names) && (!all(nzchar(names)) || anyDuplicated(names))) {
@@ -262,7 +262,7 @@ bare_probabilities <- function(prob, truth, call = rlang::caller_env()) {
   if (!is_numbers(prob) || !length(dim(prob)) %in% 3:4) {
     maskr_abort("shape", c(
       "{.arg prob} must be numbers of size [D, H, W] or [D, H, W, K], as {.arg truth} is a volume.",
-      x = "It is {describe(prob)}."
+      x = "You supplied {describe(prob)}."
     ), arg = "prob", call = call)
   }
   only_dim(prob)

@@ -6,8 +6,8 @@
 #' names of its classes. Pixels that are to be ignored are `NA`. It is a plain R object.
 #'
 #' Indexing with one index for each dimension keeps the class, and of a volume `x[d, , ]` is slice
-#' `d`, a mask `[H, W]` (`x[d, , , drop = FALSE]` keeps the dimension D). `[<-` takes class ids or class names
-#' and refuses unknown ones, and `t()`, `aperm()`, `rbind()` and `cbind()` give masks again.
+#' `d`, a mask `[H, W]` (with `drop = FALSE` a volume of one slice). `[<-` takes class ids or class
+#' names and refuses unknown ones, and `t()`, `aperm()`, `rbind()` and `cbind()` give masks again.
 #' Arithmetic and comparisons give plain arrays. `as.data.frame()` has one row for each pixel:
 #' `row`, `col`, `class`, `label` (and `slice` for volumes). `c()` gives the ids as a plain vector.
 #'
@@ -111,7 +111,7 @@ check_palette <- function(palette, classes, call = rlang::caller_env()) {
   if (is.null(rgb) || ncol(rgb) != length(classes)) {
     maskr_abort("argument", c(
       "{.arg palette} must hold one colour for each of the {length(classes)} classes.",
-      x = "It is {describe(palette)}.", i = "See {.fn seg_palette}."
+      x = "You supplied {describe(palette)}.", i = "See {.fn seg_palette}."
     ), arg = "palette", call = call)
   }
   if (!is.null(names(palette)) && all(names(classes) %in% names(palette))) {
@@ -203,7 +203,7 @@ check_values <- function(values, call = rlang::caller_env()) {
   maskr_abort("argument", c(
     "{.arg values} must be two or more different whole numbers, the file's values in the order of
      the classes 0, 1, ...",
-    x = "It is {describe(values)}."
+    x = "You supplied {describe(values)}."
   ), arg = "values", call = call)
 }
 
@@ -460,7 +460,7 @@ as.array.seg_mask <- function(x, ...) bare(x)
 #' @export
 as.matrix.seg_mask <- function(x, ...) {
   if (length(dim(x)) != 2) {
-    maskr_abort("shape", "A volume of {size_words(dim(x))} is no matrix; choose a slice of it.",
+    maskr_abort("shape", "A volume of {size_words(dim(x))} is not a matrix; choose a slice of it.",
                 arg = "x")
   }
   bare(x)

@@ -74,7 +74,7 @@ check_ids_suffice <- function(pairs, classes, metrics, thresholds, call) {
          ids."
       },
       i = if (one_class) {
-        "Write for example {.code thresholds = seq(0, 1, 0.05)}."
+        "For example, write {.code thresholds = seq(0, 1, 0.05)}."
       } else {
         making_probabilities
       }
@@ -100,7 +100,7 @@ check_same_language <- function(pairs, call) {
   maskr_abort("argument", c(
     "{.arg {sides[[1]]}} holds names of classes and {.arg {sides[[2]]}} numbers; {.arg classes} must
      say which belong together.",
-    i = "Write for example {.code classes = {channels_as_code(words)}}."
+    i = "For example, write {.code classes = {channels_as_code(words)}}."
   ), arg = "classes", call = call)
 }
 
@@ -114,7 +114,7 @@ check_thresholds <- function(x, call) {
   if (is_numbers(x) && length(x) > 0 && !anyNA(x) && all(x >= 0 & x <= 1)) return(sort(unique(x)))
   maskr_abort("argument", c(
     "{.arg thresholds} must be numbers from 0 to 1, such as {.code seq(0, 1, 0.05)}.",
-    x = "It is {describe(x)}."
+    x = "You supplied {describe(x)}."
   ), arg = "thresholds", call = call)
 }
 
@@ -126,7 +126,7 @@ check_reach <- function(x, arg, call) {
   maskr_abort("argument", c(
     "{.arg {arg}} must be a number of pixels (or in units of the spacing), or a share of the
      image's diagonal such as {.val 0.75%}.",
-    x = "It is {describe(x)}."
+    x = "You supplied {describe(x)}."
   ), arg = arg, call = call)
 }
 
@@ -257,7 +257,7 @@ classes_of_probabilities <- function(known, prediction, call) {
   if (is.null(channels)) return(c(background = 0L, foreground = 1L))
   maskr_abort("argument", c(
     "{.arg classes} is needed to tell the class ids of the channels.",
-    i = "Write for example {.code classes = {channels_as_code(channels)}}."
+    i = "For example, write {.code classes = {channels_as_code(channels)}}."
   ), arg = "classes", call = call)
 }
 

@@ -50,7 +50,7 @@ check_objects <- function(x, arg, call) {
       "{.arg {arg}} must hold objects: {.fn seg_instances}, {.fn seg_panoptic}, lists of them, or
        annotations.",
       x = if (length(x) == 0) "It is an empty list." else
-        "{if (length(x) > 1) paste('Number', wrong[[1]]) else 'It'} is
+        "{if (length(x) > 1) paste('Number', wrong[[1]], 'is') else 'You supplied'}
          {describe(x[[wrong[[1]]]])}.",
       i = if (length(x) > 0) mend_objects(x[[wrong[[1]]]])
     ), arg = arg, call = call)

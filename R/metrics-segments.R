@@ -30,7 +30,8 @@ segment_side <- function(x, arg, call) {
     other <- if (is.list(x) && !is.object(x)) Filter(\(one) !inherits(one, "seg_panoptic"), x)
     maskr_abort("argument", c(
       "{.arg {arg}} must be a {.cls seg_panoptic}, a list of them, or {.cls seg_annotations}.",
-      x = if (length(other) > 0) "It holds {describe(other[[1]])}." else "It is {describe(x)}.",
+      x = if (length(other) == 0) "You supplied {describe(x)}.",
+      x = if (length(other) > 0) "It holds {describe(other[[1]])}.",
       i = "{.fn as_seg_panoptic} makes one of masks, instances and label images."
     ), arg = arg, call = call)
   }

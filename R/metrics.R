@@ -51,9 +51,9 @@
 #' to the prediction's. Distances are Euclidean, in the units of the masks' attribute `spacing` (of
 #' volumes, usually mm), else in pixels.
 #'
-#' The bands of `boundary_iou` and `trimap_iou` are no Euclidean distances but steps along the axes,
-#' diagonal ones too, as squares (in volumes cubes) erode and dilate: `width`, rounded to whole
-#' pixels along each axis, and at least one. A `width` of 0 is thus one pixel.
+#' The bands of `boundary_iou` and `trimap_iou` are not Euclidean distances, but steps along the
+#' axes, diagonal ones too, as squares (in volumes cubes) erode and dilate: `width`, rounded to
+#' whole pixels along each axis, and at least one. A `width` of 0 is thus one pixel.
 #'
 #' Boundary F1 and surfaces are means over the images; both IoUs of boundaries pool the pixels of
 #' all images.
@@ -145,7 +145,7 @@
 #' | different sizes | `maskr_error_shape` |
 #' | `ci` with fewer than two images | `maskr_error_data` |
 #'
-#' One pixel and an image of nothing but background are no special cases. The background is a class
+#' One pixel and an image of nothing but background are not special cases. The background is a class
 #' like others: leave its rows out of a mean of your own where it should not count.
 #'
 #' @param truth,prediction What is compared, for several images as lists. Where both have names
@@ -168,8 +168,9 @@
 #' @param classes The classes that may occur, a named vector of ids such as
 #'   `c(background = 0, nucleus = 1)`; another id in a pixel that counts is an error. By default the
 #'   ids that are seen, named as the masks name them. Classes are matched by name: a mask that names
-#'   its classes is read by these names, whatever its ids, and bare ids are those of `classes`. Names
-#'   that `classes` lacks mean their ids; without `classes`, an id that has two names is an error.
+#'   its classes is read by these names, whatever its ids, and bare ids are those of `classes`.
+#'   Names that `classes` lacks mean their ids; without `classes`, an id that has two names is an
+#'   error.
 #'   Only COCO's results, which have no names, are matched by id.
 #' @param per_image Score every image too?
 #' @param ... Must be empty.
@@ -441,7 +442,7 @@ check_wanted <- function(metrics, kind, call = rlang::caller_env()) {
   close <- utils::head(known[order(distance)], 3)
   near <- sort(distance)[seq_along(close)] <= max(2, nchar(first) / 3)
   maskr_abort("argument", c(
-    "{.val {first}} is no score of {kind_words[[kind]]}.",
+    "{.val {first}} is not a score of {kind_words[[kind]]}.",
     x = if (length(elsewhere) > 0) "It is one of {.or {kind_words[elsewhere]}}.",
     i = if (kind == "masks" && "objects" %in% elsewhere) {
       "Make matrices of object numbers objects by {.fn as_seg_instances}; read files by
@@ -518,7 +519,7 @@ check_ci <- function(x, call = rlang::caller_env()) {
   if (is_numbers(x) && length(x) == 1 && !is.na(x) && x > 0 && x < 1) return(as.double(x))
   maskr_abort("argument", c(
     "{.arg ci} must be TRUE, FALSE or the level of the intervals, such as 0.9.",
-    x = "It is {describe(x)}."
+    x = "You supplied {describe(x)}."
   ), arg = "ci", call = call)
 }
 

@@ -169,7 +169,7 @@ check_layer_rates <- function(x, call = rlang::caller_env()) {
   if (ok) return(as.list(x))
   maskr_abort("argument", c(
     "{.arg layer_rates} must be a named vector of factors above 0, not {describe(x)}.",
-    i = "Write for example {.code layer_rates = c(encoder = 0.1)}; {.fn seg_freeze} stops layers."
+    i = "For example, write {.code layer_rates = c(encoder = 0.1)}; {.fn seg_freeze} stops layers."
   ), arg = "layer_rates", call = call)
 }
 
@@ -228,9 +228,10 @@ check_layer_rates <- function(x, call = rlang::caller_env()) {
 #'   the state of R's generator, which it leaves alone; `NULL` draws it from R's generator.
 #' @return A [seg_history], invisibly. What Keras's callbacks warn of is a warning of class
 #'   `maskr_warning_callback`. A loss or weights that are not finite stop the training with a
-#'   warning of class `maskr_warning_not_finite`; the model then has the weights of its best epoch, or those
-#'   from before training if there is none. Everything frozen, weights that are not finite to begin
-#'   with, or an unknown `monitor`, is a `maskr_error_data` before any image is read.
+#'   warning of class `maskr_warning_not_finite`; the model then has the weights of its best epoch,
+#'   or those from before training if there is none. Everything frozen, weights that are not
+#'   finite to begin with, or an unknown `monitor`, is a `maskr_error_data` before any image is
+#'   read.
 #'   An image, of the validation data too, in other units than those read before or than those that
 #'   the model was trained on (0..255 among 0..1) is one when it is first read.
 #' @concept training
@@ -308,7 +309,7 @@ weights_for_fit <- function(x, train, classes, verbose, call = rlang::caller_env
   if (!is_numbers(x) || is.null(names(x)) || anyNA(x) || any(x < 0) || !any(x > 0)) {
     maskr_abort("argument", c(
       "{.arg class_weights} must be numbers of at least 0 named by class, or a method.",
-      x = "It is {describe(x)}{if (is_numbers(x) && is.null(names(x))) ' without names'}.",
+      x = "You supplied {describe(x)}{if (is_numbers(x) && is.null(names(x))) ' without names'}.",
       i = "Methods are {.val median}, {.val inverse} and {.val effective}."
     ), arg = "class_weights", call = call)
   }
@@ -317,7 +318,7 @@ weights_for_fit <- function(x, train, classes, verbose, call = rlang::caller_env
 
 # Images and masks may also come as a list of both.
 training_dataset <- function(x, y, batch_size, classes, call = rlang::caller_env(), arg = "x") {
-  if (missing(x)) abort_missing(arg, call, "It is for example a {.fn seg_dataset}.")
+  if (missing(x)) abort_missing(arg, call, "For example, give a {.fn seg_dataset}.")
   pair <- is.null(y) && is.list(x) && !inherits(x, "seg_dataset") && !is_scenes(x) &&
     !is_foreign(x) && length(x) == 2 && may_be_masks(x[[2]])
   if (pair) return(as_dataset(x[[1]], x[[2]], batch_size, classes, call, arg))
@@ -443,8 +444,8 @@ as_sources <- function(x, dims = 2, arg = "x", call = rlang::caller_env()) {
   if (is_image_volume(x) && dims == 3) return(list(images = list(x), single = TRUE))
   if (dims == 3) {
     maskr_abort("shape", c(
-      "This model takes volumes, and {.arg {arg}} is none.",
-      x = "It is {describe(x)}.",
+      "This model takes volumes, and {.arg {arg}} is not one.",
+      x = "You supplied {describe(x)}.",
       i = "{.fn seg_image} makes a volume of an array [D, H, W, C]."
     ), arg = arg, call = call)
   }
@@ -568,7 +569,7 @@ seg_evaluate <- function(model, dataset, y = NULL, ..., per_image = FALSE, metri
 # A list of two may be images and masks.
 check_has_masks <- function(dataset, call = rlang::caller_env()) {
   if (missing(dataset)) {
-    abort_missing("dataset", call, "It is for example a {.fn seg_dataset}.")
+    abort_missing("dataset", call, "For example, give a {.fn seg_dataset}.")
   }
   listed <- is.list(dataset) && !is.object(dataset) && !is_scenes(dataset)
   if (!is.character(dataset) && !(listed && length(dataset) != 2)) return(invisible())
@@ -650,7 +651,7 @@ set_trainable <- function(model, layers, trainable, call = rlang::caller_env()) 
 #'   `seg_preprocess(window = c(-160, 240))` for a model of windowed CT that was saved by a version
 #'   that did not keep the window; `NULL` keeps it.
 #' @return `seg_save()` returns the path invisibly, `seg_load()` and `seg_clone()` a new handle.
-#'   Files that are no model are a `maskr_error_format`, weights that do not fit a
+#'   Files that are not models are a `maskr_error_format`, weights that do not fit a
 #'   `maskr_error_weights`.
 #' @concept models
 #' @export

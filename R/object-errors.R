@@ -242,7 +242,7 @@ as_objects <- function(x, class, arg, call) {
       x = if (inherits(x, "seg_mask")) {
         "It is a mask of classes, which does not say where one object ends and the next begins."
       } else {
-        "It is {describe(x)}."
+        "You supplied {describe(x)}."
       }
     ), arg = arg, call = call)
   }
@@ -352,7 +352,8 @@ check_error_image <- function(which, images, call = rlang::caller_env()) {
     return(check_whole(which, min = 1, max = length(images), arg = "which", call = call))
   }
   maskr_abort("argument", c(
-    "{.arg which} must be the number or the name of an image.", x = "It is {describe(which)}.",
+    "{.arg which} must be the number or the name of an image.",
+    x = "You supplied {describe(which)}.",
     i = if (is.character(images)) "The images are {.val {utils::head(images, 5)}}."
   ), arg = "which", call = call)
 }

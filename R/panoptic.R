@@ -60,7 +60,7 @@ check_segments <- function(segments, x, classes, call = rlang::caller_env()) {
     maskr_abort("argument", c(
       "{.arg segments} must be a data frame with the columns {.field id} and {.field class} or
        {.field label}.",
-      x = "It is {describe(segments)}."
+      x = "You supplied {describe(segments)}."
     ), arg = "segments", call = call)
   }
   segments <- narrow_columns(segments)

@@ -15,9 +15,9 @@
 #'   file: `c(-160, 240)` shows soft tissue in CT (Hounsfield units), `c(-1000, 400)` lungs. Files
 #'   are then read in their own units, and images in memory must have these too, as
 #'   `seg_read_image(path, scale = FALSE)` gives them; where [seg_read_image()] divided an image,
-#'   the division is undone. [fit()][fit.seg_model()] takes over the window of [seg_data_volume()] where
-#'   a model has none. `NULL` leaves integers divided by the maximum of their type, which is rarely
-#'   good for CT.
+#'   the division is undone. [fit()][fit.seg_model()] takes over the window of [seg_data_volume()]
+#'   where a model has none. `NULL` leaves integers divided by the maximum of their type, which is
+#'   rarely good for CT.
 #' @return A plain list of class `seg_preprocess`.
 #' @concept models
 #' @export
@@ -34,7 +34,7 @@ seg_preprocess <- function(channels = c("rgb", "bgr"),
         percentiles[1] < 0 || percentiles[2] > 100 || percentiles[1] >= percentiles[2]) {
     maskr_abort("argument", c(
       "{.arg percentiles} must be two rising numbers from 0 to 100.",
-      x = "It is {describe(percentiles)}."
+      x = "You supplied {describe(percentiles)}."
     ), arg = "percentiles")
   }
   check_per_channel(mean)

@@ -108,7 +108,7 @@ seg_oversample <- function(x, threshold = 0.2, verbose = NULL) {
 # A dataset of whatever has targets to be counted.
 counted_dataset <- function(x, arg = rlang::caller_arg(x), call = rlang::caller_env()) {
   force(arg)
-  if (missing(x)) abort_missing(arg, call, "It is for example a {.fn seg_dataset}.")
+  if (missing(x)) abort_missing(arg, call, "For example, give a {.fn seg_dataset}.")
   if (inherits(x, "seg_dataset")) return(x)
   if (is_scenes(x) || inherits(x, "seg_annotations")) return(seg_dataset(x))
   maskr_abort("argument", "{.arg {arg}} must be a {.fn seg_dataset}, not {describe(x)}.",
@@ -128,7 +128,7 @@ sample_names <- function(x, call = rlang::caller_env()) {
   if (is.character(x) && length(x) > 0 && !anyNA(x)) return(basename(x))
   maskr_abort("argument", c(
     "{.arg x} must be a {.fn seg_dataset}, annotations, paths or a number of images.",
-    x = "It is {describe(x)}."
+    x = "You supplied {describe(x)}."
   ), arg = "x", call = call)
 }
 
@@ -138,8 +138,9 @@ check_proportions <- function(prop, call = rlang::caller_env()) {
     abs(sum(prop) - 1) < 1e-6 && all(nzchar(names)) && !anyDuplicated(names)
   if (ok) return(prop / sum(prop))
   maskr_abort("argument", c(
-    "{.arg prop} must be named numbers above 0 that add up to 1.", x = "It is {describe(prop)}.",
-    i = "Write for example {.code prop = c(train = 0.7, valid = 0.15, test = 0.15)}."
+    "{.arg prop} must be named numbers above 0 that add up to 1.",
+    x = "You supplied {describe(prop)}.",
+    i = "For example, write {.code prop = c(train = 0.7, valid = 0.15, test = 0.15)}."
   ), arg = "prop", call = call)
 }
 
@@ -156,7 +157,7 @@ check_groups <- function(group, names, call = rlang::caller_env()) {
   maskr_abort("argument", c(
     "{.arg group} must be one value for each of the {length(names)} images, or a regular
      expression.",
-    x = "It is {describe(group)}."
+    x = "You supplied {describe(group)}."
   ), arg = "group", call = call)
 }
 
@@ -166,14 +167,14 @@ matched_groups <- function(pattern, names, call) {
     error = \(e) NULL, warning = \(w) NULL
   )
   if (is.null(found)) {
-    maskr_abort("argument", "{.arg group} is no regular expression: {.val {pattern}}.",
+    maskr_abort("argument", "{.arg group} is not a regular expression: {.val {pattern}}.",
                 arg = "group", call = call)
   }
   unmatched <- names[lengths(found) == 0]
   if (length(unmatched) > 0) {
     maskr_abort("data", c(
       "{.arg group} matches nothing in the name of {length(unmatched)} of {length(names)} images.",
-      x = "The first of them: {first_names(unmatched)}", i = "It is {.val {pattern}}."
+      x = "The first of them: {first_names(unmatched)}", i = "The expression is {.val {pattern}}."
     ), arg = "group", call = call)
   }
   vapply(found, \(match) match[[min(2, length(match))]], "")
@@ -188,7 +189,7 @@ check_strata <- function(stratify, names, call = rlang::caller_env()) {
   }
   maskr_abort("argument", c(
     "{.arg stratify} must be TRUE, FALSE, or one value for each of the {length(names)} images.",
-    x = "It is {describe(stratify)}."
+    x = "You supplied {describe(stratify)}."
   ), arg = "stratify", call = call)
 }
 

@@ -227,7 +227,7 @@ new_seg_tune <- function(tried, columns, score, level) {
 # `rows`: for each combination its arguments; `columns`: a data frame of them.
 check_grid <- function(grid, model_fn, call = rlang::caller_env()) {
   if (missing(grid)) {
-    abort_missing("grid", call, "It is for example {.code list(learning_rate = c(0.01, 0.001))}.")
+    abort_missing("grid", call, "For example, write {.code list(learning_rate = c(0.01, 0.001))}.")
   }
   names <- rlang::names2(grid)
   reserved <- c("value", "sd", "lower", "upper", "folds", "seconds", "rank", "error")
@@ -239,12 +239,12 @@ check_grid <- function(grid, model_fn, call = rlang::caller_env()) {
     maskr_abort("argument", c(
       "{.arg grid} must be a data frame or a named list of values of the arguments of
        {.arg model_fn}.",
-      x = if (!ok) "It is {describe(grid)}.",
+      x = if (!ok) "You supplied {describe(grid)}.",
       x = if (length(unknown) > 0) "{.arg model_fn} has no argument {.arg {unknown}}.",
       x = if (any(names %in% reserved)) {
         "{.val {intersect(names, reserved)}} {?is a column/are columns} of the result."
       },
-      i = "Write for example {.code list(learning_rate = c(1e-3, 1e-4))}."
+      i = "For example, write {.code list(learning_rate = c(1e-3, 1e-4))}."
     ), arg = "grid", call = call)
   }
   if (!is.data.frame(grid)) {

@@ -264,7 +264,7 @@ check_decoder <- function(decoder_channels, attention, call = rlang::caller_env(
   if (is.null(attention) || all(unlist(channels) >= 16)) return(channels)
   maskr_abort("argument", c(
     "{.arg decoder_channels} must be at least 16 with {.arg attention}, which divides them by 16.",
-    x = "It is {describe(decoder_channels)}."
+    x = "You supplied {describe(decoder_channels)}."
   ), arg = "decoder_channels", call = call)
 }
 

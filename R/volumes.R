@@ -41,7 +41,7 @@
 #' @param classes Named vector of class ids, such as `c(background = 0, liver = 1)`. By default
 #'   those of the `dataset.json`, else the ids that occur.
 #' @param class Where labels number objects instead of classes, the class of all objects, such as
-#'   `c(nucleus = 1)`; what is no object becomes the background. The Cell Tracking Challenge's
+#'   `c(nucleus = 1)`; what is not an object becomes the background. The Cell Tracking Challenge's
 #'   `man_seg` files are known to number cells.
 #' @param as `"slices"` `[H, W, C]`, or `"patches"` `[D, H, W, C]` for models of volumes.
 #' @param axis The axis that is cut into slices: 1 (D), 2 (H) or 3 (W).
@@ -177,7 +177,7 @@ classes_of_numbered <- function(class, classes, call = rlang::caller_env()) {
   if (all(c(names(class), "background") %in% names(classes))) return(classes)
   maskr_abort("argument", c(
     "{.arg classes} must name the background and the class of the objects, {.val {names(class)}}.",
-    i = "Write for example {.code classes = c(background = 0, {names(class)} = 1)}."
+    i = "For example, write {.code classes = c(background = 0, {names(class)} = 1)}."
   ), arg = "classes", call = call)
 }
 
@@ -205,7 +205,7 @@ check_window <- function(window, call = rlang::caller_env()) {
   if (ok) return(as.double(window))
   maskr_abort("argument", c(
     "{.arg window} must be two rising numbers, the values that become 0 and 1.",
-    x = "It is {describe(window)}."
+    x = "You supplied {describe(window)}."
   ), arg = "window", call = call)
 }
 
@@ -216,7 +216,7 @@ check_patch <- function(patch, arg = "patch", call = rlang::caller_env()) {
   if (ok) return(as.integer(check_extent(rep_len(patch, 3), arg, call)))
   maskr_abort("argument", c(
     "{.arg {arg}} must be {.code c(D, H, W)} in whole voxels, or one number for all three.",
-    x = "It is {describe(patch)}."
+    x = "You supplied {describe(patch)}."
   ), arg = arg, call = call)
 }
 

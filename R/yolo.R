@@ -250,7 +250,7 @@ detector_data <- function(data, classes = NULL, arg = rlang::caller_arg(data),
     maskr_abort("argument", c(
       "{.arg {arg}} must be a {.fn seg_dataset}, what {.fn seg_example} returns, or the path of a
        {.file data.yaml}.",
-      x = "It is {describe(data)}."
+      x = "You supplied {describe(data)}."
     ), arg = arg, call = call)
   }
   targets <- data$instances %||% data$targets
@@ -310,7 +310,8 @@ check_wanted_classes <- function(x, arg = "classes", call = rlang::caller_env())
   ok <- length(x) > 0 && !anyNA(x) && (is.character(x) || is_numbers(x) && all(x == round(x)))
   if (!ok) {
     maskr_abort("argument", c(
-      "{.arg {arg}} must be names or ids of classes, or NULL for all.", x = "It is {describe(x)}."
+      "{.arg {arg}} must be names or ids of classes, or NULL for all.",
+      x = "You supplied {describe(x)}."
     ), arg = arg, call = call)
   }
   as.list(unname(if (is.character(x)) x else as.integer(x)))

@@ -174,7 +174,7 @@ def test_damaged_descriptions_of_2017(tmp_path, text):
 def test_damaged_descriptions_of_2020(tmp_path, text):
     root = seg(tmp_path, PIXELS)
     (root / "training" / "a.json").write_text(text)
-    with pytest.raises(FormatError, match=r"a\.json is no ADE20K JSON"):
+    with pytest.raises(FormatError, match=r"a\.json is not ADE20K JSON"):
         read(root)
 
 
@@ -211,7 +211,7 @@ def test_damaged_masks(tmp_path):
     write_photo(root / "training" / "b.jpg", 2, 3)
     x, report = read(root)
     assert report.skipped["image without a mask"][0] == 1
-    with pytest.raises(FormatError, match="no RGB image"):
+    with pytest.raises(FormatError, match="not an RGB image"):
         x.labels(0)
 
 

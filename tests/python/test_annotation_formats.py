@@ -56,10 +56,10 @@ def test_texts_that_cannot_be_read_are_named(tmp_path):
         with pytest.raises(FormatError, match="a.json cannot be read"):
             read(path)
     path.write_bytes(b'{"a": \xff}')
-    with pytest.raises(FormatError, match="a.json is no text in UTF-8"):
+    with pytest.raises(FormatError, match="a.json is not text in UTF-8"):
         read_text(path)
     path.write_text('{"a": NaN}')
-    with pytest.raises(FormatError, match="a.json is no JSON") as caught:
+    with pytest.raises(FormatError, match="a.json is not JSON") as caught:
         read_json(path)
     assert "null" in caught.value.hint
     with pytest.raises(FormatError, match="larger than 5 bytes"):

@@ -64,7 +64,7 @@ def test_an_impossible_monitor_is_an_error_before_an_epoch_is_spent():
 
 @pytest.mark.parametrize("value", ["x", {"kind": "magic"}, {"name": "early_stopping"}])
 def test_what_is_no_callback_is_an_error(value):
-    with pytest.raises(DataError, match="is no callback"):
+    with pytest.raises(DataError, match="is not a callback"):
         fit(model_of(), callbacks=[value])
 
 

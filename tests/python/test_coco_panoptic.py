@@ -168,7 +168,7 @@ def test_fixtures_are_counted(shared_data, file):
 
 
 VOID = (
-    "1 x image whose pixels of no object become void, which is ignored when read (first: x/y.jpg)"
+    "image whose pixels of no object become void, which is ignored when read (x/y.jpg)"
 )
 
 
@@ -212,9 +212,9 @@ def test_objects_become_segments_and_what_is_lost_is_counted(tmp_path):
     made = Annotations("memory", "", images, table.finish(), names)
     changed = write(made, tmp_path / "out.json").to_r()["changed"]
     assert changed == [
-        "1 x attributes left out (first: x/y.jpg)",
-        "4 x score left out (first: x/y.jpg)",
-        "1 x object partly or wholly under another one (first: x/y.jpg)",
+        "attributes left out (x/y.jpg)",
+        "score left out (4 times, first: x/y.jpg)",
+        "object partly or wholly under another one (x/y.jpg)",
         VOID,
     ]
     assert (tmp_path / "out" / "x" / "y.png").exists()
@@ -308,7 +308,7 @@ def test_a_failed_write_leaves_nothing(tmp_path):
     with pytest.raises(FormatError, match="holds files"):
         write(found, out / "x.json")
     assert sorted(one.name for one in out.rglob("*")) == ["own.txt", "x"]
-    with pytest.raises(FormatError, match="no name for a JSON file"):
+    with pytest.raises(FormatError, match="is not a name for a JSON file"):
         write(found, out)
 
 

@@ -113,7 +113,7 @@ def test_frames_come_back_identical(codes):
         x = held([labels, labels], [Category(1, "cell")], root / "in")
         report = write(x, root / "out", "ctc")
         assert {r: n for r, (n, _) in report.changed.items()} == {
-            "image that is no TIFF, copied as it is": 2,
+            "image that is not a TIFF, copied as it is": 2,
             "image whose name becomes the number of a frame": 2,
         }
         back, _ = read(root / "out")
@@ -164,7 +164,7 @@ def test_damage(tmp_path):
     path.write_bytes(whole[:150])
     x, report = read(tmp_path / "b")
     assert x.images.files == ["t002.tif"]
-    assert report.skipped["file that is no readable image"][0] == 1
+    assert report.skipped["file that is not a readable image"][0] == 1
     path.write_bytes(whole[:-8])
     with pytest.raises(FormatError, match="man_seg000"):
         read(tmp_path / "b")[0].labels(0)

@@ -149,13 +149,13 @@ def test_a_cache_reads_each_file_once(tmp_path):
 def test_an_unknown_class_id_names_the_image_and_the_ids():
     image, ids = sample()
     ids[0, 0] = 5
-    with pytest.raises(DataError, match='"image 0" holds the class id 5; .* 0, 3, 7'):
+    with pytest.raises(DataError, match='image 0 holds the class id 5; .* 0, 3, 7'):
         loader([image], [ids])[0]
 
 
 def test_a_mask_of_another_size_names_the_image():
     image, _ = sample()
-    with pytest.raises(ShapeError, match='"image 0" has size 5 x 7, and its mask 4 x 7'):
+    with pytest.raises(ShapeError, match='Image 0 has size 5 x 7, and its mask 4 x 7'):
         loader([image], [np.zeros((4, 7), dtype=np.int32)])[0]
 
 

@@ -4,6 +4,8 @@ import pickle
 
 import pytest
 from maskr import errors
+from maskr.errors import DataError, images_called, in_image
+from maskr.words import as_r, counted
 
 CLASSES = [
     value
@@ -51,3 +53,24 @@ def test_names_say_that_they_are_errors():
 )
 def test_errors_of_memory_tell_how_much_was_asked_for(error, asked):
     assert errors.memory_asked(error) == asked
+
+
+def test_errors_name_an_image_once():
+    def error(text, names=()):
+        with pytest.raises(DataError) as caught, images_called(names), in_image(2, 3):
+            raise DataError(text)
+        return caught.value.text
+
+    assert error("The image has 2 channels.") == "Image 2 has 2 channels."
+    assert error("It is dark.", ["image 1", "image 2"]) == "Image 2: It is dark."
+    assert error("The image is dark.", ["a", "b"]) == 'Image "b" is dark.'
+    assert error('The image "x" is dark.', ["a", "b"]) == 'Image "b": The image "x" is dark.'
+
+
+def test_numbers_have_their_nouns_and_values_are_written_as_r_does():
+    assert [counted(n, "image") for n in (0, 1, 1200)] == ["0 images", "1 image", "1,200 images"]
+    assert counted(2, "class", "classes") == "2 classes"
+    values = [[9], (9, 3), ["a", True], None, False, 0.5, "b0"]
+    assert [as_r(value) for value in values] == [
+        "9", "c(9, 3)", 'c("a", TRUE)', "NULL", "FALSE", "0.5", '"b0"'
+    ]  # fmt: skip

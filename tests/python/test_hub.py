@@ -323,9 +323,9 @@ class TestWrap:
             np.testing.assert_allclose(out, expected, atol=1e-6)
 
     def test_number_of_channels_must_be_that_of_the_classes(self):
-        with pytest.raises(DataError, match=r"returns 2 channel\(s\), and 3 classes need 3"):
+        with pytest.raises(DataError, match=r"returns 2 channels, and 3 classes need 3"):
             wrapping.wrap(same_size(3, 2), THREE)
-        with pytest.raises(DataError, match=r"returns 3 channel\(s\), and 2 classes need 1"):
+        with pytest.raises(DataError, match=r"returns 3 channels, and 2 classes need 1"):
             wrapping.wrap(same_size(3, 3), CLASSES)
         assert wrapping.wrap(same_size(3, 2)).spec.classes is None
 

@@ -414,7 +414,7 @@ def test_volumes_and_images_are_not_mistaken_for_each_other(rng):
         predict(model_of_volumes(), [rng.random((4, 5, 1))], "mask")
     data = {"images": [rng.random((3, 4, 5, 1))], "targets": [np.zeros((3, 4, 5), np.int32)],
             "names": ["ct"], "class_ids": [0, 4]}
-    with pytest.raises(ShapeError, match='image "ct" is a volume'):
+    with pytest.raises(ShapeError, match='Image "ct" is a volume'):
         inference.evaluate(model_of(channels=1), data)
 
 

@@ -163,7 +163,7 @@ def test_losses_are_counted(tmp_path):
     report = write(x, tmp_path / "out2", "labels")
     assert {reason: count for reason, (count, _) in report.changed.items()} == {
         "image whose pixels to be ignored were written as 0": 1,
-        "image with regions that are no single objects, written as 0": 1,
+        "image with regions that are not single objects, written as 0": 1,
         LOST: 1,
     }
     x = held([Labels(np.array([[1, 0]]), np.array([[1, 0]]))], [Category(1, "object")], tmp_path)

@@ -242,7 +242,7 @@ def test_other_files_in_a_folder_are_counted_and_alone_an_error(tmp_path):
     report = Report()
     assert len(read(tmp_path, report).images) == 1
     assert list(report.skipped) == ["JSON file that is not LabelMe's"]
-    with pytest.raises(FormatError, match="is no file of LabelMe"):
+    with pytest.raises(FormatError, match="is not a file of LabelMe"):
         read(tmp_path / "z.json")
     with pytest.raises(FormatError, match="holds no file of LabelMe"):
         (tmp_path / "empty").mkdir()
@@ -391,7 +391,7 @@ def test_polygons_that_are_none_are_counted(tmp_path):
         "polygon far outside of its image": 1,
     }
     path.write_text(path.read_text().replace("1000000000.0", "NaN"))
-    with pytest.raises(FormatError, match="no JSON"):
+    with pytest.raises(FormatError, match="not JSON"):
         read(path)
 
 

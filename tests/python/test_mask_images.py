@@ -308,11 +308,11 @@ def test_other_sizes_and_broken_heads_are_left_out_and_counted(tmp_path):
     x, report = read(root, classes=IDS)
     assert x.images.files == ["a.jpg"]
     (root / "masks" / "a.png").write_bytes(b"")
-    with pytest.raises(FormatError, match=r"no image with a mask .*2 x file that is no readable"):
+    with pytest.raises(FormatError, match=r"no image with a mask .*a readable image \(2 times"):
         read(root, classes=IDS)
     assert {reason: count for reason, (count, _) in report.skipped.items()} == {
         "image and mask of different sizes": 1,
-        "file that is no readable image": 1,
+        "file that is not a readable image": 1,
     }
 
 

@@ -125,7 +125,7 @@ def test_results_are_paired_by_ids(tmp_path):
     assert scores["ar100"] == 0.5
     rows[0]["image_id"] = 5
     results.write_text(json.dumps(rows))
-    with pytest.raises(DataError, match="1 images that the truth lacks, such as 5"):
+    with pytest.raises(DataError, match="1 image that the truth lacks, such as 5"):
         metrics.score(truth, results)
 
 

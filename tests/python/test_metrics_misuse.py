@@ -47,8 +47,8 @@ def test_boxes_overlap_in_four_ways():
     ("truth", "prediction", "message"),
     [
         (LABELS / 2, LABELS, "The truth must hold whole labels, not float64 numbers"),
-        (LABELS, LABELS - 3, "The prediction holds -3, which is no label"),
-        (LABELS - 3, LABELS, "The truth holds -3, which is no label"),
+        (LABELS, LABELS - 3, "The prediction holds -3, which is not a label"),
+        (LABELS - 3, LABELS, "The truth holds -3, which is not a label"),
     ],
 )
 def test_label_images_hold_labels(truth, prediction, message):

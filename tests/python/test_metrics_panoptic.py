@@ -241,7 +241,7 @@ def test_wrong_input():
     with pytest.raises(DataError, match="prediction holds segment id 2"):
         family.count(one, scene([[1, 2, 1]], {1: 7}))
     for truth, prediction in (([[-3, 1, 1]], [[1, 1, 1]]), ([[1, 1, 1]], [[-3, 1, 1]])):
-        with pytest.raises(DataError, match="holds -3, which is no segment id") as caught:
+        with pytest.raises(DataError, match="holds -3, which is not a segment id") as caught:
             family.count(scene(truth, {1: 7}), scene(prediction, {1: 7}))
         assert "void" in caught.value.hint
     with pytest.raises(DataError, match="truth holds class id 8, not among the classes 4, 7, 9"):

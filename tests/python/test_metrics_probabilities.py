@@ -172,7 +172,7 @@ def test_contract(family, rng):
     with pytest.raises(DataError, match="values from 0 to 1.5"):
         wrong = np.where(probabilities == probabilities.max(), 1.5, 0)
         family.count(np.zeros((6, 5), int), masks.Mask(good.ids, probabilities=wrong))
-    with pytest.raises(DataError, match="3 channels, and there are 2"):
+    with pytest.raises(DataError, match="3 channels, and the number of classes is 2"):
         of_probabilities(probabilities, [0, 1])
     with pytest.raises(DataError, match="missing for a part of the classes"):
         of_probabilities(np.where(probabilities > 0.9, np.nan, probabilities), range(3))

@@ -147,7 +147,7 @@ def test_images_that_are_no_volumes_give_labels_alone(tmp_path, split):
     made.images.splits = [split]
     report = Report()
     write(made, str(tmp_path / "nif"), "nifti", WriteOptions(), report)
-    assert report.changed["image that is no NIfTI file, not copied"] == [1, "a.png"]
+    assert report.changed["image that is not a NIfTI file, not copied"] == [1, "a.png"]
     again, _ = get(tmp_path / "nif", "auto")
     assert again.images.splits == [split]
     np.testing.assert_array_equal(again.labels(0).classes, made.labels(0).classes)

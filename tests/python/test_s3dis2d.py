@@ -110,7 +110,7 @@ def test_what_is_missing_is_named(tmp_path):
 
 @pytest.mark.parametrize(
     ("content", "problem"),
-    [([1, 2], "no list"), (["tree_1_wood_1_1"], "not known")],
+    [([1, 2], "not a list"), (["tree_1_wood_1_1"], "not known")],
 )
 def test_strange_lists_of_names_are_refused(tmp_path, content, problem):
     names(tmp_path, content)

@@ -46,7 +46,7 @@ def test_files_and_instances_are_counted_alike(tmp_path):
 
 
 def test_unknown_ids_and_damaged_files_are_errors(tmp_path):
-    with pytest.raises(DataError, match='"image 1" holds the class id 5; .* 0, 3, 7'):
+    with pytest.raises(DataError, match='image 1 holds the class id 5; .* 0, 3, 7'):
         count(data([np.zeros((2, 2), np.int32), np.full((2, 2), 5, np.int32)]))
     (tmp_path / "x.png").write_bytes(b"no image")
     with pytest.raises(FormatError, match="x.png"):

@@ -341,7 +341,7 @@ def test_callbacks_that_could_not_keep_their_word_are_refused(tmp_path):
     reduce = keras.callbacks.ReduceLROnPlateau()
     with pytest.raises(DataError, match="schedule"):
         training.fit(model_of(schedule={"name": "cosine"}), data(2), epochs=1, callbacks=[reduce])
-    with pytest.raises(DataError, match="no callback"):
+    with pytest.raises(DataError, match="is not a callback"):
         training.fit(model_of(), data(2), epochs=1, callbacks=["stop"])
 
 

@@ -477,12 +477,12 @@ def test_voc_s_own_masks_survive(shared_data, tmp_path):
             "entities",
         ),
         ('<!DOCTYPE x [<!ENTITY a SYSTEM "file:///etc/passwd">]>', "&a;", "entities"),
-        ("", "<object>", "no XML"),
+        ("", "<object>", "not XML"),
         ("", "<object><name>cat</name></object>", "object 1 of .* no box"),
         ("", an_object(xmin="x"), "object 1 of .* no box"),
         ("", an_object() + an_object(name=" "), "object 2 of .* no name"),
-        ('<?xml version="1.0" encoding="nonsense"?>', "", "no XML"),
-        ("<x/>", "", "no XML"),
+        ('<?xml version="1.0" encoding="nonsense"?>', "", "not XML"),
+        ("<x/>", "", "not XML"),
     ],
 )
 def test_damaged_xml_is_a_classed_error(tmp_path, head, objects, message):
@@ -494,10 +494,10 @@ def test_damaged_xml_is_a_classed_error(tmp_path, head, objects, message):
 def test_other_files_are_refused(tmp_path):
     root = boxed(tmp_path / "a")
     (root / "Annotations/one.xml").write_text("<annotations/>")
-    with pytest.raises(FormatError, match="no file of Pascal VOC"):
+    with pytest.raises(FormatError, match="not a file of Pascal VOC"):
         read(root)
     (tmp_path / "b").mkdir()
-    with pytest.raises(FormatError, match="no folder of Pascal VOC"):
+    with pytest.raises(FormatError, match="not a folder of Pascal VOC"):
         read(tmp_path / "b")
     assert not voc.matches(tmp_path / "b")
     (tmp_path / "c").mkdir()

@@ -255,7 +255,7 @@ class TestScriptFile:
             "state.pt": "is a pickle",
             "module.pt": "is a pickle",
             "m.keras": "is a Keras model",
-            "text.pt": "is damaged, or of an unknown kind",
+            "text.pt": "is damaged or of no kind that maskr knows",
             "page.pt": "is a web page",
             "lfs.pt": "is a Git LFS pointer",
         }

@@ -217,7 +217,7 @@ def test_a_confidence_behind_a_polygon_is_its_score(tmp_path):
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("0 .1 .2 .3 x", "what is no number"),
+        ("0 .1 .2 .3 x", "what is not a number"),
         ("-1 .1 .2 .3 .4", "counted from 0"),
         ("1.5 .1 .2 .3 .4", "counted from 0"),
         ("nan .1 .2 .3 .4", "counted from 0"),

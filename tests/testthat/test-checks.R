@@ -116,8 +116,9 @@ test_that("things are described in a few words", {
   expect_identical(describe(letters), "a character vector of length 26")
   expect_identical(describe(matrix(1L, 2, 3)), "an array of type integer and size 2 x 3")
   expect_identical(describe(data.frame(x = 1:3)), "a data frame of 3 rows")
+  expect_identical(describe(data.frame(x = 1)), "a data frame of 1 row")
   expect_identical(describe(print), "a function")
-  expect_identical(describe(list(1)), "an object of class list")
+  expect_identical(describe(list(1)), "a list of length 1")
 })
 
 test_that("arguments by the names of other packages are answered with ours", {

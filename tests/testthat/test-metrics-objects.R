@@ -340,12 +340,12 @@ test_that("what is no object is named, with a mend", {
   said <- function(...) {
     conditionMessage(expect_error(seg_metrics(...), class = "maskr_error_argument"))
   }
-  expect_match(said(truth, NULL), "It is NULL")
+  expect_match(said(truth, NULL), "You supplied NULL")
   expect_match(said(truth, 5), "the number 5")
   expect_match(said(truth, "found.png"), "seg_read_annotations")
   expect_match(said(truth, "found.json"), "seg_read_annotations(\"found.json\")", fixed = TRUE)
   expect_match(said("true.json", "found.json"), "true.json", fixed = TRUE)
-  expect_match(said(as_seg_panoptic(truth), NULL), "It is NULL")
+  expect_match(said(as_seg_panoptic(truth), NULL), "You supplied NULL")
   labels <- as.matrix(as_seg_panoptic(truth))
   for (metrics in c("bioimage", "aji")) {
     expect_match(said(labels, labels, metrics = metrics), "as_seg_instances")

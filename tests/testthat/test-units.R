@@ -246,7 +246,7 @@ test_that("training takes images of one kind of units, and those of the model, o
     model
   }
   refused <- function(code, names) {
-    expect_error(code, paste0('The image "(', names, ')" has values from'),
+    expect_error(code, paste0('Image "(', names, ')" has values from'),
                  class = "maskr_error_data")
   }
   # mixed in one set: which is read first depends on the order that is drawn

@@ -1,6 +1,5 @@
 """What was asked of a network, and whether weights agree with it."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -9,6 +8,7 @@ from maskr.errors import DataError
 from maskr.preprocess import Preprocess
 from maskr.published import Published
 from maskr.spec import Spec
+from maskr.words import as_r
 
 
 @dataclass(frozen=True)
@@ -58,8 +58,8 @@ def check_said(asked: Asked, held: Spec, name: str, sizes: Sequence[Published] =
             others = [one.arguments[argument] for one in sizes if argument in one.arguments]
             choice = f" Those that have them: {', '.join(others)}." if len(others) > 1 else ""
             raise DataError(
-                f'The weights "{name}" have {argument} = {json.dumps(value)}, and '
-                f"{json.dumps(said)} was asked for.",
+                f'The weights "{name}" have {argument} = {as_r(value)}, and '
+                f"{as_r(said)} was asked for.",
                 hint=f"Leave `{argument}` out, or train a network of your own.{choice}",
                 argument=argument,
             )

@@ -139,7 +139,8 @@ def metadata(path: str) -> dict | None:
 
 def is_not(path: str, what: str) -> str:
     """The sentence that says of what kind a file is, instead of `what`."""
-    return f"The file {path} is {kind_of(path) or 'damaged, or of an unknown kind'}, not {what}."
+    kind = kind_of(path) or "damaged or of no kind that maskr knows"
+    return f"The file {path} is {kind}, not {what}."
 
 
 def _read_pickle(path: str) -> object:

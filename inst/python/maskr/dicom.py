@@ -22,6 +22,7 @@ from maskr.errors import FormatError, MissingPackageError, unreadable
 from maskr.images import SUFFIXES
 from maskr.limits import check_claim
 from maskr.volumes import Volume, is_nifti
+from maskr.words import counted
 
 if TYPE_CHECKING:
     import pydicom
@@ -172,7 +173,7 @@ def what_else(folder: Path) -> str:
     names = [one.name.lower() for one in folder.iterdir()]
     pictures = sum(name.endswith(SUFFIXES) for name in names)
     if pictures:
-        return f": it is a folder of {pictures} image file{'s' if pictures > 1 else ''}"
+        return f": it is a folder of {counted(pictures, 'image file')}"
     if any(is_nifti(name) for name in names):
         return ": it is a folder of NIfTI files"
     return "" if names else ": it is empty"
@@ -229,7 +230,7 @@ def check_one_series(slices: list[Slice], folder: str) -> None:
         series.setdefault(str(one.header.get("SeriesInstanceUID", "")), []).append(one)
     if len(series) > 1:
         listed = "; ".join(
-            f"{name_of(group[0].header)} ({len(group)} file{'s' if len(group) > 1 else ''}, the "
+            f"{name_of(group[0].header)} ({counted(len(group), 'file')}, the "
             f"first {Path(group[0].path).name})"
             for group in series.values()
         )

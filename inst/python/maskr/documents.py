@@ -39,7 +39,7 @@ def read_text(path: Path, largest: int | None = None) -> str:
     except OSError as error:
         raise unreadable(path, error) from error
     except UnicodeDecodeError as error:
-        raise FormatError(f"{path} is no text in UTF-8: {error.reason}.") from error
+        raise FormatError(f"{path} is not text in UTF-8: {error.reason}.") from error
 
 
 def read_json(path: Path) -> Any:
@@ -58,7 +58,7 @@ def read_json(path: Path) -> Any:
     except orjson.JSONDecodeError as error:
         special = any(word in content for word in (b"NaN", b"Infinity"))
         raise FormatError(
-            f"{path} is no JSON: {error}.",
+            f"{path} is not JSON: {error}.",
             hint="JSON has no NaN or Infinity; write null instead." if special else "",
             argument="path",
         ) from error
@@ -86,7 +86,7 @@ def xml_damage(path: Path, program: str) -> Iterator[None]:
     except OSError as error:
         raise unreadable(path, error, "path") from error
     except (ET.ParseError, LookupError, ValueError) as error:
-        raise FormatError(f"{path} is no XML: {error}.", argument="path") from error
+        raise FormatError(f"{path} is not XML: {error}.", argument="path") from error
 
 
 def xml_text(text: str) -> str:

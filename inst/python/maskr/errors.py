@@ -94,10 +94,23 @@ def in_image(number: int, images: int) -> Iterator[None]:
         yield
     except MaskrError as error:
         if images > 1:
-            error.text = f"Image {number}: {error.text}"
+            error.text = about(f"Image {number}", error.text)
             error.args = (error.text,)
             error.image = number
         raise
+
+
+def about(image: str, text: str) -> str:
+    """Begin a message by the image that it is about."""
+    if text.startswith("The image ") and not text.startswith('The image "'):
+        return image + text.removeprefix("The image")
+    return f"{image}: {text}"
+
+
+def label(image: str) -> str:
+    """An image's name in quotes; the number of one that R numbers as "image 2"."""
+    number = re.fullmatch(r"image (\d+)", image)
+    return number[1] if number else f'"{image}"'
 
 
 @contextmanager
@@ -108,7 +121,8 @@ def images_called(names: Sequence[str]) -> Iterator[None]:
     except MaskrError as error:
         number = getattr(error, "image", None)
         if number is not None and len(names) >= number:
-            error.text = f'Image "{names[number - 1]}"' + error.text.removeprefix(f"Image {number}")
+            rest = error.text.removeprefix(f"Image {number}")
+            error.text = f"Image {label(names[number - 1])}{rest}"
             error.args = (error.text,)
         raise
 

@@ -10,6 +10,7 @@ from maskr.errors import DataError
 from maskr.model import SegModel
 from maskr.spec import Spec
 from maskr.trial import check_activation, first_channels, trial
+from maskr.words import counted
 
 
 def foreign_model(module: nn.Module, spec: Spec) -> SegModel:
@@ -44,8 +45,8 @@ def foreign_model(module: nn.Module, spec: Spec) -> SegModel:
         return SegModel(OneChannel(module, sigmoid), spec)
     if channels != spec.out_channels:
         raise DataError(
-            f"The network returns {channels} channel(s), and {len(spec.classes)} classes need "
-            f"{spec.out_channels}.",
+            f"The network returns {counted(channels, 'channel')}, and {len(spec.classes)} classes "
+            f"need {spec.out_channels}.",
             hint="Two classes take one channel or two; more take one each, in their order.",
             argument="classes",
         )

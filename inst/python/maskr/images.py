@@ -18,6 +18,7 @@ from maskr.arrays import numbers_to_r
 from maskr.errors import DataError, FormatError, ShapeError
 from maskr.limits import DEFLATE, check_claim
 from maskr.tiff import ORIENTATION_TAG, first_bytes, opencv_pages, upright, with_channels
+from maskr.words import counted
 
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
@@ -185,7 +186,7 @@ def check_infinite(image: np.ndarray, name: str) -> None:
     n = int(np.isinf(image).any(axis=0).sum())
     if n > 0:
         raise DataError(
-            f"{name} holds infinite values in {in_words(n)}.",
+            f"{name} holds infinite values in {counted(n, 'pixel')}.",
             hint="Replace them, for example x[is.infinite(x)] <- NA: missing pixels are left out.",
         )
 
@@ -211,11 +212,6 @@ def filled(image: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
         known = channel[~hole]
         channel[hole] = known.mean(dtype=np.float64) if known.size else 0
     return image, holes.any(axis=0)
-
-
-def in_words(n: int) -> str:
-    """Write a number of pixels."""
-    return "1 pixel" if n == 1 else f"{n:,} pixels"
 
 
 def fit_channels(image: np.ndarray, in_channels: int, what: str = "The image") -> np.ndarray:
@@ -247,8 +243,7 @@ def fit_channels(image: np.ndarray, in_channels: int, what: str = "The image") -
         )
     several = " Images [N, H, W] of one channel need its dimension: array(x, c(dim(x), 1))."
     raise ShapeError(
-        f"{what} has {channels} channel{'s' if channels > 1 else ''}, "
-        f"and the model takes {in_channels}.",
+        f"{what} has {counted(channels, 'channel')}, and the model takes {in_channels}.",
         hint="Choose channels with image[, , k], or build a model with other in_channels."
         + (several if channels > 4 else ""),
     )

@@ -38,6 +38,7 @@ from maskr.outputs import take_tensor
 from maskr.padding import padded, rounded_up
 from maskr.spec import Spec
 from maskr.units import Units, check_values, check_window
+from maskr.words import counted
 
 PIXELS_PER_BATCH = {"cpu": 256 * 256, "cuda": 16 * 512 * 512, "mps": 4 * 512 * 512}
 """A CPU is fastest where a batch's activations stay in its cache; GPUs want to be filled."""
@@ -399,7 +400,8 @@ class Network:
             asked = memory_asked(error)
             if asked is not None:
                 raise DeviceError(
-                    f"The device {self.where} ran out of memory on a batch of {len(x)} image(s) of "
+                    f"The device {self.where} ran out of memory on a batch of "
+                    f"{counted(len(x), 'image')} of "
                     f"{size} {'pixels' if of_images else 'voxels'}"
                     f"{f', which asked for {asked} at once' if asked else ''}.",
                     hint="What helps is `batch_size = 1`, smaller images, or a smaller network.",
@@ -420,7 +422,7 @@ class Network:
         if damaged is not None:
             raise DataError(
                 f"{said}: its weights hold NaN or infinite values (in `{damaged}`).",
-                hint="Load or build the model anew.",
+                hint="Load or build the model again.",
             )
         if not np.isfinite(image).all():
             raise DataError(

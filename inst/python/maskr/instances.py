@@ -12,6 +12,7 @@ import numpy as np
 
 from maskr.arrays import NA_INTEGER, array_to_r
 from maskr.errors import DataError, ShapeError
+from maskr.words import counted
 
 
 @dataclass
@@ -87,7 +88,10 @@ class Instances:
         class_ids = np.asarray(class_ids, dtype=np.int32).reshape(-1)
         scores = np.full(n, np.nan) if scores is None else np.asarray(scores, float).reshape(-1)
         if len(class_ids) != n or len(scores) != n:
-            raise ShapeError(f"{n} masks came with {len(class_ids)} classes, {len(scores)} scores.")
+            raise ShapeError(
+                f"{counted(n, 'mask')} came with {counted(len(class_ids), 'class', 'classes')} and "
+                f"{counted(len(scores), 'score')}."
+            )
         areas, own_boxes = measure(rles, size)
         boxes = own_boxes if boxes is None else np.asarray(boxes, dtype=float).reshape(n, 4)
         return cls((int(size[0]), int(size[1])), class_ids, scores, boxes, areas, list(rles))
@@ -569,7 +573,7 @@ def read(path: str, class_id: int, ignore: int | None = None) -> dict:
             hint=f"Read it with seg_read_mask(path, values = c(0, {top})).",
         )
     if labels.min() < 0:
-        raise DataError(f"{name} holds negative numbers, which are no objects.")
+        raise DataError(f"{name} holds negative numbers, which are not objects.")
     if ignore is not None:
         labels[labels == ignore] = 0
     return {"columns": labelled(labels, class_id), "size": [int(s) for s in labels.shape]}

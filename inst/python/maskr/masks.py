@@ -401,7 +401,7 @@ def check_listed(
     shown = ", ".join(map(str, unlisted))
     raise DataError(
         f"{path} holds {shown}, not among values, and none of {', '.join(map(str, values[1:]))}.",
-        hint=f"Write for example values = c({values[0]}, {unlisted[0]}) if {unlisted[0]} is an "
+        hint=f"For example, write values = c({values[0]}, {unlisted[0]}) if {unlisted[0]} is an "
         f"object, or ignore = {unlisted[0]} if those pixels are to be left out.",
         argument="values",
     )

@@ -10,6 +10,7 @@ from maskr import architectures, device, keras_losses, layers, members
 from maskr.errors import DataError, ShapeError
 from maskr.outputs import take_tensor
 from maskr.spec import Spec
+from maskr.words import counted
 
 if TYPE_CHECKING:
     from maskr.training.distributed import Team
@@ -104,8 +105,9 @@ class SegModel(keras.Model):
             if "more than 1 value per channel" not in str(error):
                 raise
             raise ShapeError(
-                f"A batch of {x.shape[0]} image(s) of {' x '.join(map(str, x.shape[2:]))} pixels "
-                "shrinks to one value per channel, on which batch normalisation cannot train.",
+                f"A batch of {counted(len(x), 'image')} of {' x '.join(map(str, x.shape[2:]))} "
+                "pixels shrinks to one value per channel, on which batch normalisation cannot "
+                "train.",
                 hint="Use larger images, or batch_size = 2 or more.",
                 argument="batch_size",
             ) from error

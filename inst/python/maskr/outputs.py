@@ -3,6 +3,7 @@
 import torch
 
 from maskr.errors import DataError
+from maskr.words import as_r
 
 Output = torch.Tensor | dict | list | tuple
 """What networks return."""
@@ -40,8 +41,8 @@ def chosen(out: Output, output: str | int) -> object:
     outputs = by_name(out)
     if output not in outputs:
         raise DataError(
-            f"The network has no output {quoted(output)}. It returns {described(out)}.",
-            hint=f"Choose one of {', '.join(map(quoted, outputs))}.",
+            f"The network has no output {as_r(output)}. It returns {described(out)}.",
+            hint=f"Choose one of {', '.join(map(as_r, outputs))}.",
             argument="output",
         )
     return outputs[output]
@@ -52,7 +53,7 @@ def unclear(out: Output) -> DataError:
     names = list(by_name(out))
     return DataError(
         f"The network returns {described(out)}, and `output` does not say which of them counts.",
-        hint=f"Name it, such as `output = {quoted(names[0])}`." if names else "",
+        hint=f"Name it, such as `output = {as_r(names[0])}`." if names else "",
         argument="output",
     )
 
@@ -63,11 +64,6 @@ def described(out: object) -> str:
         return f"a tensor of size {' x '.join(map(str, out.shape))}"
     if isinstance(out, dict | list | tuple):
         kind = "dictionary" if isinstance(out, dict) else type(out).__name__
-        parts = [f"{quoted(name)} ({described(part)})" for name, part in by_name(out).items()]
+        parts = [f"{as_r(name)} ({described(part)})" for name, part in by_name(out).items()]
         return f"a {kind} of {', '.join(parts)}" if parts else f"an empty {kind}"
     return f"an object of class {type(out).__name__}"
-
-
-def quoted(output: str | int) -> str:
-    """A name or place as R would write it."""
-    return f'"{output}"' if isinstance(output, str) else str(output)

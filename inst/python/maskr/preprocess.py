@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from maskr.errors import DataError
+from maskr.words import counted
 
 ALMOST_NONE = 1e-6
 """The least spread that an image is divided by."""
@@ -73,8 +74,8 @@ class Preprocess:
             values = getattr(self, name)
             if values is not None and len(values) not in (1, channels):
                 raise DataError(
-                    f"The preprocessing's `{name}` has {len(values)} values for {channels} "
-                    "channels.",
+                    f"The preprocessing's `{name}` has {len(values)} values for "
+                    f"{counted(channels, 'channel')}.",
                     hint="Give one value, or one per channel.",
                     argument="preprocess",
                 )

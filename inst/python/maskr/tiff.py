@@ -19,6 +19,7 @@ import numpy as np
 from maskr.errors import FormatError, MissingPackageError, unreadable
 from maskr.limits import DEFLATE, check_claim
 from maskr.tiff_tags import about, is_lossy_page
+from maskr.words import as_r, counted
 
 if TYPE_CHECKING:
     import tifffile
@@ -284,8 +285,8 @@ def cannot_decode(path: str, error: Exception) -> FormatError | MissingPackageEr
     """Make the error for a file that nothing here decodes, from tifffile's reason."""
     if lacks_decoder(error):
         return MissingPackageError(
-            f"{path} is compressed in a way that the Python package imagecodecs undoes, and it is "
-            "not installed.",
+            f"{path} is compressed in a way that only the Python package imagecodecs can decode, "
+            "which is not installed.",
             hint='Install it with seg_install(extras = "raster"), then restart R.',
         )
     return FormatError(f"{path} cannot be decoded.", hint=DAMAGED)
@@ -455,7 +456,7 @@ def check_pages(pages: list[int], n: int, path: str) -> None:
     """Raise a FormatError for pages that are not there."""
     if not pages or min(pages) < 1 or max(pages) > n:
         raise FormatError(
-            f"{path} has {n} page{'s' if n > 1 else ''}, and {pages} were asked for.",
+            f"{path} has {counted(n, 'page')}, and `pages` is {as_r(pages)}.",
             argument="pages",
         )
 

@@ -10,6 +10,7 @@ from maskr.errors import DataError, MaskrError, ShapeError
 from maskr.outputs import Output, described, take_tensor
 from maskr.quiet import quiet
 from maskr.spec import Spec
+from maskr.words import counted
 
 
 def first_channels(module: nn.Module) -> int | None:
@@ -124,8 +125,8 @@ def check_activation(module: nn.Module, out: torch.Tensor, spec: Spec) -> None:
     wrong = {"sigmoid": out.shape[1] > 1, "softmax": out.shape[1] == 1}
     if spec.classes is not None and wrong.get(spec.activated, False):
         raise DataError(
-            f"The network returns {out.shape[1]} channel(s), which a {spec.activated} does not "
-            "turn into probabilities of classes that exclude each other.",
+            f"The network returns {counted(out.shape[1], 'channel')}, which a {spec.activated} "
+            "does not turn into probabilities of classes that exclude each other.",
             hint="Leave `classes` out to get its values as they are.",
             argument="activation",
         )

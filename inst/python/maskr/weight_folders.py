@@ -14,6 +14,7 @@ from maskr.errors import WeightsError
 from maskr.preprocess import Preprocess
 from maskr.published import FRACTIONS
 from maskr.spec import Spec
+from maskr.words import as_r
 
 FILES = ("model.safetensors", "pytorch_model.bin")
 ENDINGS = (".safetensors", ".bin", ".pt", ".pth", ".ckpt")
@@ -163,8 +164,8 @@ def check_settings(network: nn.Module, settings: dict) -> None:
     for name, value in settings.items():
         if name not in FREE and name in own and plain(own[name]) != plain(value):
             raise WeightsError(
-                f"The weights' network has the setting {name} = {json.dumps(value)}, and that of "
-                f"maskr {json.dumps(plain(own[name]))}.",
+                f"The weights' network has the setting {name} = {as_r(value)}, and that of "
+                f"maskr {as_r(own[name])}.",
                 hint="Build it by segmentation-models-pytorch, and wrap it: `seg_wrap()`.",
                 argument="weights",
             )
@@ -186,7 +187,8 @@ def spec_of_transformers(folder: str, config: dict) -> Spec | None:
     if variant is None or variant != "b0" and widths != WIDTHS[1]:
         raise WeightsError(
             f'The folder "{folder}" holds the network "segformer" of transformers with depths = '
-            f"{depths} and hidden_sizes = {widths}, which none of the variants b0 to b5 has.",
+            f"{as_r(depths)} and hidden_sizes = {as_r(widths)}, which none of the variants b0 to "
+            "b5 has.",
             hint="Build it by transformers, in a module that enlarges its logits to the size of "
             "the image, and wrap that: `seg_wrap()`.",
             argument="weights",

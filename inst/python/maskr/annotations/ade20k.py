@@ -225,7 +225,7 @@ def named_in_json(path: Path, level: int, report: Report) -> list[tuple[int, str
             else:
                 report.skip("object without a class id", f"{path}, object {number}")
     except (KeyError, TypeError, ValueError) as error:
-        raise FormatError(f"{path} is no ADE20K JSON: {error}.", argument="path") from error
+        raise FormatError(f"{path} is not ADE20K JSON: {error}.", argument="path") from error
     return rows
 
 
@@ -299,7 +299,7 @@ def decode(path: str) -> Labels:
     """
     pixels = masks.decode_colours(path)
     if pixels.ndim != 3 or pixels.shape[-1] != 3 or pixels.dtype != np.uint8:
-        raise FormatError(f"{path} is no RGB image of 8 bits, as ADE20K's masks are.")
+        raise FormatError(f"{path} is not an RGB image of 8 bits, as ADE20K's masks are.")
     red, green, blue = (pixels[..., channel] for channel in range(3))
     classes = CLASS_OF_RED[red] + green
     used = np.bincount(blue.ravel(), minlength=256) > 0

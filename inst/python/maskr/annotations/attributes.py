@@ -36,7 +36,7 @@ def parsed(attributes: str) -> dict:
     if isinstance(found, dict):
         return found
     raise DataError(
-        f"These attributes of an object are no JSON object: {attributes[:60]}", argument="x"
+        f"These attributes of an object are not a JSON object: {attributes[:60]}", argument="x"
     )
 
 

@@ -186,8 +186,8 @@ def polygons_of(path: str) -> dict:
         if fine and isinstance(content["objects"], list):
             return content
     except (KeyError, TypeError) as error:
-        raise FormatError(f"{path} is no Cityscapes JSON: {error}.", argument="path") from error
-    raise FormatError(f"{path} is no Cityscapes JSON: no sizes or objects.", argument="path")
+        raise FormatError(f"{path} is not Cityscapes JSON: {error}.", argument="path") from error
+    raise FormatError(f"{path} is not Cityscapes JSON: no sizes or objects.", argument="path")
 
 
 def drawn(path: str) -> Labels:

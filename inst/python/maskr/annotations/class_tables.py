@@ -88,7 +88,7 @@ def read_table(path: Path, parse: Callable[[str], ClassTable]) -> ClassTable:
     try:
         table = parse(text)
     except (LookupError, TypeError, ValueError, AttributeError) as bad:
-        raise FormatError(f"{path} is no table of classes: {bad}", argument="path") from bad
+        raise FormatError(f"{path} is not a table of classes: {bad}", argument="path") from bad
     if not table.ids:
         raise FormatError(f"{path} names no class.", argument="path")
     return table

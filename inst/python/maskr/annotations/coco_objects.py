@@ -148,7 +148,7 @@ def read_attributes(records: Records, report: Report) -> list[str]:
     found = records.optional("attributes")
     for i, one in enumerate(found):
         if one and not isinstance(one, dict):
-            report.skip('"attributes" that are no JSON object', records.where(i))
+            report.skip('"attributes" that are not a JSON object', records.where(i))
     return [orjson.dumps(one).decode() if one and type(one) is dict else "" for one in found]
 
 

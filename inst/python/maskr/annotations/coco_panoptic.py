@@ -165,7 +165,7 @@ def pixel_ids(annotations: Annotations, i: int) -> np.ndarray:
     file = annotations.images.mask_files[i]
     pixels = decode_colours(file)
     if pixels.dtype != np.uint8 or pixels.shape[-1] < 3:
-        raise FormatError(f"{file} is no PNG of 8-bit colours, which panoptic segments are.")
+        raise FormatError(f"{file} is not a PNG of 8-bit colours, which panoptic segments are.")
     size = (annotations.images.heights[i], annotations.images.widths[i])
     if min(size) > 0 and pixels.shape[:2] != tuple(size):
         raise FormatError(
@@ -202,7 +202,7 @@ def write(
     """
     if path.is_dir() or not path.suffix:
         raise FormatError(
-            f"{path} is no name for a JSON file.",
+            f"{path} is not a name for a JSON file.",
             hint='Give one such as "panoptic_val.json".',
             argument="path",
         )

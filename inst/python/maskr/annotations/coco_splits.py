@@ -116,7 +116,7 @@ def renumber(parts: Sequence[Part], report: Report) -> None:
             table.ids = new.tolist()
             start += len(table)
         first = tables[0].files[0] if len(tables[0]) else ""
-        report.change("image id numbered anew, since splits have the same", first, start - 1)
+        report.change("image id changed, since several splits have the same", first, start - 1)
     objects = [part.found.objects for part in parts]
     if repeats([one.ids for one in objects]):
         ends = np.cumsum([len(one) for one in objects])

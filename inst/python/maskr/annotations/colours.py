@@ -23,7 +23,7 @@ def number_of(colour: str) -> int:
             return int(colour[1:], 16)
     except ValueError:
         pass
-    raise DataError(f'"{colour}" is no colour such as "#804080".', argument="colours")
+    raise DataError(f'"{colour}" is not a colour such as "#804080".', argument="colours")
 
 
 def triple(colour: str) -> tuple[int, int, int]:

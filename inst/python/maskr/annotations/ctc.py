@@ -298,5 +298,5 @@ def save_numbers(numbers: np.ndarray, path: Path) -> None:
 def copy_frame(annotations: Annotations, i: int, stem: Path, report: Report) -> None:
     """Copy an image, which should be a TIFF."""
     if Path(annotations.images.files[i]).suffix.lower() not in (".tif", ".tiff"):
-        report.change("image that is no TIFF, copied as it is", annotations.images.files[i])
+        report.change("image that is not a TIFF, copied as it is", annotations.images.files[i])
     copy_image(annotations, i, stem, report)

@@ -151,7 +151,7 @@ def check_start(tag: str, depth: int, path: Path) -> None:
     """Refuse files of other formats as soon as they show."""
     if depth == 1 and tag != "annotations":
         raise FormatError(
-            f"{path} is no file of CVAT: its element is <{tag[:30]}>, not <annotations>.",
+            f"{path} is not a file of CVAT: its element is <{tag[:30]}>, not <annotations>.",
             argument="path",
         )
     if depth == 2 and tag == "track":
@@ -286,7 +286,9 @@ def points_of(shape: ET.Element, where: str) -> list[float]:
     try:
         return [float(value) for x, y in pairs for value in (x, y)]
     except ValueError:
-        raise FormatError(f"The points of {where} are no pairs x,y;x,y.", argument="path") from None
+        raise FormatError(
+            f"The points of {where} are not pairs x,y;x,y.", argument="path"
+        ) from None
 
 
 def mask_of(shape: ET.Element, where: str, size: tuple[int, int], report: Report) -> str:
@@ -309,7 +311,7 @@ def mask_of(shape: ET.Element, where: str, size: tuple[int, int], report: Report
     try:
         counts = np.array([int(one) for one in shape.get("rle", "").split(",")], dtype=np.int64)
     except (ValueError, OverflowError):
-        raise FormatError(f'The "rle" of {where} are no run lengths.', argument="path") from None
+        raise FormatError(f'The "rle" of {where} are not run lengths.', argument="path") from None
     if counts.min() < 0 or counts.max() > LARGEST_MASK or counts.sum() > width * height:
         raise FormatError(
             f'The "rle" of {where} does not fit its window of {width} x {height} pixels.',

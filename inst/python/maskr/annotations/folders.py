@@ -207,7 +207,7 @@ def table_of(
         try:
             size, other = measure(str(pair.mask)), size_of(str(pair.image))
         except FormatError as error:
-            report.skip("file that is no readable image", error.text)
+            report.skip("file that is not a readable image", error.text)
             continue
         if size != other:
             report.skip("image and mask of different sizes", str(pair.mask))

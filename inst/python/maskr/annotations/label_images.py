@@ -111,7 +111,7 @@ def decode(path: str, reading: dict, top_is_object: bool = False) -> Labels:
     ignored = np.zeros(numbers.shape, dtype=bool) if ignore is None else numbers == int(ignore)
     numbers[ignored] = 0
     if numbers.min(initial=0) < 0:
-        raise DataError(f"{path} holds negative numbers, which are no objects.")
+        raise DataError(f"{path} holds negative numbers, which are not objects.")
     # a wider type may hold one object that has the number 255
     top = masks.binary_top(masks.distinct(numbers, path), masks.top_of(raw))
     if top and top == masks.top_of(raw) and not (top_is_object and top > masks.IGNORE_8):
@@ -161,7 +161,7 @@ def numbers_of(found: Labels, annotations: Annotations, where: str, report: Repo
     background.update(one.id for one in annotations.classes if is_background(one.name))
     rest = np.unique(found.classes[numbers == 0])
     if set(rest.tolist()) - background:
-        report.change("image with regions that are no single objects, written as 0", where)
+        report.change("image with regions that are not single objects, written as 0", where)
     if len(annotations.things()) > 1 and numbers.any():
         report.change("object written without its class", where, len(np.unique(numbers)) - 1)
     return numbers

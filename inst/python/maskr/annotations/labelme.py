@@ -34,6 +34,7 @@ from maskr.annotations.table import Annotations
 from maskr.documents import read_json
 from maskr.errors import FormatError
 from maskr.images import SUFFIXES
+from maskr.words import counted
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -107,7 +108,7 @@ def contents(path: Path, report: Report) -> Iterator[tuple[Path, dict]]:
             report.skip("JSON file that is not LabelMe's", str(file))
     if count == 0:
         raise FormatError(
-            f"{path} {'holds no file of LabelMe' if path.is_dir() else 'is no file of LabelMe'}.",
+            f"{path} {'holds no' if path.is_dir() else 'is not a'} file of LabelMe.",
             hint='That is a JSON object with a list "shapes".',
             argument="path",
         )
@@ -124,7 +125,7 @@ def image_name(content: dict, file: Path, folder: Path, root: Path) -> str:
         own = given if PureWindowsPath(given).root else f"{beside}/{given}"
         names = [own, f"{beside}/{base}", given, base]
     else:
-        raise FormatError(f'The "imagePath" of {file} is no file name.', argument="path")
+        raise FormatError(f'The "imagePath" of {file} is not a file name.', argument="path")
     return find_image(names, folder, str(file))
 
 
@@ -152,7 +153,7 @@ def embedded(text: Any, where: str) -> "Image.Image":
     try:
         return Image.open(io.BytesIO(base64.b64decode(text, validate=False)))
     except DAMAGE as error:
-        raise FormatError(f"{where} is no image.", argument="path") from error
+        raise FormatError(f"{where} is not an image.", argument="path") from error
     except Image.DecompressionBombError as error:
         raise FormatError(f"{where} is too large.", argument="path") from error
 
@@ -165,7 +166,7 @@ def drafts(
     for i, shape in enumerate(shapes):
         where = f"shape {i + 1} of {file}"
         if not isinstance(shape, dict):
-            raise FormatError(f"{where} is no JSON object.", argument="path")
+            raise FormatError(f"{where} is not a JSON object.", argument="path")
         label, group = label_of(shape, where), shape.get("group_id")
         key = i if group is None else (label, str(group))
         draft = found.get(key) or Draft(lifted(attributes_of(shape)))
@@ -207,7 +208,9 @@ def add_shape(draft: Draft, shape: dict, where: str, size: tuple[int, int], repo
     elif kind == "mask" and len(points):
         draft.rles += (new := [rle for rle in [mask_of(shape, points, where, size, report)] if rle])
     elif kind in ("rectangle", "circle", "mask"):
-        raise FormatError(f"{where}, a {kind}, has {len(points)} points.", argument="path")
+        raise FormatError(
+            f"{where}, a {kind}, has {counted(len(points), 'point')}.", argument="path"
+        )
     else:
         new = []
         report.skip(f"shape of type {str(kind)[:20]}", where)

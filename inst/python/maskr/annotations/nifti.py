@@ -268,7 +268,7 @@ def missing_scan(annotations: Annotations, i: int) -> str:
         return OWN_LABELS
     if not annotations.folder or not source.is_file():
         return "image that was not found, not copied"
-    return "" if is_nifti(source.name) else "image that is no NIfTI file, not copied"
+    return "" if is_nifti(source.name) else "image that is not a NIfTI file, not copied"
 
 
 def copy_scan(source: Path, place: Path) -> None:

@@ -40,7 +40,7 @@ def parse(text: str) -> Parts:
     except (orjson.JSONDecodeError, TypeError):
         pass
     raise FormatError(
-        f"This is no polygon: {text[:60]}",
+        f"This is not a polygon: {text[:60]}",
         hint="A polygon is written [[x1,y1,x2,y2,x3,y3,...],...] in pixels.",
         argument="polygon",
     )
@@ -59,7 +59,9 @@ def usable(parts: Sequence[Sequence[float]], where: str, report: Report) -> Part
         try:
             points = np.asarray(part, dtype=float).reshape(-1)
         except (TypeError, ValueError) as error:
-            raise FormatError(f"The polygon in {where} holds what is no number.") from error
+            raise FormatError(
+                f"The polygon in {where} has a coordinate that is not a number."
+            ) from error
         if not np.isfinite(points).all():
             report.skip("polygon with coordinates that are not finite", where)
         elif points.size % 2:

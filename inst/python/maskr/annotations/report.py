@@ -32,5 +32,8 @@ class Report:
 
 
 def lines(counts: dict[str, list]) -> list[str]:
-    """Write "12 x reason (first: place)"."""
-    return [f"{n} x {reason} (first: {where})" for reason, (n, where) in counts.items()]
+    """Write "reason (12 times, first: place)", or "reason (place)" of one."""
+    return [
+        f"{reason} ({where})" if n == 1 else f"{reason} ({n} times, first: {where})"
+        for reason, (n, where) in counts.items()
+    ]

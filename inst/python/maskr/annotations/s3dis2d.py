@@ -81,7 +81,7 @@ def labels(annotations: Annotations, i: int) -> Labels:
     file = annotations.images.mask_files[i]
     pixels = decode_colours(file)
     if pixels.shape[-1] not in (3, 4) or pixels.dtype != np.uint8:
-        raise FormatError(f"{file} is no semantic image of Stanford 2D-3D-S: they are RGB PNGs.")
+        raise FormatError(f"{file} is not a semantic image of Stanford 2D-3D-S: they are RGB PNGs.")
     numbers = packed(pixels)
     ids = class_table(annotations.reading["names"], tuple(annotations.reading["ids"].items()))
     classes = ids[np.minimum(numbers, len(ids) - 1)]
@@ -109,7 +109,7 @@ def class_table(names: str, ids: tuple[tuple[str, int], ...]) -> np.ndarray:
     try:
         classes = [name.split("_")[0] for name in objects]
     except (AttributeError, TypeError) as error:
-        raise FormatError(f"{names} is no list of names such as beam_6_hallway_1_1.") from error
+        raise FormatError(f"{names} is not a list of names such as beam_6_hallway_1_1.") from error
     table = np.array([dict(ids).get(name, IGNORE) for name in classes] + [IGNORE], dtype=np.int32)
     strange = set(classes) - {UNKNOWN, *STRUCTURE, *MOVABLE}
     if strange:

@@ -141,4 +141,4 @@ def points_of(values: Any, where: str) -> np.ndarray:
         return np.zeros((0, 2))
     if points.ndim == 2 and points.shape[1] == 2:
         return points
-    raise FormatError(f"The points of {where} are no pairs of x and y.", argument="path")
+    raise FormatError(f"The points of {where} are not pairs of x and y.", argument="path")

@@ -100,7 +100,7 @@ def read(path: Path, options: ReadOptions, report: Report) -> Annotations:
     entries = project.get("_via_img_metadata", content)
     if not isinstance(entries, dict) or not all(map(is_entry, entries.values())):
         raise FormatError(
-            f"{path} is no annotation file of VIA 2.",
+            f"{path} is not an annotation file of VIA 2.",
             hint='That is a JSON object with "filename" and "regions" for each image.',
             argument="path",
         )
@@ -163,7 +163,7 @@ def regions_of(entry: dict, where: str) -> list[dict]:
     regions = entry.get("regions") or []
     regions = list(regions.values()) if isinstance(regions, dict) else regions
     if not isinstance(regions, list):
-        raise FormatError(f"The regions of {where} are no list.", argument="path")
+        raise FormatError(f"The regions of {where} are not a list.", argument="path")
     for i, region in enumerate(regions):
         if not isinstance(region, dict) or not isinstance(region.get("shape_attributes"), dict):
             raise FormatError(f"Region {i} of {where} has no shape.", argument="path")

@@ -14,6 +14,7 @@ from maskr.annotations.via_writing import entries_of
 from maskr.documents import beginning
 from maskr.errors import FormatError
 from maskr.files import atomically
+from maskr.words import counted
 
 COLUMNS = [
     "filename",
@@ -42,7 +43,7 @@ def read(path: Path, options: ReadOptions, report: Report) -> Annotations:
     path = the_file(path, ".csv", is_via)
     if not is_via(path):
         raise FormatError(
-            f"{path} is no CSV file of VIA.",
+            f"{path} is not a CSV file of VIA.",
             hint=f"Its first line is {','.join(COLUMNS)}.",
             argument="path",
         )
@@ -50,7 +51,7 @@ def read(path: Path, options: ReadOptions, report: Report) -> Annotations:
     for number, row in enumerate(rows_of(path), start=2):
         if len(row) != len(COLUMNS):
             raise FormatError(
-                f"Line {number} of {path} has {len(row)} columns, not {len(COLUMNS)}.",
+                f"Line {number} of {path} has {counted(len(row), 'column')}, not {len(COLUMNS)}.",
                 argument="path",
             )
         name, size = row[:2]

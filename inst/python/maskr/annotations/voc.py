@@ -130,7 +130,7 @@ def add_masked(images: Images, name: str, layout: voc_folders.Layout, report: Re
     try:
         sizes = {size_of(str(file)) for file in (image, mask) if file is not None}
     except FormatError as error:
-        report.skip("file that is no readable image", error.text)
+        report.skip("file that is not a readable image", error.text)
         return
     if len(sizes) > 1:
         report.skip("image and mask of different sizes", str(mask))
@@ -241,7 +241,7 @@ def add_listed(images: Images, name: str, layout: voc_folders.Layout, report: Re
     try:
         size = size_of(str(image))
     except FormatError as error:
-        report.skip("file that is no readable image", error.text)
+        report.skip("file that is not a readable image", error.text)
         return
     images.add(layout.name_of(image), *size, split=layout.splits[name])
 

@@ -151,7 +151,7 @@ def find(path: Path, images: str | None) -> Layout:
         )
     if not found and not any(path.glob("*.xml")):
         raise FormatError(
-            f"{path} is no folder of Pascal VOC: it holds neither {MASKS} nor XML files.",
+            f"{path} is not a folder of Pascal VOC: it holds neither {MASKS} nor XML files.",
             argument="path",
         )
     root = found[0] if found else path

@@ -83,7 +83,7 @@ def parse(path: Path) -> ET.Element:
     if root.tag == "annotation":
         return root
     raise FormatError(
-        f"{path} is no file of Pascal VOC: its element is <{root.tag[:30]}>, not <annotation>.",
+        f"{path} is not a file of Pascal VOC: its element is <{root.tag[:30]}>, not <annotation>.",
         argument="path",
     )
 

@@ -95,7 +95,7 @@ def load_description(path: Path) -> Description:
     known = {"names", "nc", *(key for keys in KEYS.values() for key in keys)}
     if not isinstance(content, dict) or not known & set(content):
         raise FormatError(
-            f"{path} is no description of a YOLO data set: it lacks `names` and `train`.",
+            f"{path} is not a description of a YOLO data set: it lacks `names` and `train`.",
         )
     root = Path(os.path.abspath(path.parent / slashed(scalar(content.get("path"), "path", path))))
     used = keys_of(content)
@@ -180,7 +180,7 @@ def read_darknet(path: Path) -> Description:
     lines = (line.partition("=") for line in read_text(path, LARGEST).splitlines())
     content = {key.strip(): value.strip() for key, equals, value in lines if equals}
     if "names" not in content and "train" not in content:
-        raise FormatError(f"{path} is no description of a YOLO data set: it lacks `names`.")
+        raise FormatError(f"{path} is not a description of a YOLO data set: it lacks `names`.")
     names = None
     if "names" in content:
         file = within(content["names"], path.parent, f"`names` of {path}")

@@ -133,7 +133,7 @@ def images_at(place: Path, root: Path) -> Iterator[Path]:
     elif place.suffix.lower() in SUFFIXES:
         yield place
     else:
-        raise FormatError(f"{place} is no folder, no list of images (.txt), and no image.")
+        raise FormatError(f"{place} is not a folder, a list of images (.txt) or an image.")
 
 
 def listed(line: str, place: Path, root: Path, number: int) -> Path:

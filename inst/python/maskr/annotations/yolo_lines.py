@@ -19,6 +19,7 @@ from maskr.annotations.polygons import usable
 from maskr.annotations.report import Report
 from maskr.documents import read_text
 from maskr.errors import FormatError
+from maskr.words import counted
 
 BOX = 4
 CORNERS = 6
@@ -109,7 +110,7 @@ def numbers_of(
         values = np.array(words, dtype=float)
     except ValueError as error:
         text = " ".join(words)[:60]
-        raise FormatError(f'{where} holds what is no number: "{text}".') from error
+        raise FormatError(f'{where} must hold numbers, and holds "{text}".') from error
     class_id = values[0]
     if not 0 <= class_id < 2**31 or class_id % 1:
         raise FormatError(f"{where} has class {words[0]}: classes are counted from 0.")
@@ -137,7 +138,7 @@ def add_objects(objects: ObjectTable, lines: Sequence[Line], report: Report) -> 
 
 def damaged(values: np.ndarray) -> str:
     """Say what a line holds that is neither a box nor a polygon."""
-    return f"damaged line of a class and {len(values)} numbers"
+    return f"damaged line of a class and {counted(len(values), 'number')}"
 
 
 def score_of(line: Line) -> float | None:

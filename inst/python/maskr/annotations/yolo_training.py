@@ -77,7 +77,7 @@ def read_description(path: str) -> dict:
     names = description.names
     if not names or "train" not in description.entries:
         raise FormatError(
-            f"{path} is no description of a YOLO data set: it lacks `names` or `train`.",
+            f"{path} is not a description of a YOLO data set: it lacks `names` or `train`.",
             argument="data",
         )
     if sorted(names) != list(range(len(names))):
@@ -121,7 +121,7 @@ def check_label_file(path: Path, n_classes: int) -> None:
     for where, _, values in label_values(path, range(n_classes)):
         if len(values) < 6 or len(values) % 2:
             raise FormatError(
-                f"{where} is no polygon: a class, then x and y of at least three points.",
+                f"{where} is not a polygon: a class, then x and y of at least three points.",
                 argument="data",
             )
 

@@ -11,6 +11,7 @@ from torch import nn
 from maskr.architectures.networks import on_encoder
 from maskr.architectures.unet import check_upsample, upsampling
 from maskr.errors import DataError
+from maskr.words import as_r
 
 
 def unet(
@@ -52,7 +53,7 @@ def decoder(channels: Sequence[int] | None, attention: str | None) -> dict:
     channels = (256, 128, 64, 32, 16) if channels is None else tuple(int(c) for c in channels)
     if len(channels) != 5:
         raise DataError(
-            f"The decoder has five blocks, and {len(channels)} numbers of channels were given.",
+            f"The decoder has five blocks, and `decoder_channels` is {as_r(channels)}.",
             hint="Give five, from the deepest: `decoder_channels = c(256, 128, 64, 32, 16)`.",
             argument="decoder_channels",
         )

@@ -22,7 +22,7 @@ from maskr.datasets.samples import (
     with_channels,
 )
 from maskr.datasets.spec import DataSpec
-from maskr.errors import DataError, ShapeError
+from maskr.errors import DataError, ShapeError, label
 from maskr.instances import Instances
 from maskr.padding import padded, rounded_up
 from maskr.spec import Spec
@@ -210,7 +210,7 @@ class Loader(keras.utils.PyDataset):
 
     def _decode(self, i: int) -> tuple[np.ndarray, np.ndarray]:
         image, target = decode(self.data, i, self.table, self.spec.preprocess.window)
-        what = f'The image "{self.data.names[i]}"'
+        what = f"Image {label(self.data.names[i])}"
         if self.dims is not None:
             check_dims(image, self.dims, what)
         if i not in self.known:
@@ -236,7 +236,7 @@ class Loader(keras.utils.PyDataset):
         return Sample.of(image, target, objects)
 
     def _with_channels(self, i: int, image: np.ndarray) -> np.ndarray:
-        return with_channels(image, self.spec.in_channels, f'The image "{self.data.names[i]}"')
+        return with_channels(image, self.spec.in_channels, f"Image {label(self.data.names[i])}")
 
     def _finish(
         self, i: int, image: np.ndarray, target: np.ndarray

@@ -13,9 +13,10 @@ from maskr.datasets.samples import by_word, read_with_missing, target_ids, targe
 from maskr.datasets.spec import DataSpec
 from maskr.datasets.statistics import tally
 from maskr.errors import MaskrError
-from maskr.images import in_words, is_grey, is_opaque
+from maskr.images import is_grey, is_opaque
 from maskr.masks import binary_top
 from maskr.units import is_raw, is_scaled
+from maskr.words import counted
 
 T = TypeVar("T")
 
@@ -129,7 +130,8 @@ def judge_missing(found: Probe, missing: np.ndarray) -> None:
     """Note pixels of the image without a value."""
     n = int(missing.sum())
     share = "all of it" if n == missing.size else f"{100 * n / missing.size:.1f} %"
-    message = f"Its image lacks {in_words(n)} ({share}). They are filled, and ignored in its mask."
+    lacks = f"Its image lacks {counted(n, 'pixel')} ({share})."
+    message = f"{lacks} They are filled, and ignored in its mask."
     note(found, "warning", "missing", message)
 
 

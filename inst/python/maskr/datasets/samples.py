@@ -9,7 +9,7 @@ from maskr.annotations.table import from_labels
 from maskr.arrays import IGNORE, image_from_r, mask_from_r, volume_from_r
 from maskr.datasets import volume
 from maskr.datasets.spec import DataSpec
-from maskr.errors import DataError, MaskrError, ShapeError, images_called, in_image
+from maskr.errors import DataError, MaskrError, ShapeError, images_called, in_image, label
 from maskr.instances import Instances
 from maskr.units import Window, check_not_scaled, windowed
 
@@ -37,7 +37,7 @@ def decode(
     target = class_indices(target_ids(data, i), table, data.names[i])
     if image.shape[1:] != target.shape:
         raise ShapeError(
-            f'The image "{data.names[i]}" has size {by_word(image.shape[1:])}, '
+            f"Image {label(data.names[i])} has size {by_word(image.shape[1:])}, "
             f"and its mask {by_word(target.shape)}.",
             argument="targets",
         )
@@ -167,7 +167,7 @@ def target_ids(data: DataSpec, i: int) -> np.ndarray:
         return np.append(0, found.class_ids)[found.flatten()]
     if isinstance(target, int):
         return data.annotations.labels(target).classes
-    return mask_from_r(target, f'The mask of "{data.names[i]}"')
+    return mask_from_r(target, f"The mask of image {label(data.names[i])}")
 
 
 def is_part(target: object) -> bool:
@@ -224,7 +224,7 @@ def class_indices(ids: np.ndarray, table: np.ndarray | None, name: str) -> np.nd
         expected = np.flatnonzero(table >= 0).tolist()
         unknown = np.setdiff1d(ids, [*expected, IGNORE])[:5].tolist()
         raise DataError(
-            f'The mask of "{name}" holds the class id {", ".join(map(str, unknown))}; '
+            f"The mask of image {label(name)} holds the class id {', '.join(map(str, unknown))}; "
             f"the classes have the ids {', '.join(map(str, expected))}.",
             hint=masks.binary_hint(unknown)
             or "Name every class that the masks hold in `classes`, or set `ignore`.",

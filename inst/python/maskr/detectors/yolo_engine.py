@@ -149,7 +149,7 @@ class Predictor(SegmentationPredictor):
         raise DataError(
             "The network returns values that are not finite: its weights hold NaN or infinite "
             f"values (in `{damaged}`).",
-            hint="Load or build the model anew.",
+            hint="Load or build the model again.",
         )
 
     def construct_result(

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 
 from maskr.arrays import IGNORE
 from maskr.errors import DataError, ShapeError
+from maskr.words import counted
 
 TINY = 1e-30
 """The smallest divisor: 0 / TINY is 0, and no gradient through it overflows single precision."""
@@ -142,7 +143,8 @@ class Batch:
         """
         if len(class_weights) != self.classes:
             raise DataError(
-                f"`class_weights` has {len(class_weights)} values for {self.classes} classes.",
+                f"`class_weights` has {counted(len(class_weights), 'value')} for {self.classes} "
+                "classes.",
                 argument="class_weights",
             )
         return torch.tensor(class_weights, dtype=self.dtype, device=self.logits.device)

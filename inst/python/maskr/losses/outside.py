@@ -64,6 +64,6 @@ def check_sums(probabilities: torch.Tensor) -> None:
     if abs(farthest - 1) > ROUNDING:
         raise DataError(
             f"The probabilities of a pixel must sum to 1, and some sum to {farthest:.4g}.",
-            hint='predict(type = "prob") gives those of all classes; logits are no probabilities.',
+            hint='predict(type = "prob") gives those of all classes; logits are not probabilities.',
             argument="prob",
         )

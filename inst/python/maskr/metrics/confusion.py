@@ -246,7 +246,7 @@ def without_ignored(
         if lowest < 0:
             said = "NA" if lowest == NA_INTEGER else lowest
             raise DataError(
-                f"The {name} holds {said}, which is no class id.",
+                f"The {name} holds {said}, which is not a class id.",
                 hint="Class ids are whole numbers from 0 up; NA leaves a pixel out.",
                 argument=name,
             )

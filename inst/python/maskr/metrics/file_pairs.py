@@ -9,6 +9,7 @@ import numpy as np
 from maskr.annotations.columns import Category, Images
 from maskr.annotations.table import Annotations
 from maskr.errors import DataError, ShapeError
+from maskr.words import counted
 
 
 def partners(keys: list[list[Hashable]]) -> list[int]:
@@ -104,7 +105,8 @@ def rows_in(
     lost = [one for one in key(prediction) if one not in places]
     if lost:
         raise DataError(
-            f"The prediction holds {len(lost)} images that the truth lacks, such as {lost[0]}.",
+            f"The prediction holds {counted(len(lost), 'image')} that the truth lacks, such as "
+            f"{lost[0]}.",
             hint="Images of COCO's results are matched by id, others by the names of their files.",
             argument="prediction",
         )

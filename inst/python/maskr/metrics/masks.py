@@ -7,6 +7,7 @@ import numpy as np
 
 from maskr.arrays import IGNORE, NA_INTEGER, ids_from_doubles
 from maskr.errors import DataError
+from maskr.words import counted
 
 
 @dataclass(frozen=True)
@@ -109,8 +110,8 @@ def check_probabilities(probabilities: np.ndarray, ids: Sequence[int]) -> None:
     """
     if probabilities.shape[-1] != len(ids):
         raise DataError(
-            f"The probabilities have {probabilities.shape[-1]} channels, and there are {len(ids)} "
-            "classes.",
+            f"The probabilities have {counted(probabilities.shape[-1], 'channel')}, and the number "
+            f"of classes is {len(ids)}.",
             hint="The last dimension must hold one channel for each class, in their order.",
             argument="prediction",
         )

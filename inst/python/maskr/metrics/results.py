@@ -9,6 +9,7 @@ from maskr.errors import DataError
 from maskr.metrics import tables
 from maskr.metrics.accumulator import Accumulator, describe
 from maskr.metrics.uncertainty import Resampling, interval
+from maskr.words import counted
 
 
 @dataclass(frozen=True)
@@ -118,7 +119,7 @@ def compare(a: dict, b: dict, aggregate: str, resampling: dict) -> dict:
         )
     if first.images != second.images:
         raise DataError(
-            f"The results are of {first.images} and {second.images} images.",
+            f"The results are of {first.images} and {counted(second.images, 'image')}.",
             hint="Only results on the same images can be compared image by image.",
             argument="b",
         )

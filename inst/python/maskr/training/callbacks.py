@@ -55,7 +55,7 @@ def from_r(value: object, context: Context) -> keras.callbacks.Callback:
         return value
     if not isinstance(value, dict) or value.get("kind") not in KINDS:
         raise DataError(
-            f"A {type(value).__name__} is no callback.",
+            f"A {type(value).__name__} is not a callback.",
             hint="Callbacks are those of ?seg_callbacks, and Keras's own.",
             argument="callbacks",
         )
@@ -170,7 +170,7 @@ def read_rows(path: str, epochs: int) -> list[dict]:
         return [row for row in rows if int(row["epoch"]) <= epochs]
     except (KeyError, TypeError, ValueError) as error:
         raise DataError(
-            f"The file {path} is no table of this run: it has no column of epochs.",
+            f"The file {path} is not a table of this run: it has no column of epochs.",
             hint="Name a new file, or remove this one.",
             argument="path",
         ) from error

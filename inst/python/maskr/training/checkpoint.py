@@ -222,6 +222,6 @@ def read_run(path: Path) -> dict:
     except (WeightsError, ValueError, KeyError) as error:
         raise DataError(
             f"The file {path} is damaged, or does not hold a training run.",
-            hint="Name a new folder, or remove this file to begin anew.",
+            hint="Name a new folder, or remove this file to start over.",
             argument="resume",
         ) from error

@@ -57,7 +57,7 @@ def check_weights(model: SegModel) -> None:
         raise DataError(
             f"The model's weights hold NaN or infinite values (in `{damaged}`), from which no "
             "training can start.",
-            hint="Load or build the model anew.",
+            hint="Load or build the model again.",
             argument="object",
         )
 
