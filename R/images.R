@@ -190,9 +190,9 @@ check_affine <- function(affine, call = rlang::caller_env()) {
 #'
 #' @param path One file, or the folder of a DICOM series.
 #' @param scale `TRUE` divides integers by the maximum of their type (255 in 8 bits, 65535 in 16),
-#'   so that they lie in 0..1 (in -1..1 for signed types); a TIFF of 12 bits is divided by 4095.
-#'   `FALSE` keeps the file's own units,
-#'   such as Hounsfield units. Files of floating-point numbers are never scaled.
+#'   so that they lie in 0..1 (in -1..1 for signed types); a TIFF or DICOM of 12 bits is divided by
+#'   4095, a binary DICOM segmentation by 1. `FALSE` keeps the file's own units, such as Hounsfield
+#'   units. Files of floating-point numbers are never scaled.
 #' @param pages Pages of a TIFF, counted from 1; `NULL` takes all.
 #' @return A [seg_image()] with attributes `path` and `range`, `divisor` where numbers were divided,
 #'   and `spacing`, `unit` and `affine` where the file tells them. A file that does not exist is a

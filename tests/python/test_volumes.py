@@ -313,6 +313,38 @@ def test_real_slopes_give_floats_and_plain_bytes_stay(tmp_path):
     assert plain.whole().dtype == np.uint16 and plain.unit == 65535
 
 
+@pytest.mark.parametrize(
+    ("fields", "top"),
+    [
+        ({"BitsStored": 12}, 4095),
+        ({"BitsStored": 12, "PixelRepresentation": 1}, 2047),
+        ({"BitsStored": 10, "MaximumFractionalValue": 1000}, 1000),
+        ({"BitsStored": 16, "PixelRepresentation": 1}, 32767),
+    ],
+)
+def test_stored_numbers_are_divided_by_the_largest_of_their_bits(tmp_path, fields, top):
+    pixels = np.array([[0, 3, 1000], [7, 512, 20]], np.uint16)
+    fields = {"RescaleSlope": None, "RescaleIntercept": None, "HighBit": 9} | fields
+    path = save_slice(tmp_path / "a.dcm", pixels, **fields)
+    np.testing.assert_array_equal(images.read(path)["data"][::-1, :, 0], pixels / top)
+    np.testing.assert_allclose(images.load(path)[0, ::-1], pixels / top, rtol=1e-6)
+
+
+def test_a_binary_segmentation_holds_0_and_1(shared_data):
+    path = shared_data("dicom/seg_image_ct_binary_single_frame.dcm")
+    read = images.read(path)
+    assert np.unique(read["data"]).tolist() == [0, 1] and read["divisor"] == 1
+    np.testing.assert_array_equal(images.read(path, scale=False)["data"], read["data"])
+
+
+def test_a_palette_of_16_bits_becomes_its_colours():
+    path = pydicom.data.get_testdata_file("examples_palette.dcm", download=False)
+    header = pydicom.dcmread(path)
+    expected = pydicom.pixels.apply_color_lut(pydicom.pixels.pixel_array(header), header)
+    assert expected.shape == (350, 800, 3) and expected.max() == 65280
+    np.testing.assert_array_equal(images.read(path)["data"], expected / 65535)
+
+
 def test_an_x_ray_keeps_its_rows_and_white_is_high(tmp_path):
     pixels = np.array([[0, 1, 2], [3, 4, 255]], np.uint8)
     fields = {"ImagePositionPatient": None, "ImageOrientationPatient": None,

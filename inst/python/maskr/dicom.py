@@ -32,9 +32,11 @@ UNEVEN = 0.05
 
 TAGS = [
     "BitsAllocated", "BitsStored", "Columns", "ImageOrientationPatient", "ImagePositionPatient",
-    "Modality", "ModalityLUTSequence", "NumberOfFrames", "PixelRepresentation", "PixelSpacing",
-    "RescaleIntercept", "RescaleSlope", "Rows", "SamplesPerPixel", "SeriesDescription",
-    "SeriesInstanceUID", "SeriesNumber", "SliceThickness", "SpacingBetweenSlices",
+    "MaximumFractionalValue", "Modality", "ModalityLUTSequence", "NumberOfFrames",
+    "PhotometricInterpretation", "PixelRepresentation", "PixelSpacing",
+    "RedPaletteColorLookupTableDescriptor", "RescaleIntercept", "RescaleSlope", "Rows",
+    "SamplesPerPixel", "SeriesDescription", "SeriesInstanceUID", "SeriesNumber", "SliceThickness",
+    "SpacingBetweenSlices",
 ]  # fmt: skip
 
 
@@ -61,12 +63,9 @@ class Slice:
 
     @property
     def size(self) -> tuple[int, int, int]:
-        """Rows, columns and channels."""
-        return (
-            int(self.header.Rows),
-            int(self.header.Columns),
-            int(self.header.get("SamplesPerPixel", 1)),
-        )
+        """Rows, columns and channels; a palette becomes its colours."""
+        channels = 3 if has_palette(self.header) else int(self.header.get("SamplesPerPixel", 1))
+        return int(self.header.Rows), int(self.header.Columns), channels
 
     @property
     def axes(self) -> np.ndarray:
@@ -324,8 +323,9 @@ def geometry(slices: list[Slice]) -> tuple[tuple[float, float, float], np.ndarra
 def number_kind(slices: Iterable[Slice]) -> tuple[np.dtype, float]:
     """Find the type that holds rescaled numbers, and what `scale` divides them by.
 
-    Whole numbers that are rescaled to whole numbers count as signed 16-bit ones, as they do in
-    NIfTI files made from them.
+    Whole numbers as they are stored are divided by the largest that their bits hold: 4095 of 12
+    bits, 1 of a binary segmentation. Those that are rescaled to whole numbers count as signed
+    16-bit ones, as they do in NIfTI files made from them.
     """
     headers = [one.header for one in slices]
     slopes = {float(h.get("RescaleSlope", 1)) for h in headers}
@@ -334,11 +334,25 @@ def number_kind(slices: Iterable[Slice]) -> tuple[np.dtype, float]:
     if has_table or not all(x.is_integer() for x in slopes | intercepts):
         return np.dtype(np.float32), 1.0
     signed = any(int(h.get("PixelRepresentation", 0)) for h in headers)
-    width = max(int(h.get("BitsAllocated", 16)) for h in headers)
+    width = max(map(bits_of, headers))
     if slopes == {1.0} and intercepts == {0.0} and width <= 16:
         kind = np.dtype(f"{'i' if signed else 'u'}{1 if width <= 8 else 2}")
-        return kind, float(np.iinfo(kind).max)
+        # what fractional segmentations count as 1
+        fraction = max(int(h.get("MaximumFractionalValue") or 0) for h in headers)
+        return kind, float(fraction or 2 ** (width - signed) - 1)
     return np.dtype(np.int32), float(np.iinfo(np.int16).max)
+
+
+def bits_of(header: "pydicom.Dataset") -> int:
+    """Find how many bits a number has: of the allocated ones those that are used."""
+    if has_palette(header):
+        return int(header.RedPaletteColorLookupTableDescriptor[2])
+    return int(header.BitsStored)
+
+
+def has_palette(header: "pydicom.Dataset") -> bool:
+    """Tell whether pixels are places in a table of colours."""
+    return header.get("PhotometricInterpretation") == "PALETTE COLOR"
 
 
 def pixels(path: str, kind: np.dtype, channels: int) -> np.ndarray:
@@ -349,7 +363,7 @@ def pixels(path: str, kind: np.dtype, channels: int) -> np.ndarray:
         values = pydicom.pixels.pixel_array(full)
         if full.PhotometricInterpretation == "MONOCHROME1":
             values = turned_round(values, full)
-        elif full.PhotometricInterpretation == "PALETTE COLOR":
+        elif has_palette(full):
             values = pydicom.pixels.apply_color_lut(values, full)
         values = pydicom.pixels.apply_modality_lut(values, full).astype(kind)
     # pydicom and its decoders raise whatever a damaged file leads them to
