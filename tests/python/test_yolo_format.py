@@ -119,11 +119,39 @@ def test_a_folder_for_classification_is_none(shared_data):
         read(shared_data("formats/yolo_dataset/yolov8_classification"))
 
 
-def test_boxes_with_and_without_confidence_share_a_file(tmp_path):
-    found, report = read(folder(tmp_path, "0 .5 .5 .2 .1\n1 .5 .5 .2 .1 .875\n0 .1 .1 .5 .1 .5"))
+def test_boxes_with_and_without_confidence_are_an_error_in_a_file(tmp_path):
+    root = folder(tmp_path, "0 .1 .1 .5 .1 .5\n0 .5 .5 .2 .1\n1 .5 .5 .2 .1 .875")
+    with pytest.raises(FormatError, match="confidence, 0.875, and line 2 has none") as error:
+        read(root)
+    assert error.value.text.startswith(f"Line 3 of {root / 'labels/train/1.txt'} has a")
+    # predictions beside the truth, each in files of its own
+    folder(tmp_path, "0 .1 .1 .5 .1 .5\n0 .5 .5 .2 .1")
+    picture(root / "images/train/2.png")
+    (root / "labels/train/2.txt").write_text("1 .5 .5 .2 .1 .875")
+    found, report = read(root)
     np.testing.assert_allclose(found.objects.boxes, [[24, 18, 36, 22]] * 2)
-    assert np.isnan(found.objects.scores[0]) and found.objects.scores[1] == 0.875
+    np.testing.assert_array_equal(found.objects.scores, [np.nan, 0.875])
     assert report.skipped["damaged line of a class and 5 numbers"][0] == 1
+
+
+def test_what_reaches_out_of_its_image_is_said(tmp_path):
+    lines = [
+        "0 .5 .5 1.2 .2",
+        "1 .95 .25 .2 .1",
+        "2 .5 1.0 .2 .1000001",
+        "0 .5 1.2 .2 .1",
+        "0 .5 .99995 .2 .0002",
+    ]
+    found, report = read(folder(tmp_path, "\n".join(lines)))
+    expected = [[0, 16, 60, 24], [51, 8, 60, 12], [24, 38, 36, 40], [24, 39.994, 36, 40.002]]
+    np.testing.assert_allclose(found.objects.boxes, expected, atol=1e-5)
+    label = tmp_path / "labels/train/1.txt"
+    reason = "box cut off at the edge of its image"
+    assert report.changed == {reason: [3, f"Line 1 of {label}"]}
+    assert report.skipped == {"box outside of its image": [1, f"Line 4 of {label}"]}
+    found, report = read(folder(tmp_path, f"{SQUARE}\n1 .5 .5 1.25 .5 .5 .75"))
+    np.testing.assert_allclose(found.objects.boxes[1], [30, 20, 75, 30])
+    assert report.changed == {"polygon that reaches out of its image": [1, f"Line 2 of {label}"]}
 
 
 def test_polygons_and_boxes_share_a_file(tmp_path):
@@ -217,7 +245,8 @@ def test_a_confidence_behind_a_polygon_is_its_score(tmp_path):
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("0 .1 .2 .3 x", "what is not a number"),
+        ("0 .1 .2 .3 x", '"x", which is not a number'),
+        ("0,.1,.2,.3,.4", '"0,.1,.2,.3,.4", which is not a number'),
         ("-1 .1 .2 .3 .4", "counted from 0"),
         ("1.5 .1 .2 .3 .4", "counted from 0"),
         ("nan .1 .2 .3 .4", "counted from 0"),
