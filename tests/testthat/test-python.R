@@ -307,7 +307,7 @@ test_that("a network that asks for more than all memory says for how much", {
   model <- seg_wrap(grows, c(background = 0, nucleus = 1))
   # 5e6 x 7e6 pixels of four bytes
   error <- expect_error(predict(model, matrix(0.5, 5, 7), precision = "float32"),
-                        "1 image\\(s\\) of 5 x 7 pixels, which asked for 140,000 GB",
+                        "1 image of 5 x 7 pixels, which asked for 140,000 GB",
                         class = "maskr_error_device")
   expect_match(conditionMessage(error), "batch_size", fixed = TRUE)
   expect_no_match(conditionMessage(error), "Allocator")
