@@ -354,22 +354,18 @@ apart <- function(x) {
 # each class's id in the files is found by its name.
 dataset_for_python <- function(x, model_classes, call = rlang::caller_env()) {
   classes <- x$classes %||% model_classes
-  unknown <- setdiff(names(classes), names(model_classes))
-  if (length(unknown) > 0) {
-    maskr_abort("data", c(
-      "The dataset has {cli::qty(length(unknown))}{?a class/classes} that the model lacks:
-       {.val {unknown}}.",
-      i = "The model has {.val {names(model_classes)}}; classes are matched by name."
-    ), arg = "classes", call = call)
-  }
+  lacking <- classes[!names(classes) %in% names(model_classes)]
+  targets <- targets_for_python(augmented_targets(x), classes, call)
+  check_lacking_unused(x, targets, lacking, model_classes, call)
   ids <- classes[names(model_classes)]
   ids[is.na(ids)] <- -1L
   list(
     images = unname(lapply(x$images, image_for_model)),
-    targets = targets_for_python(augmented_targets(x), classes, call),
+    targets = targets,
     annotations = if (inherits(x$targets, "seg_annotations")) annotations_for_python(x$targets),
     names = as.list(names(x$images)),
     class_ids = as.list(unname(ids)),
+    lacking = if (length(lacking) > 0) as.list(lacking),
     size = if (!is.null(x$size)) as.list(x$size),
     resize = x$resize,
     augment = augment_for_python(x$augment),
@@ -383,6 +379,26 @@ dataset_for_python <- function(x, model_classes, call = rlang::caller_env()) {
     explicit_ignore = x$explicit_ignore,
     seed = draw_seed()
   )
+}
+
+# A class that the model lacks is an error where a pixel or an object has it. Masks in files are
+# looked at when they are read.
+check_lacking_unused <- function(x, targets, lacking, model_classes, call) {
+  if (length(lacking) == 0) return(invisible())
+  if (inherits(x$targets, "seg_annotations")) {
+    used <- if (!is_label_images(x$targets)) x$targets$objects$class
+  } else {
+    used <- unlist(lapply(targets, function(one) {
+      if (is.list(one)) one <- one$columns$class
+      if (is.numeric(one)) lacking[lacking %in% one]
+    }))
+  }
+  held <- names(lacking)[lacking %in% used]
+  if (length(held) == 0) return(invisible())
+  maskr_abort("data", c(
+    "The masks hold {cli::qty(length(held))}{?a class/classes} that the model lacks: {.val {held}}.",
+    i = "The model has {.val {names(model_classes)}}; classes are matched by name."
+  ), arg = "classes", call = call)
 }
 
 image_for_python <- function(x) {

@@ -305,6 +305,7 @@ weights_for_fit <- function(x, train, classes, verbose, call = rlang::caller_env
     method <- check_choice(x, c("median", "inverse", "effective"), arg = "class_weights",
                            call = call)
     x <- seg_class_weights(train, method, verbose = if (is.function(verbose)) FALSE else verbose)
+    x <- x[names(x) %in% names(classes)]
   }
   if (!is_numbers(x) || is.null(names(x)) || anyNA(x) || any(x < 0) || !any(x > 0)) {
     maskr_abort("argument", c(

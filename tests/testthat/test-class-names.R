@@ -163,3 +163,29 @@ test_that("a detector's validation data are numbered as its training data", {
   expect_error(detector_data(other, c(cell = 1L)),
                class = "maskr_error_data")
 })
+
+test_that("a class that the model lacks is refused by name where a pixel has it, else accepted", {
+  skip_if_no_python()
+  set.seed(8)
+  model <- seg_unet(in_channels = 1, classes = straight, init_features = 2)
+  more <- c(background = 3, cell = 9, nucleus = 0)
+  unused <- seg_mask(ifelse(truth_ids == 1, 0, 3), more)
+  expected <- seg_metrics(mask, predict(model, image))
+  expect_equal(seg_metrics(unused, predict(model, image), straight)$value, expected$value)
+  expect_equal(seg_evaluate(model, list(image), list(unused))$value, expected$value)
+  fit(model, list(image), list(unused), epochs = 1, verbose = FALSE, class_weights = "median") |>
+    expect_warning("cell", class = "maskr_warning_absent")
+  used <- replace(unused, 7, 9L)
+  refused <- \(expr) expect_error(expr, "lacks?: \"cell\"|of \"cell\"", class = "maskr_error_data")
+  refused(seg_evaluate(model, list(image), list(used)))
+  refused(fit(model, list(image), list(mask), validation_data = list(list(image), list(used)),
+              epochs = 1, verbose = FALSE))
+  # what files hold is only known once they are read
+  file <- withr::local_tempfile(fileext = ".png")
+  in_file <- \(mask) {
+    seg_write_mask(mask, file)
+    seg_dataset(list(image), list(file), classes = more)
+  }
+  expect_equal(seg_evaluate(model, in_file(unused))$value, expected$value)
+  refused(seg_evaluate(model, in_file(used)))
+})

@@ -213,7 +213,7 @@ test_that("what cannot work is a classed error before anything runs", {
     seg_save(model, "model.rds")
     seg_save(model, "no/such/folder/model.keras")
     seg_load("nothere.keras")
-    seg_evaluate(model, seg_dataset(list(matrix(0, 8, 8)), list(matrix(0, 8, 8)),
+    seg_evaluate(model, seg_dataset(list(matrix(0, 8, 8)), list(matrix(4, 8, 8)),
                                     classes = c(background = 0, cat = 4)))
   }, transform = hide_folder)
   expect_error(predict(model, array(0, c(8, 8, 4))), class = "maskr_error_shape")

@@ -34,7 +34,7 @@ def decode(
     """
     with images_called(data.names), in_image(i + 1, len(data.images)):
         image, missing = read_with_missing(data.images[i], window)
-    target = class_indices(target_ids(data, i), table, data.names[i])
+    target = class_indices(target_ids(data, i), table, data.names[i], data.lacking)
     if image.shape[1:] != target.shape:
         raise ShapeError(
             f"Image {label(data.names[i])} has size {by_word(image.shape[1:])}, "
@@ -159,6 +159,7 @@ def target_ids(data: DataSpec, i: int) -> np.ndarray:
     target = data.targets[i]
     if isinstance(target, str):
         known = [class_id for class_id in data.class_ids or () if class_id >= 0]
+        known += (data.lacking or {}).values()
         return masks.load(target, data.ignore, data.values, data.explicit_ignore, known)
     if is_part(target):
         return volume.load_ids(target, data.values)
@@ -208,8 +209,15 @@ def class_lookup(class_ids: Sequence[int]) -> np.ndarray:
     return table
 
 
-def class_indices(ids: np.ndarray, table: np.ndarray | None, name: str) -> np.ndarray:
+def class_indices(
+    ids: np.ndarray, table: np.ndarray | None, name: str, lacking: dict[str, int] | None = None
+) -> np.ndarray:
     """Class ids as class indices; IGNORE stays, and all do where there is no table.
+
+    Parameters
+    ----------
+    lacking
+        Classes that the model lacks, as `DataSpec` has them.
 
     Raises
     ------
@@ -223,6 +231,14 @@ def class_indices(ids: np.ndarray, table: np.ndarray | None, name: str) -> np.nd
     if not inside or indices.min() == UNKNOWN:
         expected = np.flatnonzero(table >= 0).tolist()
         unknown = np.setdiff1d(ids, [*expected, IGNORE])[:5].tolist()
+        held = [f'"{one}"' for one, class_id in (lacking or {}).items() if class_id in ids]
+        if held:
+            raise DataError(
+                f"The mask of image {label(name)} holds pixels of {', '.join(held)}, which the "
+                "model lacks.",
+                hint="Build a model that has all classes; they are matched by name.",
+                argument="targets",
+            )
         raise DataError(
             f"The mask of image {label(name)} holds the class id {', '.join(map(str, unknown))}; "
             f"the classes have the ids {', '.join(map(str, expected))}.",

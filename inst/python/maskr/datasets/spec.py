@@ -25,6 +25,9 @@ class DataSpec:
     class_ids
         The ids that the targets use for the model's classes, in their order; -1 for a class that
         the targets don't have. None where no classes are known: ids then stay what they are.
+    lacking
+        Names and ids of the targets' other classes, which the model lacks: no pixel may have them.
+        None where there are none.
     size
         (H, W) of what the model sees, or None for each image's own.
     resize
@@ -50,6 +53,7 @@ class DataSpec:
     targets: Sequence
     names: Sequence[str]
     class_ids: Sequence[int] | None
+    lacking: dict[str, int] | None = None
     size: tuple[int, int] | None = None
     resize: str = "pad"
     batch_size: int = 8
