@@ -203,6 +203,13 @@ mask_classes <- function(x) {
   c(background = 0L, classes)
 }
 
+# Are there pixels of no object, and no class for them, since the id 0 is that of another?
+lacks_background <- function(x) {
+  classes <- mask_classes(x)
+  0 %in% classes && !any(is_background_name(names(classes))) && any(x$classes$isthing) &&
+    !identical(x$reading$void, "ignore")
+}
+
 is_background_name <- function(names) {
   tolower(names) %in% c("background", "_background_", "unlabeled")
 }

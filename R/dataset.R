@@ -22,7 +22,8 @@
 #'   matrices of class ids (or all of them in one array `[N, H, W]`), of [seg_instances()], or of
 #'   paths; or [seg_annotations], whose images are matched by name.
 #' @param classes Named vector of class ids, such as `c(background = 0, nucleus = 1)`; by default
-#'   that of the annotations, or those that the targets name, with the ids of the first target that
+#'   that of the annotations (where 0 is a class of objects, the background gets the next free id),
+#'   or those that the targets name, with the ids of the first target that
 #'   names each. Classes are matched by name, to a model's and to those of masks, objects and
 #'   annotations, which take the ids given here; ids without names are read as these.
 #' @param size `c(height, width)` in pixels that every image is brought to, or `NULL` for its own
@@ -72,8 +73,11 @@ seg_dataset <- function(images, targets = NULL, classes = NULL, size = NULL,
   if (is.character(images[[1]])) check_no_volume(images[[1]])
   targets <- check_targets(targets, length(images))
   classes <- classes_with_values(check_classes(classes, min = 2), values)
-  if (inherits(targets, "seg_annotations") && !is.null(classes)) {
-    targets <- renumber(targets, classes)
+  if (inherits(targets, "seg_annotations")) {
+    if (is.null(classes) && lacks_background(targets)) {
+      classes <- with_background(mask_classes(targets))
+    }
+    if (!is.null(classes)) targets <- renumber(targets, classes)
   }
   classes <- classes %||% classes_of_targets(targets)
   check_target_names(targets, classes)

@@ -54,6 +54,23 @@ test_that("images and classes are chosen by number and name", {
   expect_error(x[, "cat"], class = "maskr_error_data")
 })
 
+test_that("a dataset gives the background a free id where objects have the id 0", {
+  skip_if_no_python()
+  folder <- withr::local_tempdir()
+  dir.create(file.path(folder, "images"))
+  dir.create(file.path(folder, "labels"))
+  # a mask file does for an image
+  seg_write_mask(seg_mask(matrix(0:1, 12, 20)), file.path(folder, "images", "a.png"))
+  writeLines(c("0 .25 .5 .1 .5", "2 .75 .5 .2 .5"), file.path(folder, "labels", "a.txt"))
+  writeLines(c("train: images", "names: [ant, bee, cat]"), file.path(folder, "data.yaml"))
+  data <- seg_dataset(seg_read_annotations(folder))
+  expect_identical(data$classes, c(background = 3L, ant = 0L, bee = 1L, cat = 2L))
+  expect_identical(data$classes, seg_data_yolo(folder)$classes)
+  found <- bare(data[[1]]$mask)
+  expect_equal(c(table(found)), c("0" = 12, "2" = 24, "3" = 204))
+  expect_true(all(found[4:9, 5:6] == 0) && all(found[4:9, 14:17] == 2))
+})
+
 test_that("masks take the classes that are asked for; a thing of id 0 is an error", {
   skip_if_no_python()
   x <- some_annotations()

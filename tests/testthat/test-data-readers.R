@@ -189,6 +189,10 @@ test_that("Roboflow's folders are COCO's, split by split or all of them", {
   expect_length(valid, n("valid"))
   expect_named(valid$classes, c("background", "RBC-WBC", "rbc", "wbc"))
   expect_equal(unname(valid$classes), c(3L, 0:2))
+  # the class 0 without objects is no obstacle elsewhere either
+  same <- seg_dataset(seg_read_annotations(file.path(root, "valid")))
+  expect_identical(same$classes, valid$classes)
+  expect_identical(same[[1]]$mask, valid[[1]]$mask)
   expect_message(x <- seg_read_annotations(root), "image id changed",
                  class = "maskr_message_changed")
   expect_equal(as.vector(table(x$images$split)[c("train", "val", "test")]),
