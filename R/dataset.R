@@ -394,13 +394,14 @@ check_lacking_unused <- function(x, targets, lacking, model_classes, call) {
   } else {
     used <- unlist(lapply(targets, function(one) {
       if (is.list(one)) one <- one$columns$class
-      if (is.numeric(one)) lacking[lacking %in% one]
+      if (is_numbers(one)) lacking[lacking %in% one]
     }))
   }
   held <- names(lacking)[lacking %in% used]
   if (length(held) == 0) return(invisible())
   maskr_abort("data", c(
-    "The masks hold {cli::qty(length(held))}{?a class/classes} that the model lacks: {.val {held}}.",
+    "The masks hold {cli::qty(length(held))}{?a class/classes} that the model lacks:
+     {.val {held}}.",
     i = "The model has {.val {names(model_classes)}}; classes are matched by name."
   ), arg = "classes", call = call)
 }

@@ -35,7 +35,7 @@
 #' @return A [`seg_model`][seg_model]. A trial run on a small image of noise checks the arguments
 #'   against the network. Errors: `maskr_error_trust` without `trust`; `maskr_error_weights` if the
 #'   repository cannot be downloaded; `maskr_error_missing` if it needs Python packages that are not
-#'   installed; `maskr_error_file` for a folder that is not there, `maskr_error_format` for one
+#'   installed; `maskr_error_file` for a folder that does not exist, `maskr_error_format` for one
 #'   without `hubconf.py`; `maskr_error_data` if the entry does not exist, fails or returns no
 #'   module, or if classes or activation are not those of the network; `maskr_error_shape` if its
 #'   result has another size than the image, or `multiple` is too small.

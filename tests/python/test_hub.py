@@ -171,7 +171,7 @@ class TestHub:
 class TestHubErrors:
     def test_bad_repository(self):
         for repo in ("nowhere", "a/b/c", "", "owner/name:"):
-            with pytest.raises(DataError, match="neither a folder nor") as caught:
+            with pytest.raises(FileError, match="neither a folder nor") as caught:
                 hub.hub(repo, "net", trust=True)
             assert caught.value.argument == "repo"
 
@@ -183,7 +183,7 @@ class TestHubErrors:
             assert caught.value.argument == "repo"
         file = tmp_path / "hubconf.py"
         file.write_text(HUBCONF)
-        with pytest.raises(DataError, match="is a file, and a folder"):
+        with pytest.raises(FileError, match="is a file, and a folder"):
             hub.hub(str(file), "net", trust=True)
 
     def test_folder_without_hubconf(self, tmp_path):

@@ -97,7 +97,8 @@ test_that("of several images, the one at fault is named", {
   }
   expect_error(predict(model, data$images[[2]]), "^The image holds", class = "maskr_error_data")
   named[[2]] <- array(stats::runif(32 * 48 * 5), c(32, 48, 5))
-  expect_error(predict(model, named), "Image \"second\" has 5 channels", class = "maskr_error_shape")
+  expect_error(predict(model, named), "Image \"second\" has 5 channels",
+               class = "maskr_error_shape")
 })
 
 test_that("a detector names the image at fault too", {

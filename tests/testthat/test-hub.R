@@ -141,7 +141,7 @@ test_that("wrong arguments are classed errors that name the argument", {
   expect_arg <- function(expr, class, arg) {
     expect_equal(expect_error(expr, class = paste0("maskr_error_", class))$arg, arg)
   }
-  expect_arg(seg_hub("nowhere", "net", trust = TRUE), "data", "repo")
+  expect_arg(seg_hub("nowhere", "net", trust = TRUE), "file", "repo")
   expect_arg(seg_hub("./no-such-folder", "net", trust = TRUE), "file", "repo")
   expect_error(seg_hub("./no-such-folder", "net"), 'There is no folder "./no-such-folder"')
   expect_arg(seg_hub(1, "net"), "argument", "repo")

@@ -157,9 +157,9 @@ def module_from_hub(
 
 
 def require_name(repo: str) -> None:
-    """Raise a DataError for what is neither a folder nor the name of a repository."""
+    """Raise a FileError for what is neither a folder nor the name of a repository."""
     if os.path.isfile(repo):
-        raise DataError(
+        raise FileError(
             f'"{repo}" is a file, and a folder with a hubconf.py is needed.', argument="repo"
         )
     if PATH.match(repo):
@@ -169,7 +169,7 @@ def require_name(repo: str) -> None:
             argument="repo",
         )
     if not REPOSITORY.fullmatch(repo):
-        raise DataError(
+        raise FileError(
             f'"{repo}" is neither a folder nor a GitHub repository.',
             hint='Repositories are named "owner/name", best as "owner/name:commit".',
             argument="repo",
