@@ -65,8 +65,8 @@ def main():
     with tempfile.TemporaryDirectory() as target:
         images, masks = peers_data.nuclei([folder], target)
         data = DataSpec(
-            images, masks, images, [0, 1], (256, 256), "stretch", BATCH, threads=WORKERS,
-            augment=STEPS,
+            images, masks, images, [0, 1], size=(256, 256), resize="stretch", batch_size=BATCH,
+            threads=WORKERS, augment=STEPS,
         )  # fmt: skip
         peer = peers_data.loader(images, masks, BATCH, WORKERS)
         with Loader(data, Spec("none", in_channels=3)) as own:

@@ -64,16 +64,3 @@ def test_volumes_train_in_float32_on_the_cpu(monkeypatch):
     assert device.precision("bfloat16", "cuda", trained_dims=3) == "bfloat16"
     with pytest.raises(DataError, match="wrong gradients of volumes"):
         device.precision("bfloat16", "cpu", trained_dims=3)
-
-
-def test_training_in_float32_takes_the_usual_order_where_there_is_no_avx512(monkeypatch):
-    convolutions = torch.nn.Sequential(torch.nn.Conv2d(3, 8, 3), torch.nn.Conv2d(8, 8, 3))
-
-    def order(capability, where="cpu", precision="float32"):
-        monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
-        return device.trained_layout(convolutions, where, precision)
-
-    assert device.layout(convolutions) == torch.channels_last
-    assert order("AVX2") == order("DEFAULT") == torch.contiguous_format
-    assert order("AVX512") == order("AVX2", precision="bfloat16") == torch.channels_last
-    assert order("AVX2", where="cuda") == torch.channels_last

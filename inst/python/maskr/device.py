@@ -136,22 +136,6 @@ def autocast(device: str, precision: str) -> torch.autocast:
     )
 
 
-def trained_layout(module: torch.nn.Module, where: str, precision: str) -> torch.memory_format:
-    """The order of memory in which a network trains fastest.
-
-    As `layout()`, but for float32 on CPUs without AVX-512: the way back through convolutions with
-    the channels last takes up to a fifth longer there than in the usual order.
-    """
-    if where == "cpu" and precision == "float32" and not has_avx512():
-        return torch.contiguous_format
-    return layout(module)
-
-
-def has_avx512() -> bool:
-    """Tell whether torch computes by AVX-512."""
-    return torch.backends.cpu.get_cpu_capability().startswith("AVX512")
-
-
 def layout(module: torch.nn.Module) -> torch.memory_format:
     """The order of memory in which a network is fastest: channels last for most networks of images.
 

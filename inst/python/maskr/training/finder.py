@@ -151,8 +151,7 @@ def trainable_copy(model: SegModel, where: str, precision: str) -> SegModel:
     twin.frozen = model.frozen
     twin.adopt()
     twin.precision = device.precision(precision, where, twin.dims)
-    twin.layout = device.trained_layout(twin.module, where, twin.precision)
-    twin.module.to(where, memory_format=twin.layout)
+    twin.module.to(where)
     if model.compiled:
         check_compiled(model)
         twin.compile(optimizer=fresh_optimizer(model.optimizer), loss=model.loss)

@@ -232,16 +232,12 @@ def placed(model: SegModel, precision: str) -> Iterator[None]:
     """The model on the session's device, computing in the wanted precision."""
     where = device.choose()
     model.precision = device.precision(precision, where, model.dims)
-    usual = model.layout
-    model.layout = device.trained_layout(model.module, where, model.precision)
     try:
         with keras.device(where):
-            model.module.to(where, memory_format=model.layout)
+            model.module.to(where)
             yield
     finally:
         model.precision = "float32"
-        model.layout = usual
-        model.module.to(memory_format=usual)
 
 
 def open_data(
