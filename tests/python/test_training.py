@@ -518,28 +518,3 @@ def test_everything_at_once_goes_on_where_it_was_broken_off(tmp_path):
     assert result["value"] == expected["value"]
     state = resumed.module.state_dict()
     assert all(torch.equal(v, state[k]) for k, v in whole.module.state_dict().items())
-
-
-def test_a_cpus_order_of_memory_changes_no_result_and_ends_with_the_training(monkeypatch):
-    seen = []
-
-    class Watching(keras.callbacks.Callback):
-        def on_train_batch_end(self, batch, logs=None):
-            kernel = next(p for p in self.model.module.parameters() if p.shape[1:] == (2, 3, 3))
-            seen.append((self.model.layout, kernel.is_contiguous()))
-
-    def trained(capability):
-        monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
-        model = model_of()
-        for _ in range(2):
-            training.fit(model, data(2), epochs=2, seed=1, precision="float32",
-                         callbacks=[Watching()])
-            assert model.layout == torch.channels_last
-        return model
-
-    old, new = trained("AVX2"), trained("AVX512")
-    assert seen[: len(seen) // 2] == [(torch.contiguous_format, True)] * (len(seen) // 2)
-    assert seen[len(seen) // 2 :] == [(torch.channels_last, False)] * (len(seen) // 2)
-    for a, b in zip(old.module.parameters(), new.module.parameters(), strict=True):
-        torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-3)
-        assert a.stride() == b.stride()
