@@ -15,6 +15,7 @@ import numpy as np
 from maskr.arrays import IGNORE, NA_INTEGER, ids_from_doubles, same_order
 from maskr.errors import DataError, ShapeError
 from maskr.masks import binary_hint
+from maskr.metrics.masks import is_known
 
 CHUNK = 1 << 18
 """Pixels that are counted at once: little enough for a core's own cache."""
@@ -237,22 +238,27 @@ def without_ignored(
     truth: np.ndarray, prediction: np.ndarray, lengths: np.ndarray | None, missing: Missing
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
     """The pixels or runs that count in both; a negative id that is left is an error."""
-    there = [
-        np.logical_and.reduce([x != value for value in values])
-        for x, values in zip((truth, prediction), missing, strict=True)
-    ]
-    for name, x, counted in zip(missing._fields, (truth, prediction), there, strict=True):
-        lowest = x.min(where=counted, initial=0)
-        if lowest < 0:
-            said = "NA" if lowest == NA_INTEGER else lowest
-            raise DataError(
-                f"The {name} holds {said}, which is not a class id.",
-                hint="Class ids are whole numbers from 0 up; NA leaves a pixel out.",
-                argument=name,
-            )
-    counted = there[0] & there[1]
+    counted = counted_in(truth, missing.truth, "truth")
+    # predictions that lack pixels are rare
+    if prediction.min() < 0:
+        counted &= counted_in(prediction, missing.prediction, "prediction")
     lengths = None if lengths is None else lengths[counted]
     return truth[counted], prediction[counted], lengths
+
+
+def counted_in(x: np.ndarray, missing: Ignored, name: str) -> np.ndarray:
+    """Which class ids count; a negative one among them is an error."""
+    counted = is_known(x, missing)
+    negative = counted & (x < 0)
+    if negative.any():
+        lowest = x[negative].min()
+        said = "NA" if lowest == NA_INTEGER else lowest
+        raise DataError(
+            f"The {name} holds {said}, which is not a class id.",
+            hint="Class ids are whole numbers from 0 up; NA leaves a pixel out.",
+            argument=name,
+        )
+    return counted
 
 
 def matrix(pairs: Pairs, ids: Sequence[int]) -> np.ndarray:

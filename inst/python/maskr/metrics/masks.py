@@ -70,10 +70,15 @@ class Mask:
     @property
     def counted(self) -> np.ndarray:
         """Which pixels count, bool in the memory order of `ids`."""
-        counted = np.ones_like(self.ids, dtype=bool)
-        for value in self.ignore:
-            counted &= self.ids != value
-        return counted
+        return is_known(self.ids, self.ignore)
+
+
+def is_known(ids: np.ndarray, missing: Sequence[int]) -> np.ndarray:
+    """Which ids are none of the values in `missing`, bool in their memory order."""
+    known = np.ones_like(ids, dtype=bool)
+    for value in missing:
+        known &= ids != value
+    return known
 
 
 def of_probabilities(
